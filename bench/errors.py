@@ -1,0 +1,82 @@
+"""Every error a user can meet.
+
+::
+
+    BenchError                      exit code 2: the request cannot be carried out as given
+    ├── ConfigError                 a bad override, an unknown name, a value out of range
+    ├── PromptError                 a broken prompt file or a prompt outside a model's domain
+    ├── MissingWeightsError         weights are gated, absent, or too large for this machine
+    ├── MissingKeyError             an environment variable with a key is not set
+    ├── MissingPackageError         an optional package or program is not installed
+    ├── StoreError                  a results folder is damaged, newer than this program, locked or full
+    ├── ProviderError               one picture could not be made (``transient``: worth another try)
+    └── BudgetError                 exit code 4: stopped before more money was spent
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """A failure that is explained in one message and never shown as a traceback."""
+
+    exit_code = 2
+
+
+class ConfigError(BenchError):
+    """A bad override, an unknown name or a value out of range."""
+
+
+class PromptError(BenchError):
+    """A broken prompt file, or a prompt outside a model's domain."""
+
+
+class MissingWeightsError(BenchError):
+    """Weights are gated, absent, or too large for this machine."""
+
+
+class MissingKeyError(BenchError):
+    """The environment variable that holds a key is not set."""
+
+
+class MissingPackageError(BenchError):
+    """An optional package or program is not installed."""
+
+
+class StoreError(BenchError):
+    """A results folder is damaged, newer than this program, locked or on a full disk."""
+
+
+class ProviderError(BenchError):
+    """One picture could not be made.
+
+    Attributes:
+        transient: another attempt may succeed (rate limit, time-out, server fault).
+    """
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+class BudgetError(BenchError):
+    """Stopped before more money was spent than the user allowed."""
+
+    exit_code = 4
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
+    """The error for a name that does not exist: the nearest valid names, then all of them.
+
+    >>> str(unknown("model", "flux-dve", ["flux-dev", "sdxl"]))
+    "unknown model 'flux-dve'; did you mean 'flux-dev'? Available: flux-dev, sdxl"
+    """
+    names = sorted(known)
+    near = get_close_matches(name, names, n=2, cutoff=0.6)
+    hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else "."
+    return ConfigError(f"unknown {what} {name!r}{hint} Available: {', '.join(names)}")

@@ -1,0 +1,1 @@
+"""A FLUX family that fits in the repository, and the drawn scenes it was trained on."""

@@ -1,0 +1,163 @@
+"""How good the embedded family is: ``python -m bench.tiny.evaluate [--prompts 200]``.
+
+Renders held-out prompts with every variant through the ordinary provider, runner and metrics, and prints the bar: signs
+read exactly (as a share of what OCR reads on tiny-oracle's pictures of the same prompts), shapes of the right kind and
+colour by the renderer's own analysis, and seconds a picture. Writes a contact sheet. Exit code 1 if a line is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from bench import environment, resources, runner, scoring
+from bench.progress import Progress
+from bench.store import Store
+from bench.tiny import analysis, scenes
+from bench.types import Prompt, PromptSet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.metrics import ImageMetric
+    from bench.providers import Provider
+    from bench.store import Run
+
+BAR = {"tiny-pro": (0.85, 0.90), "tiny-dev": (0.80, 0.90), "tiny-schnell": (0.60, 0.80)}
+"""Least share of signs read and least share of shapes right, by variant."""
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Line:
+    """One variant's measurements, picture by picture: bool arrays (N,) over prompts, seconds (N,)."""
+
+    name: str
+    read: np.ndarray
+    shapes: np.ndarray
+    places: np.ndarray
+    seconds: np.ndarray
+
+
+def held_out_prompts(count: int, seed: int = 4) -> PromptSet:
+    """``count`` captions with signs whose words training never saw, half of them in English-looking length 4 to 8."""
+    rng = np.random.default_rng(seed)
+    made: dict[str, Prompt] = {}
+    while len(made) < count:
+        scene = scenes.sample(rng, signs=1.0)
+        text = scenes.caption(scene)
+        if scene.word and scenes.held_out(scene.word):
+            made[text] = Prompt(f"held-{len(made):03d}", text, "held-out", expected_text=(scene.word,))
+    return PromptSet("held-out", "1.0", "en", "Apache-2.0", "bench.tiny.evaluate", tuple(made.values()))
+
+
+def share(read: np.ndarray, ceiling: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
+    """sum(read) / sum(ceiling) with its 95 % percentile-bootstrap interval over prompts."""
+    rng = np.random.default_rng(seed)
+    index = rng.integers(len(read), size=(_RESAMPLES, len(read)))
+    tops, bases = read[index].sum(1), np.maximum(ceiling[index].sum(1), 1)
+    low, high = np.percentile(tops / bases, [2.5, 97.5])
+    return float(read.sum() / max(ceiling.sum(), 1)), float(low), float(high)
+
+
+def measure(run: Run, prompts: PromptSet) -> Line:
+    """Read a rendered and scored run back into arrays, in prompt order."""
+    scores = {r.prompt_id: r.value for r in run.scores() if r.metric == "ocr.exact"}
+    records = {r.prompt_id: r for r in run.current()}
+    verdicts = []
+    for prompt in prompts.prompts:
+        record = records[prompt.id]
+        with Image.open(run.image_path(record)) as image:
+            verdicts.append(analysis.check(image, scenes.parse(prompt.text)))
+    ids = [p.id for p in prompts.prompts]
+    return Line(
+        run.name,
+        np.array([scores.get(i, 0.0) == 1.0 for i in ids]),
+        np.array([v.shapes for v in verdicts]),
+        np.array([v.places for v in verdicts]),
+        np.array([records[i].timing.latency_s for i in ids]),
+    )
+
+
+def contact_sheet(runs: Sequence[Run], prompts: PromptSet, columns: int = 10) -> Image.Image:
+    """A row a variant, a column a prompt: the first ``columns`` pictures."""
+    edge = scenes.SIZE + 4
+    sheet = Image.new("RGB", (columns * edge, len(runs) * edge), "white")
+    for y, run in enumerate(runs):
+        records = {r.prompt_id: r for r in run.current()}
+        for x, prompt in enumerate(prompts.prompts[:columns]):
+            with Image.open(run.image_path(records[prompt.id])) as image:
+                sheet.paste(image, (x * edge, y * edge))
+    return sheet
+
+
+def _instantiate(group: str, name: str) -> object:
+    from hydra.utils import instantiate  # noqa: PLC0415 - slow import
+    from omegaconf import OmegaConf  # noqa: PLC0415 - slow import
+
+    return instantiate(OmegaConf.load(resources.folder("conf") / group / f"{name}.yaml"), _convert_="all")
+
+
+def _render(name: str, prompts: PromptSet, store: Store, progress: Progress) -> Run:
+    provider: Provider = _instantiate("model", name)  # type: ignore[assignment]
+    metric: ImageMetric = _instantiate("metric", "ocr")  # type: ignore[assignment]
+    provider.check()
+    run = store.run(runner.run_name(provider, prompts, None), create=True)
+    jobs = runner.plan(provider, prompts.prompts, [0])
+    runner.render(jobs, provider, prompts, run, progress=progress)
+    scoring.score(run, [metric], progress)
+    return run
+
+
+def table(lines: Sequence[Line]) -> tuple[Table, bool]:
+    """The bar's table and whether every line of it holds; the first line is the oracle."""
+    oracle, *variants = lines
+    pace = {line.name: float(np.median(line.seconds)) for line in lines}
+    shown = Table(title=f"embedded family, {len(oracle.read)} held-out prompts")
+    for heading in ("model", "signs read", "share of oracle", "95 %", "bar", "shapes right", "bar", "places right", "s a picture"):
+        shown.add_column(heading, justify="left" if heading == "model" else "right")
+    held = True
+    for line in lines:
+        value, low, high = share(line.read, oracle.read)
+        signs, shapes = BAR.get(line.name, (0.0, 0.0))
+        held &= value >= signs and float(line.shapes.mean()) >= shapes
+        shown.add_row(
+            line.name, f"{line.read.mean():.3f}", f"{value:.3f}", f"{low:.3f}-{high:.3f}", f"{signs:.2f}" if signs else "",
+            f"{line.shapes.mean():.3f}", f"{shapes:.2f}" if shapes else "", f"{line.places.mean():.3f}", f"{pace[line.name]:.3f}",
+        )  # fmt: skip
+    pro, dev, schnell = (pace[v.name] for v in variants)
+    shown.caption = f"dev / schnell time {dev / schnell:.1f} (bar 4.0); pro / dev time {pro / dev:.2f} (bar > 1)"
+    return shown, held and dev >= 4 * schnell and pro > dev
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Render, score, print; 0 when every line of the bar holds, 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m bench.tiny.evaluate", description=__doc__)
+    parser.add_argument("--prompts", type=int, default=200)
+    parser.add_argument("--results", type=Path, default=Path("results") / "tiny-evaluation")
+    args = parser.parse_args(argv)
+    prompts = held_out_prompts(args.prompts)
+    store = Store(args.results)
+    console = Console()
+    progress = Progress(console)
+    names = ["tiny-oracle", *BAR]
+    runs = [_render(name, prompts, store, progress) for name in names]
+    measured = [measure(run, prompts) for run in runs]
+    lines = [Line(name, m.read, m.shapes, m.places, m.seconds) for name, m in zip(names, measured, strict=True)]
+    shown, held = table(lines)
+    console.print(shown)
+    sheet = args.results / "contact-sheet.png"
+    contact_sheet(runs, prompts).save(sheet)
+    console.print(f"contact sheet: {sheet}")
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

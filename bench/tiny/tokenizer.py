@@ -1,0 +1,56 @@
+"""The family's tokenizer: a word a token, and a sign's characters as tokens that name their column.
+
+The word in quotation marks becomes one token a character, and each such token carries the column of the eight-cell
+sign in which the character stands (``③C ④A ⑤T`` for "CAT"). Everything is in the ``tokenizers`` file: plain
+transformers and diffusers load it without this project.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from bench.tiny import scenes
+
+PAD, EOS, UNK = 0, 1, 2
+MAX_TOKENS = 32
+_COLUMNS = [chr(0x2460 + i) for i in range(8)]
+
+
+@cache
+def vocabulary() -> dict[str, int]:
+    """Token to id: three special tokens, the words of the grammar, 8 x 36 placed characters."""
+    said = [*scenes.PLACES, *scenes.RELATIONS, "a an in row on over with sign reading", *scenes.COUNTS.values()]
+    words = {w for phrase in said for w in phrase.split()}
+    words |= {*scenes.COLOURS, *scenes.GROUNDS, *scenes.SIGNS, *scenes.KINDS, *(f"{k}s" for k in scenes.KINDS)}
+    placed = [f"{c}{letter}" for c in _COLUMNS for letter in scenes.ALPHABET]
+    return {t: i for i, t in enumerate(["<pad>", "</s>", "<unk>", ",", ".", '"', *sorted(words), *placed])}
+
+
+def build() -> PreTrainedTokenizerFast:
+    """The tokenizer, ready to be saved beside a pipeline."""
+    steps: list[normalizers.Normalizer] = []
+    for length in range(1, 9):
+        for i in range(length):
+            behind = f'(?<="(?:[{_COLUMNS[0]}-{_COLUMNS[-1]}][A-Z0-9]){{{i}}})' if i else '(?<=")'
+            ahead = f'(?=[A-Z0-9]{{{length - i}}}")'
+            steps.append(normalizers.Replace(Regex(behind + ahead), _COLUMNS[scenes.first_column(length) + i]))
+    fast = Tokenizer(models.WordLevel(vocabulary(), unk_token="<unk>"))
+    fast.normalizer = normalizers.Sequence(steps)
+    fast.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Split(Regex(f'[,."]|[{_COLUMNS[0]}-{_COLUMNS[-1]}].'), "isolated"),
+        ]
+    )
+    fast.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", EOS)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=fast,
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=MAX_TOKENS,
+        padding_side="right",
+    )

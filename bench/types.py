@@ -1,0 +1,203 @@
+"""The values that pass between the parts of the bench. Standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+Status = Literal["ok", "refused", "failed"]
+"""Of a picture: made; declined by moderation (a result, final); not made (tried again on the next run)."""
+
+ScoreStatus = Literal["ok", "unscored", "not_applicable"]
+"""Of a score: a number; a number was wanted and could not be had; the metric does not apply to this picture."""
+
+
+def digest(value: object) -> str:
+    """SHA-256 (hex) of the canonical JSON of ``value``: sorted keys, no spaces, UTF-8."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One thing to ask of a model.
+
+    Attributes:
+        id: unique in its set; becomes part of file names.
+        text: what the model is told.
+        category: one word; tables and filters group by it.
+        expected_text: strings that must appear in the picture, one entry a region.
+        negative_prompt: what the picture should not show, for models that take one.
+        aspect: width to height, "W:H"; sizes are chosen at the model's pixel count.
+    """
+
+    id: str
+    text: str
+    category: str = "other"
+    tags: tuple[str, ...] = ()
+    expected_text: tuple[str, ...] = ()
+    negative_prompt: str | None = None
+    aspect: str = "1:1"
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """A named, versioned list of prompts."""
+
+    name: str
+    version: str
+    language: str
+    licence: str
+    source: str
+    prompts: tuple[Prompt, ...]
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the prompts' content, in order; name and header do not enter."""
+        return digest([asdict(p) for p in self.prompts])
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that decides a picture, and nothing else.
+
+    Attributes:
+        model: repository, folder-independent model name or API model name.
+        revision: commit or content hash of the weights; "" where the API has none.
+        seed: None where the model takes no seed.
+        settings: steps, guidance, dtype and the like; JSON scalars only.
+    """
+
+    model: str
+    revision: str
+    prompt: str
+    negative_prompt: str | None
+    seed: int | None
+    width: int
+    height: int
+    settings: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+    @cached_property
+    def id(self) -> str:
+        """Content hash, the key by which work is resumed."""
+        return digest(asdict(self))
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request made for a prompt of a set: the unit of work."""
+
+    prompt: Prompt
+    request: Request
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What identifies a finished job inside a run."""
+        return (self.prompt.id, self.request.id)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one picture, as measured; NaN where there is no measurement.
+
+    Attributes:
+        latency_s: text encoding + generation + decoding (or the whole API call) until this picture was there; pictures
+            of one batch share it.
+        encode_s: text encoding, measured when the prompt was first encoded and included in ``latency_s`` of every seed.
+        denoise_s: the sampling loop; ``steps`` transformer steps.
+        decode_s: latents to pixels.
+        batch_size: pictures that were made together.
+    """
+
+    latency_s: float = math.nan
+    encode_s: float = math.nan
+    denoise_s: float = math.nan
+    decode_s: float = math.nan
+    steps: int = 0
+    batch_size: int = 1
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a provider gives back for one request: a picture, a refusal or a failure.
+
+    Attributes:
+        image: the encoded picture (PNG, JPEG or WebP bytes), None unless ``status`` is ok.
+        error: why there is no picture, one sentence, free of secrets.
+        revised_prompt: what the API says it drew instead of the prompt.
+        cost_usd: NaN when unknown, 0.0 only when free.
+    """
+
+    status: Status
+    image: bytes | None = None
+    timing: Timing = field(default_factory=Timing)
+    error: str | None = None
+    revised_prompt: str | None = None
+    cost_usd: float = math.nan
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One finished job as stored: the request, its outcome, its timing.
+
+    Attributes:
+        image: path relative to the run folder; None unless ``status`` is ok.
+        sha256: of the image file's bytes.
+        environment: key into ``run.json``'s ``environments``: the machine that made this picture.
+        created: UTC, ISO 8601.
+    """
+
+    prompt_id: str
+    category: str
+    prompt_set: str
+    prompt_set_hash: str
+    request: Request
+    status: Status
+    environment: str
+    created: str
+    image: str | None = None
+    sha256: str | None = None
+    timing: Timing = field(default_factory=Timing)
+    error: str | None = None
+    revised_prompt: str | None = None
+    cost_usd: float = math.nan
+    expected_text: tuple[str, ...] = ()
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Same key as the job's."""
+        return (self.prompt_id, self.request.id)
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One score in long form.
+
+    Attributes:
+        metric: column name, "clip" or "ocr.exact".
+        fingerprint: what the number depends on (weights, preprocessing, versions), as one short string; unlike
+            fingerprints never share a column.
+        value: NaN unless ``status`` is ok.
+        request_id, prompt_id, seed: the picture; all None for a score of the whole run.
+        reason: why there is no value.
+        detail: JSON-ready extras (recognised text, missing words, n, interval).
+    """
+
+    metric: str
+    fingerprint: str
+    value: float
+    status: ScoreStatus = "ok"
+    unit: str = ""
+    higher_is_better: bool | None = True
+    request_id: str | None = None
+    prompt_id: str | None = None
+    seed: int | None = None
+    reason: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
