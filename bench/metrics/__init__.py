@@ -26,7 +26,13 @@ class Sample:
 class ImageMetric(Protocol):
     """Scores each picture on its own."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What users call it."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the rows it gives for a picture."""
 
     def fingerprint(self) -> str:
         """What the numbers depend on; cheap, loads no weights beyond hashing them."""
@@ -39,7 +45,17 @@ class ImageMetric(Protocol):
 class SetMetric(Protocol):
     """Compares the pictures of a run with a reference set."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What users call it, and the name of its row."""
+
+    @property
+    def extractor(self) -> Any:  # noqa: ANN401 - bench.metrics.frechet.Extractor, which imports numpy
+        """What makes features; its fingerprint is the key of the feature cache."""
+
+    @property
+    def reference(self) -> str | None:
+        """What the run is compared with, None for nothing."""
 
     def fingerprint(self) -> str:
         """As for ImageMetric."""
@@ -55,7 +71,9 @@ class SetMetric(Protocol):
 class RunMetric(Protocol):
     """Derives scores from the records alone (latency, cost)."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What users call it."""
 
     def fingerprint(self) -> str:
         """As for ImageMetric."""

@@ -1,0 +1,140 @@
+"""Full architectures with random weights: the true size and speed of a gated model, with no download and no quality.
+
+The configurations restate the published ones of FLUX.1-dev, FLUX.1-schnell and Stable Diffusion 3 medium.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import unknown
+
+if TYPE_CHECKING:
+    import torch
+
+_CLIP_L = {
+    "vocab_size": 49408, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
+    "num_attention_heads": 12, "max_position_embeddings": 77, "hidden_act": "quick_gelu", "projection_dim": 768,
+}  # fmt: skip
+_CLIP_G = {
+    "vocab_size": 49408, "hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32,
+    "num_attention_heads": 20, "max_position_embeddings": 77, "hidden_act": "gelu", "projection_dim": 1280,
+}  # fmt: skip
+_T5_XXL = {
+    "vocab_size": 32128, "d_model": 4096, "d_ff": 10240, "d_kv": 64, "num_layers": 24, "num_heads": 64,
+    "feed_forward_proj": "gated-gelu", "is_encoder_decoder": False,
+}  # fmt: skip
+_VAE = {
+    "in_channels": 3, "out_channels": 3, "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4, "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2,
+    "latent_channels": 16, "norm_num_groups": 32, "sample_size": 1024, "use_quant_conv": False,
+    "use_post_quant_conv": False,
+}  # fmt: skip
+_FLUX = {
+    "patch_size": 1, "in_channels": 64, "num_layers": 19, "num_single_layers": 38, "attention_head_dim": 128,
+    "num_attention_heads": 24, "joint_attention_dim": 4096, "pooled_projection_dim": 768, "axes_dims_rope": (16, 56, 56),
+}  # fmt: skip
+_SD3 = {
+    "sample_size": 128, "patch_size": 2, "in_channels": 16, "out_channels": 16, "num_layers": 24,
+    "attention_head_dim": 64, "num_attention_heads": 24, "joint_attention_dim": 4096, "caption_projection_dim": 1536,
+    "pooled_projection_dim": 2048, "pos_embed_max_size": 192,
+}  # fmt: skip
+_FLUX_VAE = {**_VAE, "scaling_factor": 0.3611, "shift_factor": 0.1159}
+_SHIFTING = {"use_dynamic_shifting": True, "shift": 3.0, "base_shift": 0.5, "max_shift": 1.15, "base_image_seq_len": 256, "max_image_seq_len": 4096}
+
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "black-forest-labs/FLUX.1-dev": {
+        "family": "flux", "transformer": {**_FLUX, "guidance_embeds": True}, "vae": _FLUX_VAE, "scheduler": _SHIFTING, "tokens": 512,
+    },
+    "black-forest-labs/FLUX.1-schnell": {
+        "family": "flux", "transformer": {**_FLUX, "guidance_embeds": False}, "vae": _FLUX_VAE, "scheduler": {"shift": 1.0}, "tokens": 256,
+    },
+    "stabilityai/stable-diffusion-3-medium-diffusers": {
+        "family": "sd3", "transformer": _SD3, "vae": {**_VAE, "scaling_factor": 1.5305, "shift_factor": 0.0609},
+        "scheduler": {"shift": 3.0}, "tokens": 256,
+    },
+}  # fmt: skip
+
+
+def find(repo: str) -> dict[str, Any]:
+    """The architecture of a repository. Raises ConfigError for one that is not described here."""
+    if repo not in ARCHITECTURES:
+        raise unknown("architecture for model.weights=random", repo, ARCHITECTURES)
+    return ARCHITECTURES[repo]
+
+
+def components(repo: str) -> dict[str, Any]:
+    """The networks of ``repo`` in torch's current default device and dtype; under ``torch.device("meta")``, free."""
+    from diffusers import AutoencoderKL, FluxTransformer2DModel, SD3Transformer2DModel  # noqa: PLC0415 - slow import
+    from transformers import (  # noqa: PLC0415 - slow import
+        CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Config, T5EncoderModel,
+    )  # fmt: skip
+
+    known = find(repo)
+    parts: dict[str, Any] = {"vae": AutoencoderKL(**known["vae"])}
+    if known["family"] == "flux":
+        parts["transformer"] = FluxTransformer2DModel(**known["transformer"])
+        parts["text_encoder"] = CLIPTextModel(CLIPTextConfig(**_CLIP_L))
+        parts["text_encoder_2"] = T5EncoderModel(T5Config(**_T5_XXL))
+    else:
+        parts["transformer"] = SD3Transformer2DModel(**known["transformer"])
+        parts["text_encoder"] = CLIPTextModelWithProjection(CLIPTextConfig(**_CLIP_L))
+        parts["text_encoder_2"] = CLIPTextModelWithProjection(CLIPTextConfig(**_CLIP_G))
+        parts["text_encoder_3"] = T5EncoderModel(T5Config(**_T5_XXL))
+    return parts
+
+
+def build(repo: str, device: str, dtype: torch.dtype) -> Any:  # noqa: ANN401 - any pipeline
+    """A pipeline with random weights, made straight on ``device`` in ``dtype``; it encodes random tokens.
+
+    The seed is fixed, so that two builds hold the same numbers. No vocabulary is needed: a prompt's hash chooses its
+    token ids, and the true text encoders run on them.
+    """
+    import torch  # noqa: PLC0415 - slow import
+    from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, StableDiffusion3Pipeline  # noqa: PLC0415
+
+    known = find(repo)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            torch.manual_seed(0)
+            parts = components(repo)
+    finally:
+        torch.set_default_dtype(before)
+    for part in parts.values():
+        part.to(dtype).eval().requires_grad_(requires_grad=False)
+    scheduler = FlowMatchEulerDiscreteScheduler(**known["scheduler"])
+    if known["family"] == "flux":
+        pipe = FluxPipeline(scheduler=scheduler, tokenizer=None, tokenizer_2=None, **parts)
+    else:
+        pipe = StableDiffusion3Pipeline(scheduler=scheduler, tokenizer=None, tokenizer_2=None, tokenizer_3=None, **parts)
+    pipe.embed_random = _Encoder(parts, known)
+    return pipe
+
+
+class _Encoder:
+    """Runs the text encoders on token ids drawn from a prompt's hash."""
+
+    def __init__(self, parts: dict[str, Any], known: dict[str, Any]) -> None:
+        self._parts, self._known = parts, known
+
+    def __call__(self, prompt: str, device: str) -> dict[str, Any]:
+        import torch  # noqa: PLC0415 - slow import
+        from torch.nn import functional as F  # noqa: PLC0415 - slow import
+
+        seed = int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:4], "big")
+        draw = torch.Generator().manual_seed(seed)
+        short = torch.randint(1, 30000, (1, 77), generator=draw).to(device)
+        long = torch.randint(1, 30000, (1, self._known["tokens"]), generator=draw).to(device)
+        if self._known["family"] == "flux":
+            pooled = self._parts["text_encoder"](short).pooler_output
+            return {"prompt_embeds": self._parts["text_encoder_2"](long)[0], "pooled_prompt_embeds": pooled}
+        clips = [self._parts[k](short, output_hidden_states=True) for k in ("text_encoder", "text_encoder_2")]
+        narrow = torch.cat([c.hidden_states[-2] for c in clips], -1)
+        t5 = self._parts["text_encoder_3"](long)[0]
+        embeds = torch.cat([F.pad(narrow, (0, t5.shape[-1] - narrow.shape[-1])), t5], 1)
+        pooled = torch.cat([c.text_embeds for c in clips], -1)
+        blank = {"negative_prompt_embeds": torch.zeros_like(embeds), "negative_pooled_prompt_embeds": torch.zeros_like(pooled)}
+        return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled, **blank}

@@ -1,0 +1,65 @@
+"""The command line: picks the verb, and turns errors into one message and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+from bench import __version__
+from bench.errors import BenchError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VERBS = {
+    "run": "render prompts with a model, score them, write a report",
+    "score": "score finished runs again, without rendering",
+    "compare": "write the comparison report of several runs",
+    "report": "write one run's report again",
+    "list": "show models, prompts, metrics or runs",
+    "doctor": "check what this machine has for the job",
+    "import": "make a run of pictures from elsewhere",
+    "rm": "delete a run",
+}
+
+_HELP = """usage: python -m bench VERB …
+
+{verbs}
+
+python -m bench VERB --help says more. Exit codes: 0 done; 1 it ran and something failed; 2 the request cannot be
+carried out as given; 3 cannot tell; 4 stopped by the budget; 130 interrupted.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in {"-h", "--help"}:
+        sys.stdout.write(_HELP.format(verbs="\n".join(f"  {name:8} {text}" for name, text in VERBS.items())))
+        return 0
+    if words[0] == "--version":
+        sys.stdout.write(f"fluxbench {__version__}\n")
+        return 0
+    try:
+        if words[0] not in VERBS:
+            raise unknown("verb", words[0], VERBS)
+        module = importlib.import_module(f"bench.verbs.{words[0].replace('import', 'import_')}")
+        return int(module.main(words[1:]))
+    except BenchError as error:
+        complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("stopped; what was rendered is kept, the same command continues")
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def complain(message: str) -> None:
+    """One message on standard error."""
+    from rich.console import Console  # noqa: PLC0415 - slow import
+
+    console = Console(stderr=True, soft_wrap=True)
+    console.print("[bold red]error:[/] ", end="")
+    console.print(message, markup=False, highlight=False)

@@ -1,0 +1,66 @@
+"""Progress that a person can read: bars in a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_LINES = 10
+
+
+class Progress:
+    """Shows stages of long work on ``console`` (standard error by default)."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+
+    def say(self, text: str) -> None:
+        """One line, as it is."""
+        self.console.print(text, markup=False, highlight=False)
+
+    @contextmanager
+    def track(self, stage: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Show ``stage`` with count, rate and time left; yields the function that counts work done."""
+        if self.console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            )  # fmt: skip
+            with Bars(*columns, console=self.console, transient=True) as bars:
+                task = bars.add_task(stage, total=total, rate="")
+                begun = time.monotonic()
+
+                def advance(count: int = 1) -> None:
+                    bars.advance(task, count)
+                    done = bars.tasks[0].completed
+                    bars.update(task, rate=f"{done / max(time.monotonic() - begun, 1e-9):.2f}/s")
+
+                yield advance
+        else:
+            yield _Lines(self, stage, total).advance
+
+
+class _Lines:
+    """The plain form: about ten lines a stage."""
+
+    def __init__(self, progress: Progress, stage: str, total: int) -> None:
+        self._progress, self._stage, self._total = progress, stage, total
+        self._done, self._said, self._begun = 0, 0, time.monotonic()
+
+    def advance(self, count: int = 1) -> None:
+        self._done += count
+        tenth = self._done * _LINES // max(self._total, 1)
+        if tenth == self._said and self._done != self._total:
+            return
+        self._said = tenth
+        rate = self._done / max(time.monotonic() - self._begun, 1e-9)
+        left = (self._total - self._done) / rate
+        self._progress.say(f"{self._stage}: {self._done}/{self._total}, {rate:.2f}/s, {left:.0f} s left")

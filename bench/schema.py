@@ -1,0 +1,122 @@
+"""How records and scores look on disk: Arrow schemas, their version, and the way between rows and dataclasses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import StoreError
+from bench.types import ImageRecord, Request, ScoreRow, Timing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pyarrow as pa
+
+SCHEMA_VERSION = 1
+"""Raised whenever a stored column changes meaning; a file of a newer version is refused."""
+
+_REQUEST = {f.name for f in fields(Request)}
+_TIMING = {f.name for f in fields(Timing)}
+
+
+def check_version(found: int, where: str) -> None:
+    """Raise StoreError for a file that a newer version of this program wrote."""
+    if found > SCHEMA_VERSION:
+        raise StoreError(
+            f"{where} was written by a newer fluxbench (schema {found}, this one reads up to {SCHEMA_VERSION}); "
+            "upgrade with: pip install -U fluxbench"
+        )
+
+
+def record_to_json(record: ImageRecord) -> dict[str, Any]:
+    """One flat, JSON-ready row; missing measurements are null, never NaN."""
+    row = asdict(record)
+    request, timing = row.pop("request"), row.pop("timing")
+    settings = request.pop("settings")
+    row |= {**request, **timing, "request_id": record.request.id, "settings": dict(settings)}
+    row["expected_text"] = list(record.expected_text)
+    return {k: None if isinstance(v, float) and v != v else v for k, v in row.items()}
+
+
+def record_from_json(row: Mapping[str, Any]) -> ImageRecord:
+    """The inverse of ``record_to_json``."""
+    data = {k: v for k, v in row.items() if k != "request_id"}
+    request = Request(**{k: data.pop(k) for k in _REQUEST})
+    timing = Timing(**{k: _number(data.pop(k)) if k.endswith("_s") else data.pop(k) for k in _TIMING})
+    data["cost_usd"] = _number(data["cost_usd"])
+    data["expected_text"] = tuple(data["expected_text"])
+    return ImageRecord(request=request, timing=timing, **data)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _record_schema() -> pa.Schema:
+    import pyarrow as pa  # noqa: PLC0415 - slow import
+
+    text, number, whole = pa.string(), pa.float64(), pa.int64()
+    columns = {
+        "prompt_id": text, "category": text, "prompt_set": text, "prompt_set_hash": text, "request_id": text,
+        "model": text, "revision": text, "prompt": text, "negative_prompt": text, "seed": whole, "width": whole,
+        "height": whole, "settings": text, "status": text, "environment": text, "created": text, "image": text,
+        "sha256": text, "latency_s": number, "encode_s": number, "denoise_s": number, "decode_s": number,
+        "steps": whole, "batch_size": whole, "error": text, "revised_prompt": text, "cost_usd": number,
+        "expected_text": pa.list_(text), "detail": text,
+    }  # fmt: skip
+    return pa.schema(columns.items(), metadata={"fluxbench.schema": str(SCHEMA_VERSION)})
+
+
+def _score_schema() -> pa.Schema:
+    import pyarrow as pa  # noqa: PLC0415 - slow import
+
+    text = pa.string()
+    columns = {
+        "metric": text, "fingerprint": text, "value": pa.float64(), "status": text, "unit": text,
+        "higher_is_better": pa.bool_(), "request_id": text, "prompt_id": text, "seed": pa.int64(), "reason": text,
+        "detail": text,
+    }  # fmt: skip
+    return pa.schema(columns.items(), metadata={"fluxbench.schema": str(SCHEMA_VERSION)})
+
+
+def records_table(records: Iterable[ImageRecord]) -> pa.Table:
+    """Records as an Arrow table; ``settings`` and ``detail`` are JSON text."""
+    import pyarrow as pa  # noqa: PLC0415 - slow import
+
+    rows = [record_to_json(r) for r in records]
+    for row in rows:
+        row["settings"], row["detail"] = json.dumps(row["settings"], sort_keys=True), json.dumps(row["detail"])
+    return pa.Table.from_pylist(rows, schema=_record_schema())
+
+
+def records_from_table(table: pa.Table) -> list[ImageRecord]:
+    """The inverse of ``records_table``; refuses a newer schema."""
+    check_version(_version(table), "records.parquet")
+    rows = table.to_pylist()
+    for row in rows:
+        row["settings"], row["detail"] = json.loads(row["settings"]), json.loads(row["detail"])
+    return [record_from_json(row) for row in rows]
+
+
+def scores_table(scores: Iterable[ScoreRow]) -> pa.Table:
+    """Scores as an Arrow table; ``detail`` is JSON text, a missing value null."""
+    import pyarrow as pa  # noqa: PLC0415 - slow import
+
+    rows = [asdict(s) | {"detail": json.dumps(dict(s.detail), ensure_ascii=False)} for s in scores]
+    for row in rows:
+        row["value"] = None if row["value"] != row["value"] else row["value"]
+    return pa.Table.from_pylist(rows, schema=_score_schema())
+
+
+def scores_from_table(table: pa.Table) -> list[ScoreRow]:
+    """The inverse of ``scores_table``; refuses a newer schema."""
+    check_version(_version(table), "scores.parquet")
+    return [
+        ScoreRow(**{**row, "value": _number(row["value"]), "detail": json.loads(row["detail"])}) for row in table.to_pylist()
+    ]
+
+
+def _version(table: pa.Table) -> int:
+    return int((table.schema.metadata or {}).get(b"fluxbench.schema", b"1"))

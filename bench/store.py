@@ -1,0 +1,278 @@
+"""The results folder. The only module that writes to it.
+
+::
+
+    results/<run>/run.json          configuration, environments, schema version
+                  journal.jsonl     records since the last compaction, one line a picture, flushed to disk
+                  records.parquet   the compacted records
+                  scores.parquet    long-form scores
+                  images/           <prompt id>_s<seed>.png
+                  features/         caches of feature extractors
+                  report/           what people read
+    results/comparisons/<name>/     comparison reports
+
+A picture is written under a temporary name, flushed, renamed, and only then journaled: whatever instant the process
+dies at, a record always has its picture, and a picture without record is simply made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import schema
+from bench.errors import StoreError, unknown
+from bench.types import ImageRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench.types import Job, PromptSet, Rendered, ScoreRow
+
+COMPARISONS = "comparisons"
+_KINDS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp"}
+
+
+class Store:
+    """A folder of runs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def runs(self) -> list[str]:
+        """Names of the runs, sorted."""
+        return sorted(p.parent.name for p in self.root.glob("*/run.json"))
+
+    def run(self, name: str, *, create: bool = False) -> Run:
+        """A run by name or by the path of its folder.
+
+        Raises:
+            ConfigError: there is no such run; the message names the nearest.
+        """
+        folder = Path(name) if (Path(name) / "run.json").is_file() else self.root / name
+        if not create and not (folder / "run.json").is_file():
+            raise unknown("run", name, self.runs())
+        return Run(folder)
+
+    def remove(self, name: str) -> None:
+        """Delete a run and all it holds."""
+        shutil.rmtree(self.run(name).path)
+
+    def comparison_folder(self, name: str) -> Path:
+        """The folder of a comparison report."""
+        return self.root / COMPARISONS / name
+
+
+class Run:
+    """One run folder; it holds everything it needs and can be copied anywhere."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.name = self.path.name
+        self._owners: dict[str, str] | None = None
+
+    def info(self) -> dict[str, Any]:
+        """The content of run.json, {} before the first write."""
+        file = self.path / "run.json"
+        if not file.exists():
+            return {}
+        try:
+            data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise StoreError(f"{file} is damaged ({error}); delete the run with: python -m bench rm {self.name}") from error
+        schema.check_version(data.get("schema_version", 1), str(file))
+        return data
+
+    def update_info(self, **changes: Any) -> None:  # noqa: ANN401 - JSON values
+        """Merge ``changes`` into run.json, atomically."""
+        data = {**self.info(), **changes, "schema_version": schema.SCHEMA_VERSION}
+        with self._writing():
+            self._replace(self.path / "run.json", json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True).encode())
+
+    def records(self) -> list[ImageRecord]:
+        """Every record, the latest of each (prompt, request)."""
+        latest: dict[tuple[str, str], ImageRecord] = {}
+        file = self.path / "records.parquet"
+        if file.exists():
+            import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
+
+            latest = {r.key: r for r in schema.records_from_table(pq.read_table(file))}
+        for record in self._journaled():
+            latest.pop(record.key, None)
+            latest[record.key] = record
+        return list(latest.values())
+
+    def current(self) -> list[ImageRecord]:
+        """The latest record of each (prompt, seed): what reports and scores speak of."""
+        return list({(r.prompt_id, r.request.seed): r for r in self.records()}.values())
+
+    def save(self, job: Job, rendered: Rendered, *, prompt_set: PromptSet, environment: str) -> ImageRecord:
+        """Store the outcome of a job: picture first, record after, both on disk when this returns.
+
+        Raises:
+            StoreError: the disk is full or not writable; what was stored before is safe.
+        """
+        record = ImageRecord(
+            prompt_id=job.prompt.id,
+            category=job.prompt.category,
+            prompt_set=prompt_set.name,
+            prompt_set_hash=prompt_set.hash,
+            request=job.request,
+            status=rendered.status,
+            environment=environment,
+            created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            timing=rendered.timing,
+            error=rendered.error,
+            revised_prompt=rendered.revised_prompt,
+            cost_usd=rendered.cost_usd,
+            expected_text=job.prompt.expected_text,
+            detail=dict(rendered.detail),
+        )
+        with self._writing():
+            if rendered.image is not None:
+                file = self._image_file(record, rendered.image)
+                self._replace(self.path / file, rendered.image)
+                record = replace(record, image=file, sha256=hashlib.sha256(rendered.image).hexdigest())
+            line = json.dumps(schema.record_to_json(record), ensure_ascii=False, allow_nan=False) + "\n"
+            self._append(line.encode())
+        return record
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for writing.
+
+        Raises:
+            StoreError: another process is rendering into it.
+        """
+        with self._writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = (self.path / ".lock").open("w")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            handle.close()
+            raise StoreError(f"another process is working on run {self.name!r}; wait for it, or set label= for a run of your own") from error
+        try:
+            self._repair()
+            yield
+        finally:
+            handle.close()
+
+    def compact(self) -> None:
+        """Fold the journal into records.parquet. Dying in between leaves rows twice, which reading undoes."""
+        if not self._journaled():
+            return
+        import pyarrow as pa  # noqa: PLC0415 - slow import
+        import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
+
+        sink = pa.BufferOutputStream()
+        pq.write_table(schema.records_table(self.records()), sink)
+        with self._writing():
+            self._replace(self.path / "records.parquet", sink.getvalue().to_pybytes())
+            os.truncate(self.path / "journal.jsonl", 0)
+
+    def image_path(self, record: ImageRecord) -> Path:
+        """Where the picture of ``record`` lies."""
+        if record.image is None:
+            raise StoreError(f"{record.prompt_id} (seed {record.request.seed}) has no picture: {record.status}")
+        return self.path / record.image
+
+    def scores(self) -> list[ScoreRow]:
+        """Every stored score."""
+        file = self.path / "scores.parquet"
+        if not file.exists():
+            return []
+        import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
+
+        return schema.scores_from_table(pq.read_table(file))
+
+    def save_scores(self, rows: Sequence[ScoreRow]) -> None:
+        """Add scores; a row replaces an earlier one of the same metric and picture (or of the whole run)."""
+        import pyarrow as pa  # noqa: PLC0415 - slow import
+        import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
+
+        merged = {(s.metric, s.request_id, s.prompt_id): s for s in (*self.scores(), *rows)}
+        sink = pa.BufferOutputStream()
+        pq.write_table(schema.scores_table(merged.values()), sink)
+        with self._writing():
+            self._replace(self.path / "scores.parquet", sink.getvalue().to_pybytes())
+
+    def features_path(self, fingerprint: str) -> Path:
+        """The feature cache of one extractor."""
+        return self.path / "features" / f"{hashlib.sha256(fingerprint.encode()).hexdigest()[:16]}.npz"
+
+    def save_bytes(self, path: Path, data: bytes) -> None:
+        """Write a file of this run atomically."""
+        with self._writing():
+            self._replace(path, data)
+
+    def _journaled(self) -> list[ImageRecord]:
+        file = self.path / "journal.jsonl"
+        if not file.exists():
+            return []
+        whole, _, _torn = file.read_bytes().rpartition(b"\n")
+        return [schema.record_from_json(json.loads(line)) for line in whole.splitlines()]
+
+    def _repair(self) -> None:
+        """Cut a half-written last line off the journal and drop temporary files of a killed process."""
+        file = self.path / "journal.jsonl"
+        if file.exists():
+            data = file.read_bytes()
+            if data and not data.endswith(b"\n"):
+                os.truncate(file, data.rfind(b"\n") + 1)
+        for part in self.path.glob("**/*.part"):
+            part.unlink()
+
+    def _image_file(self, record: ImageRecord, data: bytes) -> str:
+        ending = next((e for magic, e in _KINDS.items() if data.startswith(magic)), ".bin")
+        seed = "x" if record.request.seed is None else record.request.seed
+        name = f"images/{record.prompt_id}_s{seed}{ending}"
+        if self._owners is None:
+            self._owners = {r.image: r.request.id for r in self.records() if r.image}
+        if self._owners.setdefault(name, record.request.id) != record.request.id:
+            name = f"images/{record.prompt_id}_s{seed}_{record.request.id[:6]}{ending}"
+            self._owners[name] = record.request.id
+        return name
+
+    def _append(self, line: bytes) -> None:
+        with (self.path / "journal.jsonl").open("ab") as journal:
+            start = journal.tell()
+            try:
+                journal.write(line)
+                journal.flush()
+                os.fsync(journal.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.truncate(self.path / "journal.jsonl", start)
+                raise
+
+    def _replace(self, file: Path, data: bytes) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f"{file.name}.part")
+        try:
+            with part.open("wb") as handle:
+                handle.write(data)
+                handle.flush()
+                os.fsync(handle.fileno())
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+        os.replace(part, file)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to {self.path}: {error.strerror or error}; free some space or fix the permissions, then run the "
+                "same command again: nothing already rendered is lost"
+            ) from error

@@ -1,0 +1,199 @@
+"""``run``: render, score, report; with ``-m`` over several values."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import presets, prompts, resources, runner
+from bench.cli import complain
+from bench.errors import BenchError, ConfigError, unknown
+from bench.progress import Progress
+from bench.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from omegaconf import DictConfig
+
+OPTIONS = ("model", "metric", "prompts", "seeds", "limit", "categories", "label", "dry_run", "fresh", "results")
+_SEEDS = [0, 1]
+_HELP = """usage: python -m bench run [model=NAME] [prompts=SET] [OPTION=VALUE …] [-m] [--cfg job]
+
+  model=NAME           a preset (python -m bench list models); its fields are model.steps=4, model.size=768x768, …
+  prompts=SET          a shipped set, a path to .jsonl/.txt/.csv, or FORMAT:PATH (partiprompts, geneval, longtext, coco)
+  metric=[a,b]         instead of the model's own metrics (python -m bench list metrics)
+  seeds=[0,1]          pictures a prompt; default two, one for hosted models
+  limit=N              the first N prompts            categories=[text,people]   only these
+  label=NAME           a name of your own             results=FOLDER             default: results
+  dry_run=true         pictures, time, disk, money; nothing is loaded
+  fresh=true           render again what is there
+  -m model=a,b,c       a sweep; ends with a comparison
+
+The same command continues an interrupted run and costs nothing once it is finished.
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Compose with Hydra and run every job; the worst exit code of them all."""
+    if any(word in {"-h", "--help"} for word in argv):
+        sys.stdout.write(_HELP)
+        return 0
+    codes: list[int] = []
+    arguments = [*argv, *_defaults(argv)]
+
+    def job(config: DictConfig) -> str | None:
+        try:
+            path, code = execute(config)
+        except BenchError as error:
+            if not _sweeps(argv):
+                raise
+            complain(str(error))
+            path, code = None, error.exit_code
+        codes.append(code)
+        return path
+
+    _hydra(job, arguments)
+    return max(codes, default=0)
+
+
+def execute(config: DictConfig) -> tuple[str | None, int]:
+    """One run: the run folder's path and the exit code."""
+    provider, chosen = presets.build(config.model), [presets.build(m) for m in config.metric.values()]
+    wanted = prompts.load(str(config.prompts))
+    picked = prompts.select(wanted, limit=config.limit, categories=list(config.categories or []))
+    jobs = runner.plan(provider, picked, seeds(config.seeds, hosted=provider.hosted))
+    store = Store(Path(config.results))
+    run = store.run(runner.run_name(provider, wanted, config.label), create=True)
+    progress = Progress()
+    if _flag(config, "dry_run"):
+        return _forecast(run, jobs, provider, progress), 0
+    from omegaconf import OmegaConf  # noqa: PLC0415 - loaded by Hydra by now
+
+    todo = runner.pending(jobs, run, fresh=_flag(config, "fresh"))
+    if todo:
+        provider.check()
+        told = OmegaConf.to_container(config, resolve=True)
+        sets = {**run.info().get("prompt_sets", {}), wanted.name: wanted.hash}
+        request = jobs[0].request
+        run.update_info(
+            name=run.name, label=config.label or provider.name, config=told, prompt_sets=sets, model=request.model,
+            revision=request.revision, hosted=provider.hosted, description=provider.card.get("description", ""),
+        )  # fmt: skip
+    outcome = runner.render(jobs, provider, wanted, run, fresh=_flag(config, "fresh"), progress=progress)
+    from bench import report, scoring  # noqa: PLC0415 - slow imports
+
+    scoring.score(run, chosen, progress)
+    page = report.write_run(run)
+    report.show([run], progress.console)
+    progress.say(
+        f"{run.name}: {outcome.done} rendered, {outcome.kept} kept, {outcome.refused} refused, {outcome.failed} failed\nreport: {page}"
+    )
+    return str(run.path), 1 if outcome.failed else 0
+
+
+def seeds(given: Any, *, hosted: bool) -> list[int]:  # noqa: ANN401 - straight from the command line
+    """The seeds of a run. Raises ConfigError unless they are distinct whole numbers from 0 to 2^32 - 1."""
+    if given is None:
+        return _SEEDS[:1] if hosted else list(_SEEDS)
+    values = [given] if isinstance(given, int) else list(given) if not isinstance(given, str) else [given]
+    if not values or len(set(values)) != len(values):
+        raise ConfigError(f"seeds={values} must be a list of distinct whole numbers, like seeds=[0,1]")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
+            raise ConfigError(f"seeds holds {value!r}; a seed is a whole number from 0 to {2**32 - 1}")
+    return values
+
+
+def _flag(config: DictConfig, key: str) -> bool:
+    if not isinstance(config[key], bool):
+        raise ConfigError(f"{key}={config[key]!r} must be true or false")
+    return bool(config[key])
+
+
+def _sweeps(argv: Sequence[str]) -> bool:
+    return any(word in {"-m", "--multirun"} for word in argv)
+
+
+def _values(argv: Sequence[str], key: str) -> list[str] | None:
+    """The value(s) of a group on the command line: ``a``, ``a,b`` and ``[a,b]`` alike."""
+    given = [word.partition("=")[2] for word in argv if word.startswith(f"{key}=")]
+    if not given:
+        return None
+    return [part.strip(" []'\"") for part in given[-1].split(",") if part.strip(" []'\"")]
+
+
+def _defaults(argv: Sequence[str]) -> list[str]:
+    """Check the names given, and choose the prompts and metrics that go with the model where none were given."""
+    for word in argv:
+        key = word.partition("=")[0].lstrip("+~")
+        if "=" in word and not word.startswith("-") and key.partition(".")[0] not in (*OPTIONS, "hydra") and "/" not in key:
+            raise unknown("option", key, OPTIONS)
+        if "=" not in word and not word.startswith(("-", "~")) and (argv[argv.index(word) - 1 :] or [""])[0] not in {"--cfg", "-c", "--package", "-p"}:
+            raise ConfigError(f"{word!r} is no OPTION=VALUE; see: python -m bench run --help")
+    models = _values(argv, "model") or ["tiny-dev"]
+    cards = [presets.read("model", name)["card"] for name in models]
+    for name in _values(argv, "metric") or []:
+        presets.read("metric", name)
+    added = []
+    chosen = _values(argv, "prompts")
+    if chosen is None:
+        sets = {card["prompts"] for card in cards}
+        if len(sets) > 1:
+            raise ConfigError(f"these models have different prompt sets of their own ({', '.join(sorted(sets))}); choose one with prompts=")
+        chosen = [*sets]
+        added.append(f"prompts={chosen[0]}")
+    if _values(argv, "metric") is None:
+        fitting = [card for card in cards if card["prompts"] == chosen[0]] or cards
+        added.append(f"metric=[{','.join(fitting[0]['metrics'])}]")
+    return added
+
+
+def _hydra(job: Any, arguments: list[str]) -> None:  # noqa: ANN401 - a task function
+    """Hand over to Hydra; its complaints become ConfigErrors."""
+    import hydra  # noqa: PLC0415 - slow import
+    from hydra.errors import HydraException  # noqa: PLC0415 - slow import
+    from omegaconf.errors import OmegaConfBaseException  # noqa: PLC0415 - slow import
+
+    before = sys.argv
+    sys.argv = ["bench run", *arguments]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        hydra.main(version_base="1.3", config_path=str(resources.folder("conf")), config_name="config")(job)()
+    except (HydraException, OmegaConfBaseException) as error:
+        if isinstance(error.__cause__, BenchError):
+            raise error.__cause__ from None
+        raise ConfigError(_plain(error)) from error
+    finally:
+        sys.argv = before
+
+
+def _plain(error: Exception) -> str:
+    """Hydra's message with the nearest field's name where it speaks of an unknown one."""
+    text = " ".join(str(error).split())
+    words = text.replace("'", " ").split()
+    wrong = next((w for w in words if w.startswith(("model.", "metric."))), None)
+    if wrong and "not in struct" in text + str(error.__cause__ or ""):
+        group, _, field = wrong.partition(".")
+        if group == "model":
+            fields = [k for k in presets.read("model", "tiny-dev") if not k.startswith("_")]
+            return str(unknown("field", f"model.{field}".rstrip(".,"), [f"model.{k}" for k in fields]))
+    return text
+
+
+def _forecast(run: Any, jobs: Any, provider: Any, progress: Progress) -> None:  # noqa: ANN401 - see execute
+    """Say what a run would cost; loads and writes nothing."""
+    todo = runner.pending(jobs, run)
+    records = [r for r in run.records() if r.status == "ok"]
+    timed = [r.timing.latency_s / r.timing.batch_size for r in records if r.timing.latency_s == r.timing.latency_s]
+    sizes = [run.image_path(r).stat().st_size for r in records]
+    pixels = sum(job.request.width * job.request.height for job in todo)
+    took = f"{len(todo) * sum(timed) / len(timed):.0f} s (from {len(timed)} earlier pictures)" if timed else "unknown until some are rendered"
+    disk = len(todo) * sum(sizes) / len(sizes) if sizes else pixels * 1.5
+    money = "0 USD (local)" if not provider.hosted else "unknown; see the provider's price list"
+    progress.say(
+        f"{run.name}: {len(jobs)} pictures, {len(todo)} to render\n"
+        f"time: {took}\ndisk: about {disk / 2**20:.1f} MiB\nmoney: {money}"
+    )
