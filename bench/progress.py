@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LINES = 10
+_LEAST_SECONDS = 2.0
 
 
 class Progress:
@@ -54,13 +55,14 @@ class _Lines:
     def __init__(self, progress: Progress, stage: str, total: int) -> None:
         self._progress, self._stage, self._total = progress, stage, total
         self._done, self._said, self._begun = 0, 0, time.monotonic()
+        self._last = self._begun
 
     def advance(self, count: int = 1) -> None:
         self._done += count
-        tenth = self._done * _LINES // max(self._total, 1)
-        if tenth == self._said and self._done != self._total:
+        tenth, now = self._done * _LINES // max(self._total, 1), time.monotonic()
+        if self._done < self._total and (tenth == self._said or now - self._last < _LEAST_SECONDS):
             return
-        self._said = tenth
+        self._said, self._last = tenth, now
         rate = self._done / max(time.monotonic() - self._begun, 1e-9)
         left = (self._total - self._done) / rate
         self._progress.say(f"{self._stage}: {self._done}/{self._total}, {rate:.2f}/s, {left:.0f} s left")

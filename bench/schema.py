@@ -69,6 +69,11 @@ def _record_schema() -> pa.Schema:
     return pa.schema(columns.items(), metadata={"fluxbench.schema": str(SCHEMA_VERSION)})
 
 
+def record_columns() -> list[str]:
+    """The columns of a record as stored."""
+    return list(_record_schema().names)
+
+
 def _score_schema() -> pa.Schema:
     import pyarrow as pa  # noqa: PLC0415 - slow import
 

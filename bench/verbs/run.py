@@ -48,8 +48,6 @@ def main(argv: Sequence[str]) -> int:
         try:
             path, code = execute(config)
         except BenchError as error:
-            if not _sweeps(argv):
-                raise
             complain(str(error))
             path, code = None, error.exit_code
         codes.append(code)
@@ -81,6 +79,7 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
         run.update_info(
             name=run.name, label=config.label or provider.name, config=told, prompt_sets=sets, model=request.model,
             revision=request.revision, hosted=provider.hosted, description=provider.card.get("description", ""),
+            ceiling=bool(provider.card.get("ceiling")),
         )  # fmt: skip
     outcome = runner.render(jobs, provider, wanted, run, fresh=_flag(config, "fresh"), progress=progress)
     from bench import report, scoring  # noqa: PLC0415 - slow imports
@@ -111,10 +110,6 @@ def _flag(config: DictConfig, key: str) -> bool:
     if not isinstance(config[key], bool):
         raise ConfigError(f"{key}={config[key]!r} must be true or false")
     return bool(config[key])
-
-
-def _sweeps(argv: Sequence[str]) -> bool:
-    return any(word in {"-m", "--multirun"} for word in argv)
 
 
 def _values(argv: Sequence[str], key: str) -> list[str] | None:

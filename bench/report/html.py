@@ -1,0 +1,168 @@
+"""The HTML page: inline style and script, thumbnails beside it, opened from a file."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from difflib import SequenceMatcher
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from markupsafe import Markup
+from PIL import Image
+
+from bench.report import figures, wording
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from bench.store import Run
+
+_EDGE = 512
+_SHOWN = ("clip", "clip_b32", "clip_tiny", "siglip2", "ocr.exact", "ocr.word_accuracy", "ocr.cer", "latency")
+
+
+def write_page(runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Path, title: str) -> Path:
+    """Write ``index.html`` and ``thumbs/`` into ``folder``."""
+    template = files("bench.report") / "template"
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    shutil.rmtree(folder / "thumbs", ignore_errors=True)
+    labels = list(dict.fromkeys(tables["images"]["run"]))
+    gallery = _gallery(runs, tables, folder)
+    page = environment.from_string((template / "report.html.j2").read_text(encoding="utf-8")).render(
+        title=title,
+        findings=wording.sentences(tables),
+        labels=labels,
+        colours=dict(zip(labels, figures.PALETTE * 9, strict=False)),
+        table=_table(tables["summary"], labels),
+        figures=_figures(tables),
+        environments=tables["environment"].fillna("").to_dict("records"),
+        missing=tables["summary"][tables["summary"]["unscored"] > 0].to_dict("records"),
+        notes=sorted(set(tables["summary"]["note"].dropna())),
+        statuses=[(run, dict(group["status"].value_counts())) for run, group in tables["images"].groupby("run", sort=False)],
+        style=Markup((template / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        script=Markup((template / "report.js").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        data=Markup(_json(gallery)),  # noqa: S704 - every "<" is written as an escape
+        categories=sorted(set(tables["images"]["category"])),
+    )
+    path = folder / "index.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _json(value: object) -> str:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _table(summary: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
+    rows = []
+    front = wording.headline(summary)
+    for metric in dict.fromkeys(summary["metric"]):
+        group = summary[summary["metric"] == metric]
+        cells = []
+        for run in labels:
+            mine = group[group["run"] == run]
+            if mine.empty:
+                cells.append(None)
+                continue
+            row = mine.iloc[0]
+            known = row["mean"] == row["mean"]
+            low, high = (wording.number(row[k], row["unit"]) for k in ("low", "high"))
+            cells.append({
+                "mean": wording.number(row["mean"], row["unit"]), "interval": f"{low} to {high}" if low != "–" else "",
+                "n": int(row["n"]) if known else 0, "coverage": row["coverage"], "best": bool(row["best"]),
+                "reason": row["reason"] or ("does not apply" if row["not_applicable"] else ""), "known": known,
+            })  # fmt: skip
+        rows.append({
+            "metric": metric, "unit": group["unit"].iloc[0], "cells": cells, "front": metric in front,
+            "arrow": wording.arrow(higher=bool(group["higher_is_better"].iloc[0])),
+            "unlike": group["fingerprint"].nunique() > 1,
+        })  # fmt: skip
+    return {"front": [r for r in rows if r["front"]], "rest": [r for r in rows if not r["front"]]}
+
+
+def _figures(tables: dict[str, pd.DataFrame]) -> list[tuple[str, Markup]]:
+    made = []
+    there = set(tables["summary"]["metric"])
+    for metric in [m for m in ("clip", "clip_tiny", "ocr.exact") if m in there]:
+        svg = figures.quality_latency(tables["summary"], metric)
+        if svg:
+            made.append((f"{metric} against latency", Markup(svg)))  # noqa: S704 - matplotlib escapes text
+    svg = figures.latency_distribution(tables["images"])
+    if svg:
+        made.append(("Latency of every picture", Markup(svg)))  # noqa: S704 - matplotlib escapes text
+    return made
+
+
+def _gallery(runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Path) -> dict[str, Any]:
+    """What the script shows: a row a prompt, a column a run, pictures by seed."""
+    labels = list(dict.fromkeys(tables["images"]["run"]))
+    scores: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in tables["scores"].itertuples():
+        if row.request_id is not None and row.metric in _SHOWN and row.status == "ok":
+            entry = scores.setdefault((row.run, f"{row.prompt_id} {row.request_id}"), {"values": {}, "detail": None})
+            entry["values"][row.metric] = wording.number(row.value, row.unit)
+            if row.metric == "ocr.exact":
+                entry["detail"] = json.loads(row.detail)
+    prompts: dict[str, dict[str, Any]] = {}
+    for number, (label, run) in enumerate(zip(labels, runs, strict=True)):
+        for record in run.current():
+            prompt = prompts.setdefault(record.prompt_id, {
+                "id": record.prompt_id, "text": record.request.prompt, "category": record.category,
+                "expected": list(record.expected_text), "cells": [[] for _ in labels],
+            })  # fmt: skip
+            found = scores.get((label, f"{record.prompt_id} {record.request.id}"), {"values": {}, "detail": None})
+            picture: dict[str, Any] = {"seed": record.request.seed, "status": record.status, "scores": found["values"]}
+            if record.status == "ok":
+                picture |= _thumb(run.image_path(record), folder, f"thumbs/{number}")
+            else:
+                picture["error"] = record.error or ""
+            if record.revised_prompt:
+                picture["revised"] = record.revised_prompt
+            if found["detail"]:
+                picture["ocr"] = [_marked(r["expected"], r["read"]) for r in found["detail"]["regions"]]
+            prompt["cells"][number].append(picture)
+    return {"labels": labels, "prompts": list(prompts.values())}
+
+
+def _thumb(source: Path, folder: Path, below: str) -> dict[str, Any]:
+    """A picture of at most 512 pixels beside the page; small ones are copied as they are."""
+    target = folder / below
+    target.mkdir(parents=True, exist_ok=True)
+    with Image.open(source) as image:
+        size = {"w": image.width, "h": image.height}
+        if max(image.size) <= _EDGE:
+            name = source.name
+            shutil.copyfile(source, target / name)
+        else:
+            name = f"{source.stem}.webp"
+            image.thumbnail((_EDGE, _EDGE), Image.Resampling.LANCZOS)
+            data = io.BytesIO()
+            image.convert("RGB").save(data, "WEBP", quality=88)
+            (target / name).write_bytes(data.getvalue())
+    return {"src": f"{below}/{name}", **size}
+
+
+def _marked(expected: str, read: str) -> list[list[str]]:
+    """Pieces of the expected text: "=" read, "-" missing, "+" read instead or besides; by word, or by letter for one word."""
+    split = expected.split() if len(expected.split()) > 1 else list(expected)
+    got = read.split() if len(expected.split()) > 1 else list(read)
+    pieces: list[list[str]] = []
+    glue = " " if len(expected.split()) > 1 else ""
+    matcher = SequenceMatcher(None, [s.casefold() for s in split], [g.casefold() for g in got], autojunk=False)
+    for kind, i1, i2, j1, j2 in matcher.get_opcodes():
+        if kind == "equal":
+            pieces.append(["=", glue.join(got[j1:j2])])
+        else:
+            if i2 > i1:
+                pieces.append(["-", glue.join(split[i1:i2])])
+            if j2 > j1:
+                pieces.append(["+", glue.join(got[j1:j2])])
+    return pieces

@@ -1,0 +1,45 @@
+"""The summary as Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.report import wording
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def summary_markdown(tables: dict[str, pd.DataFrame], title: str) -> str:
+    """Findings, the summary table (mean with 95 % interval, n), what was unscored, and the machines."""
+    summary = tables["summary"]
+    runs = list(dict.fromkeys(tables["images"]["run"]))
+    lines = [f"# {_plain(title)}", "", *(f"- {_plain(s)}" for s in wording.sentences(tables)), ""]
+    lines += ["| metric | " + " | ".join(map(_plain, runs)) + " |", "|---|" + "---|" * len(runs)]
+    for metric in dict.fromkeys(summary["metric"]):
+        rows = summary[summary["metric"] == metric]
+        cells = []
+        for run in runs:
+            mine = rows[rows["run"] == run]
+            if mine.empty:
+                cells.append("–")
+                continue
+            row = mine.iloc[0]
+            text = f"{wording.cell(row)} (n={row['n']})" if row["n"] and row["mean"] == row["mean"] else "–"
+            cells.append(f"**{text}**" if row["best"] else text)
+        unit = f" ({rows['unit'].iloc[0]})" if rows["unit"].iloc[0] else ""
+        lines.append(f"| {metric}{unit} {wording.arrow(higher=bool(rows['higher_is_better'].iloc[0]))} | " + " | ".join(cells) + " |")
+    missing = summary[summary["unscored"] > 0]
+    if len(missing):
+        lines += ["", "## Unscored", ""]
+        lines += [f"- {_plain(r.run)}, {r.metric}: {r.unscored}, {_plain(str(r.reason))}" for r in missing.itertuples()]
+    lines += ["", "## Machines", ""]
+    lines += [f"- {_plain(r.run)}: {r.device}, {r.cpu}, {r.cores} cores, {r.packages}" for r in tables["environment"].itertuples()]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    for mark in "\\`*_{}[]<>|#":
+        text = text.replace(mark, f"\\{mark}")
+    return text.replace("\n", " ")

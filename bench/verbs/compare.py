@@ -1,0 +1,45 @@
+"""``compare``: the comparison report of several runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.progress import Progress
+from bench.store import Store
+from bench.types import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LONGEST = 80
+
+
+def main(argv: Sequence[str]) -> int:
+    """Compare the runs named."""
+    parser = argparse.ArgumentParser(prog="python -m bench compare", description="Write the comparison report of several runs.")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's name or folder")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
+    parser.add_argument("--out", type=Path, help="folder of the report (default: results/comparisons/<names>)")
+    args = parser.parse_args(argv)
+    write(Store(args.results), args.runs, args.out)
+    return 0
+
+
+def write(store: Store, names: Sequence[str], out: Path | None = None) -> Path:
+    """Write the report, print its table and its path."""
+    from bench import report  # noqa: PLC0415 - slow import
+
+    runs = [store.run(name) for name in names]
+    page = report.write_comparison(runs, out or store.comparison_folder(folder_name([r.name for r in runs])))
+    progress = Progress()
+    report.show(runs, progress.console)
+    progress.say(f"comparison: {page}")
+    return page
+
+
+def folder_name(names: Sequence[str]) -> str:
+    """The runs' labels joined, with a short hash of their full names."""
+    joined = "-vs-".join(name.split(".")[0] for name in names)[:_LONGEST]
+    return f"{joined}.{digest(list(names))[:6]}"

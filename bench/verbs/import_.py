@@ -1,0 +1,70 @@
+"""``import``: pictures made elsewhere become a run."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from bench import images, prompts
+from bench.errors import ConfigError
+from bench.progress import Progress
+from bench.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str]) -> int:
+    """Show the plan, ask, store, score and report."""
+    parser = argparse.ArgumentParser(prog="python -m bench import", description="Make a run of pictures from elsewhere.")
+    parser.add_argument("source", type=Path, metavar="FOLDER|MANIFEST")
+    parser.add_argument("--name", required=True, help="name of the model, like midjourney-v6")
+    parser.add_argument("--prompts", required=True, metavar="SET", help="the prompt set the pictures were made from")
+    parser.add_argument("--source", dest="origin", default="", help="where the pictures come from, for the record")
+    parser.add_argument("--model-version", default="", help="version of the model, for the record")
+    parser.add_argument("--date", default="", help="when they were made, for the record")
+    parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
+    args = parser.parse_args(argv)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*", args.name):
+        raise ConfigError(f"--name {args.name!r} must be letters, digits, '.', '_' and '-', for it names a folder")
+    wanted = prompts.load(args.prompts)
+    plan = images.plan(args.source, wanted)
+    progress = Progress()
+    show(plan, len(wanted.prompts), progress)
+    if args.dry_run:
+        return 0
+    if not args.yes and sys.stdin.isatty():
+        if progress.console.input("write this run? [y/N] ", markup=False).strip().lower() not in {"y", "yes"}:
+            return 0
+    run = Store(args.results).run(f"{args.name}.{wanted.name}.imported", create=True)
+    provenance = {"source": args.origin, "model_version": args.model_version, "date": args.date}
+    count = images.write(plan, wanted, run, name=args.name, provenance=provenance)
+    from bench import presets, report, scoring  # noqa: PLC0415 - slow imports
+
+    chosen = ["clip_tiny", "ocr", "fd_clip_tiny", "latency"] if wanted.name == "tiny" else ["clip", "ocr", "latency"]
+    scoring.score(run, presets.metrics(chosen), progress)
+    page = report.write_run(run)
+    report.show([run], progress.console)
+    progress.say(f"{run.name}: {count} pictures imported\nreport: {page}")
+    return 0
+
+
+def show(plan: images.Plan, total: int, progress: Progress) -> None:
+    """Print the matches, what is left over, and the coverage."""
+    table = Table(title="import")
+    for column in ("file", "prompt", "seed", "matched by"):
+        table.add_column(column, overflow="fold")
+    for match in plan.matched:
+        table.add_row(match.file.name, match.prompt.id, str(match.seed), match.how)
+    progress.console.print(table)
+    covered = total - len(plan.uncovered)
+    progress.say(f"{len(plan.matched)} pictures for {covered} of {total} prompts ({100 * covered / total:.0f} % coverage)")
+    if plan.unmatched:
+        progress.say("no prompt for: " + ", ".join(f.name for f in plan.unmatched[:20]))

