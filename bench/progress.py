@@ -25,7 +25,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """One line, as it is."""
-        self.console.print(text, markup=False, highlight=False)
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def track(self, stage: str, total: int) -> Iterator[Callable[[int], None]]:

@@ -142,7 +142,7 @@ _KEEP = 64
 def _pretrained(provider: DiffusersProvider, dtype: torch.dtype) -> Any:  # noqa: ANN401 - any pipeline
     source = str(provider.folder or provider.repo)
     try:
-        pipe = DiffusionPipeline.from_pretrained(source, revision=provider.revision, torch_dtype=dtype, local_files_only=True)
+        pipe = DiffusionPipeline.from_pretrained(source, revision=provider.revision, dtype=dtype, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         why = " ".join(str(error).split())[:300]
         raise MissingWeightsError(f"{provider.name}: diffusers cannot load {provider.repo}: {why}") from error

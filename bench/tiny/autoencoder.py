@@ -49,8 +49,18 @@ def loss(vae: AutoencoderTiny, crops: torch.Tensor, noise: torch.Generator) -> t
 def train(loop: Loop) -> AutoencoderTiny:
     """Train (or continue) the autoencoder; ``loop`` says for how many steps and where checkpoints live."""
     torch.manual_seed(loop.seed)
-    vae = models.autoencoder().to(loop.device)
-    optimiser = torch.optim.Adam(vae.parameters(), lr=1.5e-3, betas=(0.9, 0.95))
+    return _fit(loop, models.autoencoder().to(loop.device))
+
+
+def sharpen(loop: Loop, vae: AutoencoderTiny) -> AutoencoderTiny:
+    """Train the decoder alone, so that the latents (and all that was trained on them) stay as they are."""
+    vae.decoder.requires_grad_(requires_grad=True)
+    vae.encoder.requires_grad_(requires_grad=False)
+    return _fit(loop, vae)
+
+
+def _fit(loop: Loop, vae: AutoencoderTiny) -> AutoencoderTiny:
+    optimiser = torch.optim.Adam([p for p in vae.parameters() if p.requires_grad], lr=1.5e-3, betas=(0.9, 0.95))
     pool: list[torch.Tensor] = []
 
     def step(rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:

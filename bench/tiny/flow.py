@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bench.tiny.data import Pool
     from bench.tiny.loop import Loop, Step
 
-GUIDANCE = 3.0
+GUIDANCE = 2.0
+_GUIDANCE_SPAN = 2.0
 """Guidance at which schnell imitates dev; also the default of pro and dev."""
 SCHNELL_STEPS = 4
 _SUBSTEPS = 4
@@ -131,7 +132,7 @@ def guided(model: Denoiser, x: torch.Tensor, s: torch.Tensor, ids: torch.Tensor,
 
 
 def dev(loop: Loop, pool: Pool, parent: Denoiser, size: models.Size, start: Denoiser | None = None) -> Denoiser:
-    """Guidance distillation: one forward, told the guidance w in [1, 5], gives the teacher's guided velocity."""
+    """Guidance distillation: one forward, told the guidance w in [1, 3], gives the teacher's guided velocity."""
     torch.manual_seed(loop.seed)
     model = (start or _student(parent, size, guidance=True)).to(loop.device)
     model.text_encoder.requires_grad_(requires_grad=False)
@@ -142,7 +143,7 @@ def dev(loop: Loop, pool: Pool, parent: Denoiser, size: models.Size, start: Deno
         x0, ids = pool.draw(rng, loop.batch)
         e = torch.randn(x0.shape, generator=noise).to(loop.device)
         s = _levels(loop.batch, noise, loop.device)
-        w = (1 + 4 * torch.rand(loop.batch, generator=noise)).to(loop.device)
+        w = (1 + _GUIDANCE_SPAN * torch.rand(loop.batch, generator=noise)).to(loop.device)
         x = x0 + s[:, None, None] * (e - x0)
         with autocast(loop.device):
             with torch.no_grad():

@@ -135,7 +135,7 @@ def save_pipeline(folder: Path, parts: dict[str, torch.nn.Module], tokenizer: Pr
 
 def load_pipeline(folder: Path) -> FluxPipeline:
     """The pipeline in ``folder``, float32."""
-    return FluxPipeline.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
+    return FluxPipeline.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
 
 
 def save_clip(folder: Path, model: CLIPModel, words: PreTrainedTokenizerFast) -> None:

@@ -1,6 +1,6 @@
 """Train the embedded family: ``python -m bench.tiny.train [--smoke]``.
 
-Stages: autoencoder, teacher (tiny-pro), dev, schnell, clip. Each continues from its own checkpoint under ``--work``; a
+Stages: autoencoder, decoder (the autoencoder's, sharpened), teacher (tiny-pro), dev, schnell, clip. Each continues from its own checkpoint under ``--work``; a
 finished stage is loaded. ``--from-weights`` starts from the committed weights where a checkpoint is missing.
 """
 
@@ -22,10 +22,10 @@ from bench.tiny.loop import Loop
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-STAGES = ("autoencoder", "teacher", "dev", "schnell", "clip")
-SMOKE = {"autoencoder": (8, 8), "teacher": (6, 8), "dev": (4, 8), "schnell": (4, 8), "clip": (4, 24)}
-CPU = {"autoencoder": (7200, 32), "teacher": (9000, 64), "dev": (1500, 48), "schnell": (1500, 48), "clip": (2500, 96)}
-GPU = {"autoencoder": (20000, 128), "teacher": (40000, 256), "dev": (8000, 256), "schnell": (8000, 256), "clip": (10000, 256)}
+STAGES = ("autoencoder", "decoder", "teacher", "dev", "schnell", "clip")
+SMOKE = {"autoencoder": (8, 8), "decoder": (4, 8), "teacher": (6, 8), "dev": (4, 8), "schnell": (4, 8), "clip": (4, 24)}
+CPU = {"autoencoder": (7200, 32), "decoder": (1500, 32), "teacher": (5500, 64), "dev": (1200, 48), "schnell": (1200, 48), "clip": (2000, 96)}
+GPU = {"autoencoder": (20000, 128), "decoder": (3000, 128), "teacher": (40000, 256), "dev": (8000, 256), "schnell": (8000, 256), "clip": (10000, 256)}
 """Steps and batch of each stage."""
 
 
@@ -40,14 +40,14 @@ def _denoiser_from_weights(folder: Path, size: models.Size, *, guidance: bool) -
     return model
 
 
-def _autoencoder(loop: Loop, out: Path, *, from_weights: bool) -> AutoencoderTiny:
+def _autoencoder(loop: Loop, decoder: Loop, out: Path, *, from_weights: bool) -> AutoencoderTiny:
     """Train, continue or load the autoencoder, with the latent scale its transformers are trained at."""
     known = out / "tiny-pro" / "vae"
     if from_weights and known.exists() and not (loop.folder / "autoencoder.pt").exists():
-        return AutoencoderTiny.from_pretrained(known, torch_dtype=torch.float32).to(loop.device).eval().requires_grad_(requires_grad=False)
+        return AutoencoderTiny.from_pretrained(known, dtype=torch.float32).to(loop.device).eval().requires_grad_(requires_grad=False)
     vae = autoencoder.train(loop)
     vae.register_to_config(scaling_factor=_latent_scale(vae))
-    return vae
+    return autoencoder.sharpen(decoder, vae)
 
 
 def _flow_stages(wanted: list[str], loop: Callable[..., Loop], vae: AutoencoderTiny, size: models.Size, out: Path,
@@ -57,7 +57,7 @@ def _flow_stages(wanted: list[str], loop: Callable[..., Loop], vae: AutoencoderT
     parents: dict[str, flow.Denoiser] = {}
     for stage, name, recipe in (("teacher", "tiny-pro", flow.teacher), ("dev", "tiny-dev", flow.dev), ("schnell", "tiny-schnell", flow.schnell)):
         plan = loop(stage)
-        needed = stage in wanted or any(s in wanted for s in STAGES[STAGES.index(stage) + 1 : 4])
+        needed = stage in wanted or any(s in wanted for s in STAGES[STAGES.index(stage) + 1 : 5])
         if not needed:
             continue
         start = None
@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             steps = args.steps
         return Loop(stage, args.work, steps, batch, args.seed, "cuda" if cuda else "cpu", **more)  # type: ignore[arg-type]
 
-    vae = _autoencoder(loop("autoencoder", average=0.99), out, from_weights=args.from_weights)
+    vae = _autoencoder(loop("autoencoder", average=0.99), loop("decoder", average=0.99), out, from_weights=args.from_weights)
     wanted = [s for s in STAGES if s in args.stages]
     if {"teacher", "dev", "schnell"} & set(wanted):
         _flow_stages(wanted, loop, vae, size, out, from_weights=args.from_weights)
