@@ -50,7 +50,7 @@ def build(config: Any) -> Any:  # noqa: ANN401 - whatever ``_target_`` names
         raise ConfigError(" ".join(str(error).split())) from error
 
 
-def provider(name: str, **changes: Any) -> Any:  # noqa: ANN401 - a Provider
+def provider(name: str, /, **changes: Any) -> Any:  # noqa: ANN401 - a Provider
     """The provider of a model preset, with some fields changed."""
     return build({**read("model", name), **changes})
 

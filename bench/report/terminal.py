@@ -22,7 +22,8 @@ def print_table(tables: dict[str, pd.DataFrame], console: Console) -> None:
     table.add_column("model", no_wrap=True)
     for metric in metrics:
         up = bool(summary.loc[summary["metric"] == metric, "higher_is_better"].iloc[0])
-        table.add_column(f"{metric.replace('.', '.\n')} {wording.arrow(higher=up)}", justify="right", overflow="fold")
+        heading = metric.replace(".", ".\n")
+        table.add_column(f"{heading} {wording.arrow(higher=up)}", justify="right", overflow="fold")
     for run in dict.fromkeys(tables["images"]["run"]):
         cells = [Text(str(run))]
         for metric in metrics:

@@ -42,7 +42,8 @@ def main(argv: Sequence[str]) -> int:
         sys.stdout.write(_HELP)
         return 0
     codes: list[int] = []
-    arguments = [*argv, *_defaults(argv)]
+    overrides = [word for word in argv if "=" in word and not word.startswith("-")]
+    arguments = [*(word for word in argv if word not in overrides), *_defaults(argv), *overrides]
 
     def job(config: DictConfig) -> str | None:
         try:
