@@ -41,7 +41,14 @@ _SD3 = {
     "pooled_projection_dim": 2048, "pos_embed_max_size": 192,
 }  # fmt: skip
 _FLUX_VAE = {**_VAE, "scaling_factor": 0.3611, "shift_factor": 0.1159}
-_SHIFTING = {"use_dynamic_shifting": True, "shift": 3.0, "base_shift": 0.5, "max_shift": 1.15, "base_image_seq_len": 256, "max_image_seq_len": 4096}
+_SHIFTING = {
+    "use_dynamic_shifting": True,
+    "shift": 3.0,
+    "base_shift": 0.5,
+    "max_shift": 1.15,
+    "base_image_seq_len": 256,
+    "max_image_seq_len": 4096,
+}
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "black-forest-labs/FLUX.1-dev": {
@@ -68,7 +75,11 @@ def components(repo: str) -> dict[str, Any]:
     """The networks of ``repo`` in torch's current default device and dtype; under ``torch.device("meta")``, free."""
     from diffusers import AutoencoderKL, FluxTransformer2DModel, SD3Transformer2DModel  # noqa: PLC0415 - slow import
     from transformers import (  # noqa: PLC0415 - slow import
-        CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Config, T5EncoderModel,
+        CLIPTextConfig,
+        CLIPTextModel,
+        CLIPTextModelWithProjection,
+        T5Config,
+        T5EncoderModel,
     )  # fmt: skip
 
     known = find(repo)

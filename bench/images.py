@@ -62,12 +62,16 @@ def plan(source: Path, prompts: PromptSet) -> Plan:
     matched = tuple(m for m in found if m is not None)
     if not matched:
         ids = ", ".join(p.id for p in prompts.prompts[:3])
-        raise ConfigError(f"no picture in {source} matches a prompt of {prompts.name!r}; name files after prompt ids ({ids}, …) or give a manifest")
+        raise ConfigError(
+            f"no picture in {source} matches a prompt of {prompts.name!r}; name files after prompt ids ({ids}, …) or give a manifest"
+        )
     claims: dict[tuple[str, int | None], Path] = {}
     for one in matched:
         other = claims.setdefault((one.prompt.id, one.seed), one.file)
         if other != one.file:
-            raise ConfigError(f"{other.name} and {one.file.name} both claim prompt {one.prompt.id!r} (seed {one.seed}); add _s0, _s1, … to their names")
+            raise ConfigError(
+                f"{other.name} and {one.file.name} both claim prompt {one.prompt.id!r} (seed {one.seed}); add _s0, _s1, … to their names"
+            )
     covered = {m.prompt.id for m in matched}
     return Plan(
         matched,
@@ -90,7 +94,9 @@ def write(matches: Plan, prompts: PromptSet, run: Run, *, name: str, provenance:
         for match in matches.matched:
             data = match.file.read_bytes()
             width, height = _size(data, match.file)
-            request = Request(name, provenance.get("model_version", ""), match.prompt.text, match.prompt.negative_prompt, match.seed, width, height)
+            request = Request(
+                name, provenance.get("model_version", ""), match.prompt.text, match.prompt.negative_prompt, match.seed, width, height
+            )
             job = Job(match.prompt, request)
             if job.key in done:
                 continue

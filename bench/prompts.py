@@ -173,5 +173,5 @@ def _prompt(row: dict[str, Any], where: str, number: int) -> Prompt:
         raise PromptError(f"{where}: id {name!r} must be 1 to 100 letters, digits, '.', '_' or '-', for it names files")
     if not _ASPECT.fullmatch(row.get("aspect", "1:1")):
         raise PromptError(f"{where}: aspect {row['aspect']!r} must be WIDTH:HEIGHT, like 16:9")
-    lists = {k: tuple(row[k]) for k in ("tags", "expected_text") if k in row}
+    lists: dict[str, Any] = {k: tuple(row[k]) for k in ("tags", "expected_text") if k in row}
     return Prompt(**{**row, **lists, "id": name})

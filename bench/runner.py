@@ -88,6 +88,7 @@ def render(
         todo = pending(jobs, run, fresh=fresh)
         kept = len(jobs) - len(todo)
         if not todo:
+            run.compact()
             return Outcome(kept=kept)
         provider.check()
         here = environment.facts()
@@ -99,23 +100,18 @@ def render(
         try:
             warm = _warm_up(session, todo[0], provider) if warmup and not provider.hosted else {"pictures": 0, "seconds": 0.0}
             run.update_info(session={**session.facts, "environment": where}, warmup=warm)
-            counts = _loop(session, todo, provider, prompts, run, where, progress)
+            counts = {"ok": 0, "refused": 0, "failed": 0}
+            with progress.track(f"render {provider.name}", len(todo)) as advance:
+                for batch in batches(todo, provider.batch_size):
+                    for job, rendered in zip(batch, _attempt(session, batch), strict=True):
+                        run.save(job, rendered, prompt_set=prompts, environment=where)
+                        counts[rendered.status] += 1
+                    advance(len(batch))
             run.update_info(session={**session.facts, "environment": where})
         finally:
             session.close()
             run.compact()
-        return Outcome(kept=kept, seconds=time.monotonic() - began, **counts)
-
-
-def _loop(session: Session, todo: Sequence[Job], provider: Provider, prompts: PromptSet, run: Run, where: str, progress: Progress) -> dict[str, int]:
-    counts = {"done": 0, "refused": 0, "failed": 0}
-    with progress.track(f"render {provider.name}", len(todo)) as advance:
-        for batch in batches(todo, provider.batch_size):
-            for job, rendered in zip(batch, _attempt(session, batch), strict=True):
-                run.save(job, rendered, prompt_set=prompts, environment=where)
-                counts["done" if rendered.status == "ok" else rendered.status] += 1
-            advance(len(batch))
-    return counts
+        return Outcome(counts["ok"], kept, counts["refused"], counts["failed"], time.monotonic() - began)
 
 
 def batches(jobs: Sequence[Job], size: int) -> Iterator[list[Job]]:

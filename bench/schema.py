@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
@@ -37,17 +38,17 @@ def record_to_json(record: ImageRecord) -> dict[str, Any]:
     settings = request.pop("settings")
     row |= {**request, **timing, "request_id": record.request.id, "settings": dict(settings)}
     row["expected_text"] = list(record.expected_text)
-    return {k: None if isinstance(v, float) and v != v else v for k, v in row.items()}
+    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
 
 
 def record_from_json(row: Mapping[str, Any]) -> ImageRecord:
     """The inverse of ``record_to_json``."""
     data = {k: v for k, v in row.items() if k != "request_id"}
     request = Request(**{k: data.pop(k) for k in _REQUEST})
-    timing = Timing(**{k: _number(data.pop(k)) if k.endswith("_s") else data.pop(k) for k in _TIMING})
+    measured: dict[str, Any] = {k: _number(data.pop(k)) if k.endswith("_s") else data.pop(k) for k in _TIMING}
     data["cost_usd"] = _number(data["cost_usd"])
     data["expected_text"] = tuple(data["expected_text"])
-    return ImageRecord(request=request, timing=timing, **data)
+    return ImageRecord(request=request, timing=Timing(**measured), **data)
 
 
 def _number(value: float | None) -> float:
@@ -111,16 +112,14 @@ def scores_table(scores: Iterable[ScoreRow]) -> pa.Table:
 
     rows = [asdict(s) | {"detail": json.dumps(dict(s.detail), ensure_ascii=False)} for s in scores]
     for row in rows:
-        row["value"] = None if row["value"] != row["value"] else row["value"]
+        row["value"] = None if math.isnan(row["value"]) else row["value"]
     return pa.Table.from_pylist(rows, schema=_score_schema())
 
 
 def scores_from_table(table: pa.Table) -> list[ScoreRow]:
     """The inverse of ``scores_table``; refuses a newer schema."""
     check_version(_version(table), "scores.parquet")
-    return [
-        ScoreRow(**{**row, "value": _number(row["value"]), "detail": json.loads(row["detail"])}) for row in table.to_pylist()
-    ]
+    return [ScoreRow(**{**row, "value": _number(row["value"]), "detail": json.loads(row["detail"])}) for row in table.to_pylist()]
 
 
 def _version(table: pa.Table) -> int:

@@ -16,6 +16,8 @@ from bench.types import ScoreRow, digest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from PIL import Image
+
     from bench.progress import Progress
     from bench.store import Run
     from bench.types import ImageRecord
@@ -133,7 +135,7 @@ def _stream(run: Run, records: Sequence[ImageRecord], jobs: Sequence[_Work], pro
     return rows + unsaved
 
 
-def _decode(run: Run, record: ImageRecord):  # noqa: ANN202 - PIL is imported late
+def _decode(run: Run, record: ImageRecord) -> Image.Image:
     from PIL import Image  # noqa: PLC0415 - slow import
 
     return Image.open(io.BytesIO(run.image_path(record).read_bytes())).convert("RGB")

@@ -159,7 +159,9 @@ class Run:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             handle.close()
-            raise StoreError(f"another process is working on run {self.name!r}; wait for it, or set label= for a run of your own") from error
+            raise StoreError(
+                f"another process is working on run {self.name!r}; wait for it, or set label= for a run of your own"
+            ) from error
         try:
             self._repair()
             yield
@@ -265,7 +267,7 @@ class Run:
         except OSError:
             part.unlink(missing_ok=True)
             raise
-        os.replace(part, file)
+        part.replace(file)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

@@ -8,7 +8,12 @@ from bench import architectures
 from bench.errors import ConfigError
 
 COUNTS = {
-    "black-forest-labs/FLUX.1-dev": {"transformer": 11_901_408_320, "text_encoder_2": 4_762_310_656, "text_encoder": 123_060_480, "vae": 83_819_683},
+    "black-forest-labs/FLUX.1-dev": {
+        "transformer": 11_901_408_320,
+        "text_encoder_2": 4_762_310_656,
+        "text_encoder": 123_060_480,
+        "vae": 83_819_683,
+    },
     "black-forest-labs/FLUX.1-schnell": {"transformer": 11_891_178_560},
     "stabilityai/stable-diffusion-3-medium-diffusers": {"transformer": 2_028_328_000, "text_encoder_2": 694_659_840},
 }
@@ -24,7 +29,7 @@ def test_parameters_are_the_published_ones(repo: str) -> None:
 
 
 def test_an_undescribed_architecture_names_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="did you mean 'black-forest-labs/FLUX.1-dev'"):
+    with pytest.raises(ConfigError, match=r"did you mean 'black-forest-labs/FLUX\.1-dev'"):
         architectures.find("black-forest-labs/FLUX.2-dev")
 
 
@@ -36,7 +41,13 @@ def test_a_random_pipeline_renders_and_is_marked(repo: str, monkeypatch: pytest.
     known = architectures.ARCHITECTURES[repo]
     narrow = {"num_layers": 1, "num_attention_heads": 2}
     if known["family"] == "flux":
-        narrow |= {"num_single_layers": 1, "attention_head_dim": 16, "axes_dims_rope": (4, 6, 6), "joint_attention_dim": 32, "pooled_projection_dim": 32}
+        narrow |= {
+            "num_single_layers": 1,
+            "attention_head_dim": 16,
+            "axes_dims_rope": (4, 6, 6),
+            "joint_attention_dim": 32,
+            "pooled_projection_dim": 32,
+        }
     else:
         narrow |= {"attention_head_dim": 16, "joint_attention_dim": 64, "caption_projection_dim": 32, "pooled_projection_dim": 64}
     small = {"block_out_channels": (8, 8, 8, 8), "norm_num_groups": 4, "layers_per_block": 1}
@@ -46,7 +57,9 @@ def test_a_random_pipeline_renders_and_is_marked(repo: str, monkeypatch: pytest.
     monkeypatch.setitem(architectures.ARCHITECTURES, repo, changed)
     for name in ("_CLIP_L", "_CLIP_G"):
         monkeypatch.setattr(architectures, name, {**getattr(architectures, name), **clip})
-    monkeypatch.setattr(architectures, "_T5_XXL", {**architectures._T5_XXL, "d_model": wide, "d_ff": 32, "d_kv": 16, "num_layers": 1, "num_heads": 2})
+    monkeypatch.setattr(
+        architectures, "_T5_XXL", {**architectures._T5_XXL, "d_model": wide, "d_ff": 32, "d_kv": 16, "num_layers": 1, "num_heads": 2}
+    )
     provider = presets.provider("flux-dev", repo=repo, weights="random", dtype="float32", size=128, steps=2, card={})
     provider.check()
     session = provider.open(lambda _: None)

@@ -29,7 +29,8 @@ def test_help_lists_every_verb_and_imports_nothing_heavy(tmp_path: Path) -> None
 
     code = (
         "import sys; from bench.cli import main; rc = main(['--help']); "
-        "heavy = {'torch', 'pandas', 'hydra', 'numpy', 'PIL', 'rich', 'omegaconf'} & set(sys.modules); sys.exit(f'imported {heavy}' if heavy else rc)"
+        "heavy = {'torch', 'pandas', 'hydra', 'numpy', 'PIL', 'rich', 'omegaconf'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else rc)"
     )
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr

@@ -61,7 +61,7 @@ def test_parity_with_torchmetrics(folder: Path) -> None:
             self.images = CLIPImageProcessor.from_pretrained(folder)
             self.words = AutoTokenizer.from_pretrained(folder)
 
-        def __call__(self, text: list[str] | None = None, images: list[torch.Tensor] | None = None, **kwargs: object) -> dict[str, torch.Tensor]:
+        def __call__(self, text: list[str] | None = None, images: list[torch.Tensor] | None = None, **_: object) -> dict[str, torch.Tensor]:
             made = dict(self.words(text, return_tensors="pt", padding=True)) if text else {}
             if images:
                 made |= dict(self.images(images, return_tensors="pt"))
@@ -107,7 +107,9 @@ def test_a_long_prompt_is_cut_with_its_end_token_and_says_so(folder: Path) -> No
     metric = ClipSimilarity("clip_seeded", str(folder))
     long = sample(PROMPTS[0])
     text = " ".join(["red"] * 60)
-    (row,) = metric.score([Sample(ImageRecord(**{**long.record.__dict__, "request": Request("m", "r", text, None, 0, 128, 128)}), long.image)])
+    (row,) = metric.score(
+        [Sample(ImageRecord(**{**long.record.__dict__, "request": Request("m", "r", text, None, 0, 128, 128)}), long.image)]
+    )
     assert (row.detail["truncated"], row.detail["tokens"]) == (True, 61)
     _, _, words = metric._loaded
     assert words(text, truncation=True, max_length=32).input_ids[-1] == tokenizer.EOS

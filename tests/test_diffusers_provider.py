@@ -76,8 +76,13 @@ def test_what_decides_the_picture_changes_the_id_and_nothing_else_does() -> None
         return presets.provider("tiny-dev", **changes).request(PROMPTS[0], 0).id
 
     base = identity()
-    assert all(identity(**c) == base for c in ({"batch_size": 4}, {"device": "cpu"}, {"offload": "model"}, {"name": "x"}, {"compile": True}))
-    changed = [identity(**c) for c in ({"steps": 3}, {"guidance": 1.0}, {"true_cfg": 2.0}, {"dtype": "bfloat16"}, {"size": "256x256"}, {"lora": "a/b"})]
+    assert all(
+        identity(**c) == base for c in ({"batch_size": 4}, {"device": "cpu"}, {"offload": "model"}, {"name": "x"}, {"compile": True})
+    )
+    changed = [
+        identity(**c)
+        for c in ({"steps": 3}, {"guidance": 1.0}, {"true_cfg": 2.0}, {"dtype": "bfloat16"}, {"size": "256x256"}, {"lora": "a/b"})
+    ]
     assert len({base, *changed}) == 7
 
 

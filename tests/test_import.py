@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from test_cli import bench
 
 from bench import images, prompts
 from bench.errors import BenchError
 from bench.store import Store
 from bench.tiny import scenes
-from test_cli import bench
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,9 @@ def test_files_are_matched_by_name_seed_and_words(folder: Path) -> None:
 def test_a_manifest_names_files_and_prompts(folder: Path) -> None:
     held = prompts.load("tiny")
     manifest = folder / "manifest.csv"
-    manifest.write_text(f'file,prompt_id,prompt,seed\nholiday.jpg,shape-05,,2\nshape-01.png,,"{held.prompts[0].text.replace(chr(34), chr(34) * 2)}",\n')
+    manifest.write_text(
+        f'file,prompt_id,prompt,seed\nholiday.jpg,shape-05,,2\nshape-01.png,,"{held.prompts[0].text.replace(chr(34), chr(34) * 2)}",\n'
+    )
     plan = images.plan(manifest, held)
     assert [(m.prompt.id, m.seed) for m in plan.matched] == [("shape-05", 2), ("shape-01", 0)]
     manifest.write_text("file,prompt_id\nholiday.jpg,shape-99\n")

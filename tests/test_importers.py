@@ -31,14 +31,20 @@ def test_geneval(tmp_path: Path) -> None:
 
 def test_longtext(tmp_path: Path) -> None:
     path = tmp_path / "text_prompts.jsonl"
-    path.write_text(json.dumps({"prompt_id": 3, "prompt": 'a sign: "go home"', "text": ["go home"], "category": "signs", "length": "short"}) + "\n")
+    path.write_text(
+        json.dumps({"prompt_id": 3, "prompt": 'a sign: "go home"', "text": ["go home"], "category": "signs", "length": "short"}) + "\n"
+    )
     (prompt,) = prompts.load(f"longtext:{path}").prompts
     assert (prompt.id, prompt.expected_text, prompt.tags) == ("longtext-3", ("go home",), ("short",))
 
 
 def test_coco_takes_one_caption_a_picture(tmp_path: Path) -> None:
     path = tmp_path / "captions.json"
-    rows = [{"image_id": 7, "id": 1, "caption": "first "}, {"image_id": 7, "id": 2, "caption": "second"}, {"image_id": 8, "id": 3, "caption": "other"}]
+    rows = [
+        {"image_id": 7, "id": 1, "caption": "first "},
+        {"image_id": 7, "id": 2, "caption": "second"},
+        {"image_id": 8, "id": 3, "caption": "other"},
+    ]
     path.write_text(json.dumps({"annotations": rows}))
     assert [(p.id, p.text) for p in prompts.load(f"coco:{path}").prompts] == [("coco-7", "first"), ("coco-8", "other")]
 

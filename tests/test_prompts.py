@@ -16,9 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEADER = {"name": "mine", "version": "1", "language": "en", "licence": "CC0", "source": "me"}
-_FUNCTION = set(
-    "a an the of in on at by with from to into and or but that which who whose is are was were has have had says reads reading beside under "
-    "over above below behind between through one two three his her its their as for only still not no".split()
+_FUNCTION = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    a an the of in on at by with from to into and or but that which who whose is are was were has have had says
+    reads reading beside under over above below behind between through one two three his her its their as for only
+    still not no
+    """,
+    )
 )
 
 

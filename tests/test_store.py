@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import render_oracle
 
 from bench import schema
 from bench.errors import BenchError, StoreError
 from bench.store import Run, Store
 from bench.types import Job, Prompt, PromptSet, Rendered, Request, Timing
-from conftest import render_oracle
 
 PROMPT = Prompt("one", "a red circle on the left, on white", "shape", expected_text=("AB",))
 SET = PromptSet("tiny", "1", "en", "x", "y", (PROMPT,))

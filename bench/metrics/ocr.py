@@ -92,9 +92,7 @@ class TextAccuracy:
         }
         detail = {
             "lines": [[text, round(sure, 3)] for text, sure in lines],
-            "regions": [
-                {"expected": m.expected, "read": m.read, "missing": list(m.missing), "added": list(m.added)} for m in found
-            ],
+            "regions": [{"expected": m.expected, "read": m.read, "missing": list(m.missing), "added": list(m.added)} for m in found],
         }
         return [
             ScoreRow(k, self.fingerprint(), values[k], unit=unit, higher_is_better=up, detail=detail, **whose)  # type: ignore[arg-type]
@@ -106,7 +104,9 @@ class TextAccuracy:
         engine = RapidEngine()
         why = self_test(engine)
         if why:
-            raise MissingPackageError(f"the OCR engine fails its self-test ({why}); reinstall it with: pip install --force-reinstall rapidocr")
+            raise MissingPackageError(
+                f"the OCR engine fails its self-test ({why}); reinstall it with: pip install --force-reinstall rapidocr"
+            )
         return engine
 
 

@@ -111,7 +111,7 @@ def assign(expected: Sequence[str], lines: Sequence[str], *, fold: bool = True) 
     open_rows = list(range(len(expected)))
     while open_rows and free.any():
         columns = np.flatnonzero(free)
-        picked = linear_sum_assignment(-gain[np.ix_(open_rows, columns)])
+        picked = linear_sum_assignment(-gain[np.ix_(np.array(open_rows), columns)])
         pairs = sorted(((open_rows[r], int(columns[c])) for r, c in zip(*picked, strict=True)), key=lambda rc: -gain[rc])
         for row, column in pairs:
             if not free[column]:

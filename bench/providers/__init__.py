@@ -15,7 +15,7 @@ class Session(Protocol):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What was measured while loading: ``load_s``, ``device``, ``parameters``, ``peak_memory_bytes`` …"""
+        """What was measured while loading: ``load_s``, ``device``, ``parameters``, ``peak_memory_bytes`` and the like."""
 
     def render(self, requests: Sequence[Request]) -> list[Rendered]:
         """Make one picture a request, in order. Raises only what ends the whole run (BenchError)."""

@@ -118,7 +118,9 @@ class OpenAISession:
             data = list(answer.data or [])
             image = self._bytes(data[0]) if data else None
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise BenchError(f"{self._provider.name}: the server refuses the key in {self._provider.api_key_env}: {self._clean(error)}") from None
+            raise BenchError(
+                f"{self._provider.name}: the server refuses the key in {self._provider.api_key_env}: {self._clean(error)}"
+            ) from None
         except openai.BadRequestError as error:
             refused = error.code in _REFUSALS
             return Rendered("refused" if refused else "failed", error=self._clean(error), timing=_took(began), detail={"code": error.code})

@@ -50,10 +50,7 @@ class PipelineSession:
         transformers.utils.logging.disable_progress_bar()
         began = time.monotonic()
         device, dtype = weights.device(provider.device), getattr(torch, provider.dtype)
-        if provider.weights == "random":
-            pipe = architectures.build(provider.repo, device, dtype)
-        else:
-            pipe = _pretrained(provider, dtype)
+        pipe = architectures.build(provider.repo, device, dtype) if provider.weights == "random" else _pretrained(provider, dtype)
         if provider.lora:
             pipe.load_lora_weights(provider.lora)
         _place(pipe, provider, device)
@@ -80,9 +77,7 @@ class PipelineSession:
         try:
             images, timing = self._generate(requests)
         except torch.OutOfMemoryError as error:
-            raise ProviderError(
-                "out of memory on the device; lower model.batch_size or model.size, or set model.offload=model"
-            ) from error
+            raise ProviderError("out of memory on the device; lower model.batch_size or model.size, or set model.offload=model") from error
         note = {"random_weights": True} if self._provider.weights == "random" else {}
         return [Rendered("ok", _png(image), timing, cost_usd=0.0, detail=note) for image in images]
 

@@ -65,7 +65,13 @@ def _axes(height: float) -> tuple[Any, Any, Any]:
     mpl.use("Agg")
     import matplotlib.pyplot as plt  # noqa: PLC0415 - slow import
 
-    quiet = {"text.color": _TEXT, "axes.labelcolor": _TEXT, "xtick.color": _TEXT, "ytick.color": _TEXT, "axes.edgecolor": _TEXT}
+    quiet: dict[Any, Any] = {
+        "text.color": _TEXT,
+        "axes.labelcolor": _TEXT,
+        "xtick.color": _TEXT,
+        "ytick.color": _TEXT,
+        "axes.edgecolor": _TEXT,
+    }
     plt.rcParams.update({**quiet, "svg.fonttype": "none", "svg.hashsalt": "fluxbench", "font.size": 11, "font.family": "sans-serif"})
     figure, axes = plt.subplots(figsize=(7.6, height))
     axes.spines[["top", "right"]].set_visible(b=False)
@@ -88,4 +94,6 @@ def _svg(plt: Any, figure: Any) -> str:  # noqa: ANN401 - matplotlib
     plt.close(figure)
     text = data.getvalue()
     text = text[text.index("<svg") :].replace(_TEXT, "currentColor")
-    return text.replace("font: 11px 'sans-serif'", "font: 11px system-ui, sans-serif").replace("font-family: sans-serif", "font-family: inherit")
+    return text.replace("font: 11px 'sans-serif'", "font: 11px system-ui, sans-serif").replace(
+        "font-family: sans-serif", "font-family: inherit"
+    )

@@ -31,7 +31,7 @@ def frames(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
     infos = {label: run.info() for label, run in labels.items()}
     images = pd.concat([_images(label, run) for label, run in labels.items()], ignore_index=True)
     scores = pd.concat([_scores(label, run) for label, run in labels.items()], ignore_index=True)
-    summary = _summary(scores, images, infos)
+    summary = _summary(scores, infos)
     return {
         "images": images,
         "scores": scores,
@@ -62,7 +62,19 @@ def _images(label: str, run: Run) -> pd.DataFrame:
 def _scores(label: str, run: Run) -> pd.DataFrame:
     current = {r.key for r in run.current()}
     rows = [s for s in run.scores() if s.request_id is None or (s.prompt_id, s.request_id) in current]
-    columns = ["metric", "fingerprint", "value", "status", "unit", "higher_is_better", "request_id", "prompt_id", "seed", "reason", "detail"]
+    columns = [
+        "metric",
+        "fingerprint",
+        "value",
+        "status",
+        "unit",
+        "higher_is_better",
+        "request_id",
+        "prompt_id",
+        "seed",
+        "reason",
+        "detail",
+    ]
     table = pd.DataFrame([{c: getattr(s, c) for c in columns} for s in rows], columns=columns)
     table["detail"] = [json.dumps(dict(d), ensure_ascii=False) for d in table["detail"]]
     table.insert(0, "run", label)
@@ -70,10 +82,12 @@ def _scores(label: str, run: Run) -> pd.DataFrame:
 
 
 def _rank(metric: str) -> tuple[int, str]:
-    return next((i for i, head in enumerate(_ORDER) if metric == head or (metric.startswith(head) and head != "latency")), len(_ORDER)), metric
+    return next(
+        (i for i, head in enumerate(_ORDER) if metric == head or (metric.startswith(head) and head != "latency")), len(_ORDER)
+    ), metric
 
 
-def _summary(scores: pd.DataFrame, images: pd.DataFrame, infos: dict[str, dict[str, Any]]) -> pd.DataFrame:
+def _summary(scores: pd.DataFrame, infos: dict[str, dict[str, Any]]) -> pd.DataFrame:
     rows = []
     for (run, metric, fingerprint), group in scores.groupby(["run", "metric", "fingerprint"], sort=False):
         ok = group[group["status"] == "ok"]
@@ -81,7 +95,9 @@ def _summary(scores: pd.DataFrame, images: pd.DataFrame, infos: dict[str, dict[s
         wanted = 1 if whole else int((group["status"] != "not_applicable").sum())
         mean, low, high = float("nan"), float("nan"), float("nan")
         if len(ok):
-            mean, low, high = (ok["value"].iloc[0], low, high) if whole else stats.cluster_mean(ok["value"].to_numpy(), ok["prompt_id"].to_numpy())
+            mean, low, high = (
+                (ok["value"].iloc[0], low, high) if whole else stats.cluster_mean(ok["value"].to_numpy(), ok["prompt_id"].to_numpy())
+            )
         detail = json.loads(ok["detail"].iloc[0]) if len(ok) else {}
         reasons = group.loc[group["status"] == "unscored", "reason"].dropna()
         rows.append({
@@ -139,4 +155,6 @@ def _environment(infos: dict[str, dict[str, Any]]) -> pd.DataFrame:
                 "system": facts.get("system"), "python": facts.get("python"), "commit": facts.get("commit"),
                 "packages": ", ".join(f"{k} {v}" for k, v in packages.items()),
             })  # fmt: skip
-    return pd.DataFrame(rows, columns=["run", "environment", "device", "cpu", "cores", "memory_gib", "gpu", "system", "python", "commit", "packages"])
+    return pd.DataFrame(
+        rows, columns=["run", "environment", "device", "cpu", "cores", "memory_gib", "gpu", "system", "python", "commit", "packages"]
+    )

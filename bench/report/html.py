@@ -66,7 +66,7 @@ def _table(summary: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
     front = wording.headline(summary)
     for metric in dict.fromkeys(summary["metric"]):
         group = summary[summary["metric"] == metric]
-        cells = []
+        cells: list[dict[str, Any] | None] = []
         for run in labels:
             mine = group[group["run"] == run]
             if mine.empty:
@@ -105,12 +105,13 @@ def _gallery(runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Path)
     """What the script shows: a row a prompt, a column a run, pictures by seed."""
     labels = list(dict.fromkeys(tables["images"]["run"]))
     scores: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in tables["scores"].itertuples():
-        if row.request_id is not None and row.metric in _SHOWN and row.status == "ok":
-            entry = scores.setdefault((row.run, f"{row.prompt_id} {row.request_id}"), {"values": {}, "detail": None})
-            entry["values"][row.metric] = wording.number(row.value, row.unit)
-            if row.metric == "ocr.exact":
-                entry["detail"] = json.loads(row.detail)
+    for row in tables["scores"].to_dict("records"):
+        if row["request_id"] is not None and row["metric"] in _SHOWN and row["status"] == "ok":
+            key = (row["run"], f"{row['prompt_id']} {row['request_id']}")
+            entry = scores.setdefault(key, {"values": {}, "detail": None})
+            entry["values"][row["metric"]] = wording.number(row["value"], row["unit"])
+            if row["metric"] == "ocr.exact":
+                entry["detail"] = json.loads(row["detail"])
     prompts: dict[str, dict[str, Any]] = {}
     for number, (label, run) in enumerate(zip(labels, runs, strict=True)):
         for record in run.current():

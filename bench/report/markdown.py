@@ -38,8 +38,9 @@ def summary_markdown(tables: dict[str, pd.DataFrame], title: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _plain(text: str) -> str:
+def _plain(text: object) -> str:
     """Text that Markdown shows as it is."""
+    text = str(text)
     for mark in "\\`*_{}[]<>|#":
         text = text.replace(mark, f"\\{mark}")
     return text.replace("\n", " ")

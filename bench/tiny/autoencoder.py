@@ -43,7 +43,9 @@ def loss(vae: AutoencoderTiny, crops: torch.Tensor, noise: torch.Generator) -> t
     edges = sum((seen.diff(dim=d) - crops.diff(dim=d)).abs().mean() for d in (2, 3))
     mean, var = latents.mean((0, 2, 3)), latents.var((0, 2, 3))
     flat = F.mse_loss(F.avg_pool2d(seen, 8), F.avg_pool2d(crops, 8))
-    return F.l1_loss(seen, crops) + edges + 2 * F.mse_loss(seen, crops) + 4 * flat + 0.01 * (mean.square().mean() + (var - 1).square().mean())
+    unit = mean.square().mean() + (var - 1).square().mean()
+    total: torch.Tensor = F.l1_loss(seen, crops) + edges + 2 * F.mse_loss(seen, crops) + 4 * flat + 0.01 * unit
+    return total
 
 
 def train(loop: Loop) -> AutoencoderTiny:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 _ABOUT = {
     "tiny-pro": (
-        "The teacher of the embedded FLUX family: rectified flow on drawn scenes, many steps with true "
-        "classifier-free guidance.",
+        "The teacher of the embedded FLUX family: rectified flow on drawn scenes, many steps with true classifier-free guidance.",
         f'num_inference_steps=28, true_cfg_scale={flow.GUIDANCE}, negative_prompt=""',
     ),
     "tiny-dev": (
@@ -56,8 +55,7 @@ def write_model(folder: Path, name: str, loop: Loop) -> None:
         what,
         "",
         f"- Data: {_DATA}",
-        f"- Stage `{loop.name}`: {last['step']} steps of {loop.batch}, last logged loss {last['loss']}, "
-        f"{float(last['s']) / 60:.0f} minutes",
+        f"- Stage `{loop.name}`: {last['step']} steps of {loop.batch}, last logged loss {last['loss']}, {last['s'] / 60:.0f} minutes",
         f"- Hardware: {_hardware(loop.device)}; torch {torch.__version__.split('+')[0]}",
         "- Recipe: `python -m bench.tiny.train`, resumable; results: `python -m bench.tiny.evaluate`",
     ]
@@ -69,14 +67,21 @@ def write_model(folder: Path, name: str, loop: Loop) -> None:
             "from diffusers import FluxPipeline",
             "",
             f'pipe = FluxPipeline.from_pretrained("{name}")',
-            f"picture = pipe({prompt!r}, height=128, width=128,",
-            f"               max_sequence_length=32, {how}).images[0]",
+            f"prompt = {prompt!r}",
+            f"picture = pipe(prompt, height=128, width=128, max_sequence_length=32, {how}).images[0]",
             "```",
         ]
     (folder / "README.md").write_text("\n".join(lines) + "\n")
 
 
-def _log(loop: Loop) -> list[dict[str, object]]:
+def write_results(folder: Path, results: list[str]) -> None:
+    """Put ``results`` under the heading "Results" of the card in ``folder``, instead of earlier ones."""
+    file = folder / "README.md"
+    head = file.read_text().partition("\n## Results\n")[0].rstrip("\n")
+    file.write_text("\n".join([head, "", "## Results", "", *results]) + "\n")
+
+
+def _log(loop: Loop) -> list[dict[str, Any]]:
     file = loop.folder / "log.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     return [r for r in rows if r["stage"] == loop.name]

@@ -12,7 +12,6 @@ from bench.tiny import models, scenes, tokenizer
 if TYPE_CHECKING:
     from diffusers import AutoencoderTiny
 
-_FIRST = 8192
 _MOST = 65536
 _FRESH = 8
 
@@ -34,14 +33,14 @@ def training_scene(rng: np.random.Generator) -> scenes.Scene:
 class Pool:
     """Scenes as latents, some fresh ones added at every draw, the oldest replaced once it is full."""
 
-    def __init__(self, vae: AutoencoderTiny, seed: int, device: str) -> None:
+    def __init__(self, vae: AutoencoderTiny, seed: int, device: str, first: int) -> None:
         self._vae, self._device = vae, device
         self._tokenizer = tokenizer.build()
         self._latents = torch.empty(_MOST, models.GRID**2, models.LATENT_CHANNELS * 4, dtype=torch.float16)
         self._ids = torch.empty(_MOST, models.TOKENS, dtype=torch.int16)
         self._count = self._next = 0
         rng = np.random.default_rng([seed, 77])
-        while self._count < _FIRST:
+        while self._count < first:
             self._add(rng, 64)
 
     def _add(self, rng: np.random.Generator, count: int) -> None:

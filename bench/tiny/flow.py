@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bench.tiny.data import Pool
-    from bench.tiny.loop import Loop, Step
+    from bench.tiny.loop import Loop
 
 GUIDANCE = 2.0
 _GUIDANCE_SPAN = 2.0
@@ -44,8 +44,9 @@ class Denoiser(torch.nn.Module):
         """Per-token (N, 32, D) and pooled (N, D) embeddings, without padding masks, as FluxPipeline makes them."""
         return self.text_encoder_2(ids)[0], self.text_encoder(ids).pooler_output
 
-    def forward(self, x: torch.Tensor, s: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor],
-                guidance: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, s: torch.Tensor, text: tuple[torch.Tensor, torch.Tensor], guidance: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Velocity (N, 64, 32) at ``x`` and noise level ``s`` (N,)."""
         velocity: torch.Tensor = self.transformer(
             hidden_states=x,
@@ -67,10 +68,11 @@ def autocast(device: str) -> contextlib.AbstractContextManager[object]:
 
 def optimisers(model: torch.nn.Module, rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the blocks, AdamW for embeddings, biases, norms and the last layer."""
-    matrices, others = [], []
+    matrices: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
     for name, p in model.named_parameters():
         if p.requires_grad:
-            inner = p.ndim == 2 and "embed" not in name and "shared" not in name and "proj_out.weight" != name[-15:]
+            inner = p.ndim == 2 and "embed" not in name and "shared" not in name and name[-15:] != "proj_out.weight"
             (matrices if inner else others).append(p)
     muon = torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
     return [muon, torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.0)]
@@ -94,7 +96,7 @@ def _empty(count: int, device: str) -> torch.Tensor:
     return ids
 
 
-def teacher(loop: Loop, pool: Pool, _: Denoiser | None, size: models.Size, start: Denoiser | None = None) -> Denoiser:
+def teacher(loop: Loop, pool: Pool, size: models.Size, start: Denoiser | None = None) -> Denoiser:
     """Rectified flow on drawn scenes, a tenth of the captions empty (for classifier-free guidance)."""
     torch.manual_seed(loop.seed)
     model = (start or Denoiser(size, guidance=False)).to(loop.device)
@@ -110,7 +112,8 @@ def teacher(loop: Loop, pool: Pool, _: Denoiser | None, size: models.Size, start
         x = x0 + s[:, None, None] * (e - x0)
         with autocast(loop.device):
             v = model(x, s, model.encode(ids))
-        return (weights * (v.float() - (e - x0)).square()).mean()
+        loss: torch.Tensor = (weights * (v.float() - (e - x0)).square()).mean()
+        return loss
 
     loop.run(model, optimisers(model, rate), step)
     return model.eval().requires_grad_(requires_grad=False)
@@ -128,7 +131,8 @@ def guided(model: Denoiser, x: torch.Tensor, s: torch.Tensor, ids: torch.Tensor,
     """Classifier-free guidance: v(empty) + w (v(caption) - v(empty)), w (N,)."""
     both = torch.cat([_empty(len(ids), str(ids.device)), ids])
     without, given = model(x.repeat(2, 1, 1), s.repeat(2), model.encode(both)).float().chunk(2)
-    return without + w[:, None, None] * (given - without)
+    combined: torch.Tensor = without + w[:, None, None] * (given - without)
+    return combined
 
 
 def dev(loop: Loop, pool: Pool, parent: Denoiser, size: models.Size, start: Denoiser | None = None) -> Denoiser:
@@ -150,7 +154,8 @@ def dev(loop: Loop, pool: Pool, parent: Denoiser, size: models.Size, start: Deno
                 target = guided(parent, x, s, ids, w)
                 text = model.encode(ids)
             v = model(x, s, text, w)
-        return (weights * (v.float() - target).square()).mean()
+        loss: torch.Tensor = (weights * (v.float() - target).square()).mean()
+        return loss
 
     loop.run(model, optimisers(model, _STUDENT_RATE), step)
     return model.eval().requires_grad_(requires_grad=False)
@@ -179,7 +184,8 @@ def schnell(loop: Loop, pool: Pool, parent: Denoiser, size: models.Size, start: 
                 for i in range(_SUBSTEPS):
                     end = end - small * parent(end, s - i * small, text, w).float()
             v = model(x, s, text)
-        return (weights * (v.float() - (x - end) * SCHNELL_STEPS).square()).mean()
+        loss: torch.Tensor = (weights * (v.float() - (x - end) * SCHNELL_STEPS).square()).mean()
+        return loss
 
     loop.run(model, optimisers(model, _STUDENT_RATE), step)
     return model.eval().requires_grad_(requires_grad=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +29,7 @@ class Loop:
         steps: optimiser steps in all; a finished stage is loaded, not repeated.
         batch: samples a step.
         warmup: steps over which the learning rate rises; it falls as a half cosine after ``hold`` of all steps.
+        first: scenes drawn before the first step of a flow stage.
         average: decay of the exponential moving average of the weights, which is what is kept.
     """
 
@@ -43,6 +43,7 @@ class Loop:
     hold: float = 0.5
     average: float = 0.999
     clip: float = 1.0
+    first: int = 8192
 
     def rate(self, step: int) -> float:
         """Learning-rate multiplier in [0, 1] at ``step``."""
@@ -87,15 +88,12 @@ class Loop:
                 self._log({"stage": self.name, "step": i + 1, "loss": round(total / seen, 5), "s": round(spent + now - begun, 1)})
                 total, seen = 0.0, 0
             if now - written > _SAVE_SECONDS or i + 1 == self.steps:
-                self._save(file, model, mean, optimisers, i + 1, spent + now - begun)
+                states = [o.state_dict() for o in optimisers]
+                state = {"model": model.state_dict(), "mean": mean, "optimisers": states, "step": i + 1, "seconds": spent + now - begun}
+                torch.save(state, file.with_suffix(".part"))
+                file.with_suffix(".part").replace(file)
                 written = now
         model.load_state_dict({**model.state_dict(), **mean})
-
-    def _save(self, file: Path, model: torch.nn.Module, mean: dict[str, torch.Tensor],
-              optimisers: list[torch.optim.Optimizer], step: int, seconds: float) -> None:
-        part = file.with_suffix(".part")
-        torch.save({"model": model.state_dict(), "mean": mean, "optimisers": [o.state_dict() for o in optimisers], "step": step, "seconds": seconds}, part)
-        os.replace(part, file)
 
     def _log(self, row: dict[str, object]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

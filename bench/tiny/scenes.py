@@ -14,11 +14,17 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from bench.errors import PromptError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+T = TypeVar("T")
 
 SIZE = 128
 CELL = 16
@@ -78,16 +84,26 @@ class Scene:
     count: int = 1
 
 
+def plural(kind: str) -> str:
+    """The plural of a kind: stars, crosses."""
+    return f"{kind}es" if kind.endswith("s") else f"{kind}s"
+
+
+def _article(colour: str) -> str:
+    return "an" if colour[0] in "aeiou" else "a"
+
+
 def caption(scene: Scene) -> str:
     """The sentence that describes ``scene``; ``parse`` reads it back."""
     first = scene.shapes[0]
     if scene.count > 1:
-        what = f"{COUNTS[scene.count]} {first.colour} {first.kind}s in a row"
+        what = f"{COUNTS[scene.count]} {first.colour} {plural(first.kind)} in a row"
     elif len(scene.shapes) == 2:
         second = scene.shapes[1]
-        what = f"a {first.colour} {first.kind} {scene.relation} a {second.colour} {second.kind}"
+        other = f"{_article(second.colour)} {second.colour} {second.kind}"
+        what = f"{_article(first.colour)} {first.colour} {first.kind} {scene.relation} {other}"
     else:
-        what = f"a {first.colour} {first.kind} {scene.relation}"
+        what = f"{_article(first.colour)} {first.colour} {first.kind} {scene.relation}"
     text = f"{what}, on {' over '.join(scene.ground)}"
     return text if scene.word is None else f'{text}, with a {scene.sign} sign reading "{scene.word}"'
 
@@ -96,7 +112,7 @@ _KIND, _COLOUR = "|".join(KINDS), "|".join(COLOURS)
 _GRAMMAR = re.compile(
     rf"an? (?P<c1>{_COLOUR}) (?P<k1>{_KIND}) (?:(?P<place>{'|'.join(PLACES)})|(?P<rel>{'|'.join(RELATIONS)}) "
     rf"an? (?P<c2>{_COLOUR}) (?P<k2>{_KIND}))"
-    rf"|(?P<n>{'|'.join(COUNTS.values())}) (?P<cn>{_COLOUR}) (?P<kn>{_KIND})s in a row"
+    rf"|(?P<n>{'|'.join(COUNTS.values())}) (?P<cn>{_COLOUR}) (?P<kn>{_KIND})e?s in a row"
 )
 _REST = re.compile(
     rf", on (?P<g1>{'|'.join(GROUNDS)})(?: over (?P<g2>{'|'.join(GROUNDS)}))?"
@@ -115,14 +131,14 @@ def parse(text: str) -> Scene:
     if head is None or rest is None:
         raise PromptError(
             f"not a prompt of the embedded domain: {text!r}; write it like "
-            '\'a red circle left of a blue star, on sky over mint, with a yellow sign reading "HELLO"\''
+            "'a red circle left of a blue star, on sky over mint, with a yellow sign reading \"HELLO\"'"
         )
     ground = tuple(g for g in rest.group("g1", "g2") if g)
     word, sign = rest["word"], rest["sign"] or "white"
     if head["n"]:
         count = next(k for k, v in COUNTS.items() if v == head["n"])
         return Scene((Shape(head["kn"], head["cn"]),), "in a row", ground, word, sign, count)
-    shapes = (Shape(head["k1"], head["c1"]),)
+    shapes: tuple[Shape, ...] = (Shape(head["k1"], head["c1"]),)
     if head["rel"]:
         shapes += (Shape(head["k2"], head["c2"]),)
     return Scene(shapes, head["place"] or head["rel"], ground, word, sign)
@@ -130,23 +146,27 @@ def parse(text: str) -> Scene:
 
 def held_out(text: str) -> bool:
     """True for the share of words and captions (1 in 16, by SHA-256) that training never uses."""
-    return hashlib.sha256(text.encode()).digest()[0] % _HELD_OUT == 0
+    spelt = text.replace("an ", "a ").replace("crosses", "crosss")  # as spelt when the committed weights were trained
+    return hashlib.sha256(spelt.encode()).digest()[0] % _HELD_OUT == 0
 
 
 def sample(rng: np.random.Generator, *, signs: float = 0.9) -> Scene:
     """Draw a scene at random; a share ``signs`` of them carries a word of 2 to 8 characters."""
-    pick = lambda options: options[int(rng.integers(len(options)))]  # noqa: E731 - three uses, one line
-    kinds, colours = pick(KINDS), pick(tuple(COLOURS))
+
+    def pick(options: Collection[T]) -> T:
+        return tuple(options)[int(rng.integers(len(options)))]
+
+    kinds, colours = pick(KINDS), pick(COLOURS)
     ground = tuple(rng.choice(tuple(GROUNDS), size=1 if rng.random() < 0.5 else 2, replace=False).tolist())
     word = None
     if rng.random() < signs:
         word = "".join(ALPHABET[i] for i in rng.integers(len(ALPHABET), size=rng.integers(2, 9)))
-    sign = pick(tuple(SIGNS)) if word else "white"
+    sign = pick(SIGNS) if word else "white"
     roll = rng.random()
     if roll < 0.4:
-        return Scene((Shape(kinds, colours),), pick(tuple(PLACES)), ground, word, sign)
+        return Scene((Shape(kinds, colours),), pick(PLACES), ground, word, sign)
     if roll < 0.55:
-        return Scene((Shape(kinds, colours),), "in a row", ground, word, sign, pick(tuple(COUNTS)))
+        return Scene((Shape(kinds, colours),), "in a row", ground, word, sign, pick(COUNTS))
     other = Shape(pick(KINDS), pick(tuple(c for c in COLOURS if c != colours)))
     return Scene((Shape(kinds, colours), other), pick(RELATIONS), ground, word, sign)
 
@@ -187,15 +207,15 @@ def outline(kind: str, x: float, y: float, r: float) -> list[tuple[float, float]
         return [(x + dx, y + dy) for dx, dy in arms]
     curve = np.linspace(0, 2 * math.pi, 90, endpoint=False)  # heart
     return [
-        (x + r * np.sin(t) ** 3, y - r / 17 * (13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t) + 2))
-        for t in curve
+        (x + r * np.sin(t) ** 3, y - r / 17 * (13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t) + 2)) for t in curve
     ]
 
 
 @cache
 def _font() -> ImageFont.FreeTypeFont:
     spec = find_spec("matplotlib")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     face = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSansMono-Bold.ttf"
     return ImageFont.truetype(str(face), 21 * _SUPER)
 

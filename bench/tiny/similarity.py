@@ -67,7 +67,7 @@ def train(loop: Loop, rate: float = 1e-3) -> CLIPModel:
                     cursor = (cursor + 1) % _MOST
 
     def step(rng: np.random.Generator, _: torch.Generator) -> torch.Tensor:
-        add(rng, 2048 if not pixels else _FRESH)
+        add(rng, loop.first // 4 if not pixels else _FRESH)
         start = rng.choice(len(pixels) // 2, size=loop.batch // 2 + loop.batch // 6, replace=False) * 2
         twins = loop.batch // 3 // 2
         chosen = np.concatenate([start[:twins], start[:twins] + 1, start[twins : loop.batch - twins]])

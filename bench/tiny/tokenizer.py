@@ -1,7 +1,7 @@
 """The family's tokenizer: a word a token, and a sign's characters as tokens that name their column.
 
 The word in quotation marks becomes one token a character, and each such token carries the column of the eight-cell
-sign in which the character stands (``③C ④A ⑤T`` for "CAT"). Everything is in the ``tokenizers`` file: plain
+sign in which the character stands (``③C ④A ⑤T`` for "CAT"). "an" is read as "a". Everything is in the ``tokenizers`` file: plain
 transformers and diffusers load it without this project.
 """
 
@@ -24,14 +24,14 @@ def vocabulary() -> dict[str, int]:
     """Token to id: three special tokens, the words of the grammar, 8 x 36 placed characters."""
     said = [*scenes.PLACES, *scenes.RELATIONS, "a an in row on over with sign reading", *scenes.COUNTS.values()]
     words = {w for phrase in said for w in phrase.split()}
-    words |= {*scenes.COLOURS, *scenes.GROUNDS, *scenes.SIGNS, *scenes.KINDS, *(f"{k}s" for k in scenes.KINDS)}
+    words |= {*scenes.COLOURS, *scenes.GROUNDS, *scenes.SIGNS, *scenes.KINDS, *map(scenes.plural, scenes.KINDS)}
     placed = [f"{c}{letter}" for c in _COLUMNS for letter in scenes.ALPHABET]
     return {t: i for i, t in enumerate(["<pad>", "</s>", "<unk>", ",", ".", '"', *sorted(words), *placed])}
 
 
 def build() -> PreTrainedTokenizerFast:
     """The tokenizer, ready to be saved beside a pipeline."""
-    steps: list[normalizers.Normalizer] = []
+    steps: list[normalizers.Normalizer] = [normalizers.Replace(Regex(r"\ban "), "a ")]
     for length in range(1, 9):
         for i in range(length):
             behind = f'(?<="(?:[{_COLUMNS[0]}-{_COLUMNS[-1]}][A-Z0-9]){{{i}}})' if i else '(?<=")'

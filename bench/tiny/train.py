@@ -1,7 +1,8 @@
 """Train the embedded family: ``python -m bench.tiny.train [--smoke]``.
 
-Stages: autoencoder, decoder (the autoencoder's, sharpened), teacher (tiny-pro), dev, schnell, clip. Each continues from its own checkpoint under ``--work``; a
-finished stage is loaded. ``--from-weights`` starts from the committed weights where a checkpoint is missing.
+Stages: autoencoder, decoder (the autoencoder's, sharpened), teacher (tiny-pro), dev, schnell, clip. Each continues from
+its own checkpoint under ``--work``; a finished stage is loaded. ``--from-weights`` starts from the committed weights
+where a checkpoint is missing.
 """
 
 from __future__ import annotations
@@ -25,8 +26,17 @@ if TYPE_CHECKING:
 STAGES = ("autoencoder", "decoder", "teacher", "dev", "schnell", "clip")
 SMOKE = {"autoencoder": (8, 8), "decoder": (4, 8), "teacher": (6, 8), "dev": (4, 8), "schnell": (4, 8), "clip": (4, 24)}
 CPU = {"autoencoder": (7200, 32), "decoder": (1500, 32), "teacher": (5500, 64), "dev": (1200, 48), "schnell": (500, 48), "clip": (2000, 96)}
-GPU = {"autoencoder": (20000, 128), "decoder": (3000, 128), "teacher": (40000, 256), "dev": (8000, 256), "schnell": (8000, 256), "clip": (10000, 256)}
+GPU = {
+    "autoencoder": (20000, 128),
+    "decoder": (3000, 128),
+    "teacher": (40000, 256),
+    "dev": (8000, 256),
+    "schnell": (8000, 256),
+    "clip": (10000, 256),
+}
 """Steps and batch of each stage."""
+FAMILY = {"teacher": ("tiny-pro", None), "dev": ("tiny-dev", "teacher"), "schnell": ("tiny-schnell", "dev")}
+"""The pipeline that a stage makes, and the stage it is distilled from."""
 
 
 def _denoiser_from_weights(folder: Path, size: models.Size, *, guidance: bool) -> flow.Denoiser | None:
@@ -50,12 +60,13 @@ def _autoencoder(loop: Loop, decoder: Loop, out: Path, *, from_weights: bool) ->
     return autoencoder.sharpen(decoder, vae)
 
 
-def _flow_stages(wanted: list[str], loop: Callable[..., Loop], vae: AutoencoderTiny, size: models.Size, out: Path,
-                 *, from_weights: bool) -> None:
+def _flow_stages(
+    wanted: list[str], loop: Callable[..., Loop], vae: AutoencoderTiny, size: models.Size, out: Path, *, from_weights: bool
+) -> None:
     """Teacher, dev, schnell in order; each is saved as a pipeline of its own."""
     pool: Pool | None = None
     parents: dict[str, flow.Denoiser] = {}
-    for stage, name, recipe in (("teacher", "tiny-pro", flow.teacher), ("dev", "tiny-dev", flow.dev), ("schnell", "tiny-schnell", flow.schnell)):
+    for stage, (name, parent) in FAMILY.items():
         plan = loop(stage)
         needed = stage in wanted or any(s in wanted for s in STAGES[STAGES.index(stage) + 1 : 5])
         if not needed:
@@ -66,15 +77,18 @@ def _flow_stages(wanted: list[str], loop: Callable[..., Loop], vae: AutoencoderT
         if start is not None and stage not in wanted:
             parents[stage] = start.to(plan.device).eval().requires_grad_(requires_grad=False)
             continue
-        pool = pool or Pool(vae, plan.seed, plan.device)
-        parent = {"teacher": None, "dev": parents.get("teacher"), "schnell": parents.get("dev")}[stage]
-        parents[stage] = recipe(plan, pool, parent, size, start)
+        pool = pool or Pool(vae, plan.seed, plan.device, plan.first)
+        if parent is None:
+            parents[stage] = flow.teacher(plan, pool, size, start)
+        else:
+            distil = flow.dev if stage == "dev" else flow.schnell
+            parents[stage] = distil(plan, pool, parents[parent], size, start)
         parts = {"vae": vae, **{k: getattr(parents[stage], k) for k in ("transformer", "text_encoder", "text_encoder_2")}}
         models.save_pipeline(out / name, copy.deepcopy(parts), tokenizer.build())
         card.write_model(out / name, name, plan)
 
 
-def _latent_scale(vae: torch.nn.Module) -> float:
+def _latent_scale(vae: AutoencoderTiny) -> float:
     """One over the standard deviation of the latents of 64 scenes, so that the flow sees unit variance."""
     import numpy as np  # noqa: PLC0415 - one small use
 
@@ -108,12 +122,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         steps, batch = recipe[stage]
         if stage in args.stages and args.steps:
             steps = args.steps
-        return Loop(stage, args.work, steps, batch, args.seed, "cuda" if cuda else "cpu", **more)  # type: ignore[arg-type]
+        first = 256 if args.smoke else Loop.first
+        return Loop(stage, args.work, steps, batch, args.seed, "cuda" if cuda else "cpu", first=first, **more)  # type: ignore[arg-type]
 
-    vae = _autoencoder(loop("autoencoder", average=0.99), loop("decoder", average=0.99), out, from_weights=args.from_weights)
     wanted = [s for s in STAGES if s in args.stages]
-    if {"teacher", "dev", "schnell"} & set(wanted):
-        _flow_stages(wanted, loop, vae, size, out, from_weights=args.from_weights)
+    if wanted != ["clip"]:
+        vae = _autoencoder(loop("autoencoder", average=0.99), loop("decoder", average=0.99), out, from_weights=args.from_weights)
+        if FAMILY.keys() & set(wanted):
+            _flow_stages(wanted, loop, vae, size, out, from_weights=args.from_weights)
     if "clip" in wanted:
         models.save_clip(out / "clip-tiny", similarity.train(loop("clip")), tokenizer.build())
         card.write_model(out / "clip-tiny", "clip-tiny", loop("clip"))

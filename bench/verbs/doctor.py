@@ -68,7 +68,7 @@ def examine() -> list[Finding]:
     found.append(Finding("models ready", ", ".join(there)))
     found.append(_ocr())
     found.append(_inception())
-    found.append(Finding("tesseract", shutil.which("tesseract") and "installed" or "not installed (optional second OCR engine)"))
+    found.append(Finding("tesseract", (shutil.which("tesseract") and "installed") or "not installed (optional second OCR engine)"))
     return found
 
 

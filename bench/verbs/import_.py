@@ -40,9 +40,9 @@ def main(argv: Sequence[str]) -> int:
     show(plan, len(wanted.prompts), progress)
     if args.dry_run:
         return 0
-    if not args.yes and sys.stdin.isatty():
-        if progress.console.input("write this run? [y/N] ", markup=False).strip().lower() not in {"y", "yes"}:
-            return 0
+    ask = not args.yes and sys.stdin.isatty()
+    if ask and progress.console.input("write this run? [y/N] ", markup=False).strip().lower() not in {"y", "yes"}:
+        return 0
     run = Store(args.results).run(f"{args.name}.{wanted.name}.imported", create=True)
     provenance = {"source": args.origin, "model_version": args.model_version, "date": args.date}
     count = images.write(plan, wanted, run, name=args.name, provenance=provenance)

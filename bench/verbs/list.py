@@ -16,7 +16,7 @@ from bench.providers import weights
 from bench.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 WHAT = ("models", "prompts", "metrics", "runs")
 
@@ -28,7 +28,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
     args = parser.parse_args(argv)
     console = Console()
-    makers = {"models": models, "prompts": prompt_sets, "metrics": metrics, "runs": lambda: runs(Store(args.results))}
+    makers: dict[str, Callable[[], Table]] = {
+        "models": models,
+        "prompts": prompt_sets,
+        "metrics": metrics,
+        "runs": lambda: runs(Store(args.results)),
+    }
     for what in [args.what] if args.what else WHAT:
         console.print(makers[what]())
     return 0

@@ -68,12 +68,12 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
     run = store.run(runner.run_name(provider, wanted, config.label), create=True)
     progress = Progress()
     if _flag(config, "dry_run"):
-        return _forecast(run, jobs, provider, progress), 0
+        _forecast(run, jobs, provider, progress)
+        return None, 0
     from omegaconf import OmegaConf  # noqa: PLC0415 - loaded by Hydra by now
 
     todo = runner.pending(jobs, run, fresh=_flag(config, "fresh"))
     if todo:
-        provider.check()
         told = OmegaConf.to_container(config, resolve=True)
         sets = {**run.info().get("prompt_sets", {}), wanted.name: wanted.hash}
         request = jobs[0].request
@@ -85,7 +85,8 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
     outcome = runner.render(jobs, provider, wanted, run, fresh=_flag(config, "fresh"), progress=progress)
     from bench import report, scoring  # noqa: PLC0415 - slow imports
 
-    scoring.score(run, chosen, progress)
+    with run.lock():
+        scoring.score(run, chosen, progress)
     page = report.write_run(run)
     report.show([run], progress.console)
     progress.say(
@@ -98,7 +99,7 @@ def seeds(given: Any, *, hosted: bool) -> list[int]:  # noqa: ANN401 - straight 
     """The seeds of a run. Raises ConfigError unless they are distinct whole numbers from 0 to 2^32 - 1."""
     if given is None:
         return _SEEDS[:1] if hosted else list(_SEEDS)
-    values = [given] if isinstance(given, int) else list(given) if not isinstance(given, str) else [given]
+    values: list[Any] = [given] if isinstance(given, int) else list(given) if not isinstance(given, str) else [given]
     if not values or len(set(values)) != len(values):
         raise ConfigError(f"seeds={values} must be a list of distinct whole numbers, like seeds=[0,1]")
     for value in values:
@@ -127,7 +128,11 @@ def _defaults(argv: Sequence[str]) -> list[str]:
         key = word.partition("=")[0].lstrip("+~")
         if "=" in word and not word.startswith("-") and key.partition(".")[0] not in (*OPTIONS, "hydra") and "/" not in key:
             raise unknown("option", key, OPTIONS)
-        if "=" not in word and not word.startswith(("-", "~")) and (argv[argv.index(word) - 1 :] or [""])[0] not in {"--cfg", "-c", "--package", "-p"}:
+        if (
+            "=" not in word
+            and not word.startswith(("-", "~"))
+            and (argv[argv.index(word) - 1 :] or [""])[0] not in {"--cfg", "-c", "--package", "-p"}
+        ):
             raise ConfigError(f"{word!r} is no OPTION=VALUE; see: python -m bench run --help")
     models = _values(argv, "model") or ["tiny-dev"]
     cards = [presets.read("model", name)["card"] for name in models]
@@ -186,10 +191,11 @@ def _forecast(run: Any, jobs: Any, provider: Any, progress: Progress) -> None:  
     timed = [r.timing.latency_s / r.timing.batch_size for r in records if r.timing.latency_s == r.timing.latency_s]
     sizes = [run.image_path(r).stat().st_size for r in records]
     pixels = sum(job.request.width * job.request.height for job in todo)
-    took = f"{len(todo) * sum(timed) / len(timed):.0f} s (from {len(timed)} earlier pictures)" if timed else "unknown until some are rendered"
+    took = (
+        f"{len(todo) * sum(timed) / len(timed):.0f} s (from {len(timed)} earlier pictures)" if timed else "unknown until some are rendered"
+    )
     disk = len(todo) * sum(sizes) / len(sizes) if sizes else pixels * 1.5
     money = "0 USD (local)" if not provider.hosted else "unknown; see the provider's price list"
     progress.say(
-        f"{run.name}: {len(jobs)} pictures, {len(todo)} to render\n"
-        f"time: {took}\ndisk: about {disk / 2**20:.1f} MiB\nmoney: {money}"
+        f"{run.name}: {len(jobs)} pictures, {len(todo)} to render\ntime: {took}\ndisk: about {disk / 2**20:.1f} MiB\nmoney: {money}"
     )

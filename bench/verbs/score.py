@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench import presets, resources
 from bench.errors import ConfigError, unknown
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-def _metrics(overrides: Sequence[str], config: dict[str, object]) -> list[object]:
+def _metrics(overrides: Sequence[str], config: dict[str, object]) -> list[Any]:
     from hydra import compose, initialize_config_dir  # noqa: PLC0415 - slow import
     from hydra.errors import HydraException  # noqa: PLC0415 - slow import
     from omegaconf.errors import OmegaConfBaseException  # noqa: PLC0415 - slow import
