@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LINES = 10
+_LOG_WIDTH = 120
 _LEAST_SECONDS = 2.0
 
 
@@ -21,7 +23,7 @@ class Progress:
     """Shows stages of long work on ``console`` (standard error by default)."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or Console(stderr=True, width=None if sys.stderr.isatty() else _LOG_WIDTH)
 
     def say(self, text: str) -> None:
         """One line, as it is."""

@@ -42,7 +42,7 @@ def run_name(provider: Provider, prompts: PromptSet, label: str | None) -> str:
     same = {"model": probe.model, "revision": probe.revision, "size": [probe.width, probe.height], "settings": dict(probe.settings)}
     said = probe.settings
     words = [
-        f"{said['steps']}steps" if said.get("steps") else "",
+        f"{said['steps']}step{'s' * (said['steps'] != 1)}" if said.get("steps") else "",
         f"g{said['guidance']:g}" if isinstance(said.get("guidance"), int | float) else "",
         f"cfg{said['true_cfg']:g}" if isinstance(said.get("true_cfg"), int | float) and said["true_cfg"] != 1 else "",
         f"{probe.width}x{probe.height}" if probe.width else "",

@@ -135,7 +135,10 @@ def test_ten_kills_at_random_moments_leave_the_run_of_an_undisturbed_command(tmp
 @pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_the_same_command_continues(tmp_path: Path) -> None:
     asked = [w.replace("schnell", "dev") for w in command(tmp_path)]
-    child = subprocess.Popen(asked, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        asked, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - a background job is born deaf to it
+    )  # fmt: skip
     journal = None
     while child.poll() is None and not (journal and journal.stat().st_size):
         journal = next(tmp_path.glob("*/journal.jsonl"), None)

@@ -32,7 +32,7 @@ def quality_latency(summary: pd.DataFrame, metric: str) -> str | None:
     _seconds(axes)
     axes.set_xlabel("median seconds a picture (log scale)")
     axes.set_ylabel(f"{metric}, {'higher' if quality['higher_is_better'].iloc[0] else 'lower'} is better")
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=min(4, len(runs)), columnspacing=1.2)
     return _svg(plt, figure)
 
 
@@ -83,8 +83,9 @@ def _axes(height: float) -> tuple[Any, Any, Any]:
 def _seconds(axes: Any) -> None:  # noqa: ANN401 - matplotlib
     from matplotlib.ticker import LogLocator, NullFormatter  # noqa: PLC0415 - slow import
 
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} s")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,)))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} s" if value >= 1 else f"{1000 * value:g} ms")
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 

@@ -23,6 +23,8 @@ _ORDER = ("clip", "siglip", "ocr.exact", "ocr.word_accuracy", "ocr.ned", "ocr.ce
           "latency.p99", "latency.mean", "images_per_s", "steps_per_s", "load_s", "peak_memory", "latency")  # fmt: skip
 TIMED = ("latency", "images_per_s", "steps_per_s", "load_s", "peak_memory")
 """Columns that depend on the machine."""
+_PACE = dict.fromkeys(("latency.p50", "latency.p90", "latency.mean", "images_per_s"), "latency")
+"""The column of single pictures behind a figure of the whole run."""
 
 
 def frames(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
@@ -32,6 +34,8 @@ def frames(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
     images = pd.concat([_images(label, run) for label, run in labels.items()], ignore_index=True)
     scores = pd.concat([_scores(label, run) for label, run in labels.items()], ignore_index=True)
     summary = _summary(scores, infos)
+    summary["ceiling"] = [bool(infos[run].get("ceiling")) for run in summary["run"]]
+    summary["best"], summary["behind"] = _order(summary, scores, infos)
     return {
         "images": images,
         "scores": scores,
@@ -112,30 +116,39 @@ def _summary(scores: pd.DataFrame, infos: dict[str, dict[str, Any]]) -> pd.DataF
     table = pd.DataFrame(rows, columns=columns)
     order = {run: i for i, run in enumerate(infos)}
     table = table.iloc[sorted(range(len(table)), key=lambda i: (_rank(table["metric"].iloc[i]), order[table["run"].iloc[i]]))]
-    table = table.reset_index(drop=True)
-    table["best"] = _best(table, infos)
-    return table
+    return table.reset_index(drop=True)
 
 
-def _best(table: pd.DataFrame, infos: dict[str, dict[str, Any]]) -> list[bool]:
-    """The best mean of each metric, marked only among at least two runs that can be compared and never for a tie.
+def _order(table: pd.DataFrame, scores: pd.DataFrame, infos: dict[str, dict[str, Any]]) -> tuple[list[bool], list[bool]]:
+    """Which rows are shown to be the best of their metric, and which are shown to be behind its top mean: see ``_ahead``.
 
-    Comparable means one fingerprint and, for what depends on the machine, one environment and no mix of hosted and
-    local. A run that serves as ceiling is never best.
+    Only runs that can be compared are: one fingerprint and, for what depends on the machine, one environment and no mix
+    of hosted and local. A run that serves as ceiling is never best.
     """
-    best = np.zeros(len(table), dtype=bool)
-    ceiling = {run for run, info in infos.items() if info.get("ceiling")}
+    best, behind = np.zeros((2, len(table)), dtype=bool)
     for metric, group in table.groupby("metric", sort=False):
-        rivals = group[~group["run"].isin(ceiling) & group["mean"].notna()]
+        rivals = group[~group["ceiling"] & group["mean"].notna()]
         same = rivals["fingerprint"].nunique() == 1
         if str(metric).startswith(TIMED):
             same &= rivals["environment"].nunique() == 1 and len({bool(infos[r].get("hosted")) for r in rivals["run"]}) == 1
         if len(rivals) < 2 or not same or rivals["n"].min() == 0:
             continue
-        top = rivals["mean"].max() if rivals["higher_is_better"].iloc[0] else rivals["mean"].min()
-        if (rivals["mean"] == top).sum() == 1:
-            best[rivals.index[rivals["mean"] == top]] = True
-    return best.tolist()
+        order = rivals.sort_values("mean", ascending=not rivals["higher_is_better"].iloc[0])
+        for index in order.index[1:]:
+            behind[index] = _ahead(scores, _PACE.get(str(metric), str(metric)), order["run"].iloc[0], order["run"][index])
+        best[order.index[0]] = behind[order.index[1]]
+    return best.tolist(), behind.tolist()
+
+
+def _ahead(scores: pd.DataFrame, metric: str, first: str, second: str) -> bool:
+    """Whether the 95 % interval of the paired difference, prompt by prompt, leaves out zero; False without pairs."""
+    fit = scores[(scores["metric"] == metric) & (scores["status"] == "ok") & scores["prompt_id"].notna()]
+    means = fit.pivot_table(index="prompt_id", columns="run", values="value")
+    if first not in means or second not in means:
+        return False
+    gap = (means[first] - means[second]).dropna()
+    _, low, high = stats.cluster_mean(gap.to_numpy(), gap.index.to_numpy()) if len(gap) else (0.0, 0.0, 0.0)
+    return bool(low > 0 or high < 0)
 
 
 def _latency(summary: pd.DataFrame) -> pd.DataFrame:

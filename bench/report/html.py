@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from difflib import SequenceMatcher
 from importlib.resources import files
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from bench.store import Run
 
 _EDGE = 512
-_SHOWN = ("clip", "clip_b32", "clip_tiny", "siglip2", "ocr.exact", "ocr.word_accuracy", "ocr.cer", "latency")
+_SHOWN = ("clip", "clip_b32", "clip_tiny", "siglip2", "ocr.exact", "ocr.cer", "latency")
 
 
 def write_page(runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Path, title: str) -> Path:
@@ -38,6 +39,7 @@ def write_page(runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Pat
         title=title,
         findings=wording.sentences(tables),
         labels=labels,
+        ceilings=[label for label, run in zip(labels, runs, strict=True) if run.info().get("ceiling")],
         colours=dict(zip(labels, figures.PALETTE * 9, strict=False)),
         table=_table(tables["summary"], labels),
         figures=_figures(tables),
@@ -81,7 +83,7 @@ def _table(summary: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
                 "reason": row["reason"] or ("does not apply" if row["not_applicable"] else ""), "known": known,
             })  # fmt: skip
         rows.append({
-            "metric": metric, "unit": group["unit"].iloc[0], "cells": cells, "front": metric in front,
+            "metric": re.findall(r"[^._]+[._]?", metric), "unit": group["unit"].iloc[0], "cells": cells, "front": metric in front,
             "arrow": wording.arrow(higher=bool(group["higher_is_better"].iloc[0])),
             "unlike": group["fingerprint"].nunique() > 1,
         })  # fmt: skip
@@ -109,7 +111,7 @@ def _gallery(runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Path)
         if row["request_id"] is not None and row["metric"] in _SHOWN and row["status"] == "ok":
             key = (row["run"], f"{row['prompt_id']} {row['request_id']}")
             entry = scores.setdefault(key, {"values": {}, "detail": None})
-            entry["values"][row["metric"]] = wording.number(row["value"], row["unit"])
+            entry["values"][row["metric"]] = _one(row["value"], row["unit"])
             if row["metric"] == "ocr.exact":
                 entry["detail"] = json.loads(row["detail"])
     prompts: dict[str, dict[str, Any]] = {}
@@ -131,6 +133,13 @@ def _gallery(runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Path)
                 picture["ocr"] = [_marked(r["expected"], r["read"]) for r in found["detail"]["regions"]]
             prompt["cells"][number].append(picture)
     return {"labels": labels, "prompts": list(prompts.values())}
+
+
+def _one(value: float, unit: str) -> str:
+    """A single picture's score: a yes or no as 1 or 0, seconds with their unit."""
+    if unit == "share" and value in {0.0, 1.0}:
+        return f"{value:.0f}"
+    return wording.number(value, unit) + (" s" if unit == "s" else "")
 
 
 def _thumb(source: Path, folder: Path, below: str) -> dict[str, Any]:

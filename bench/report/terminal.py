@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -14,16 +16,20 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_WIDTH = 9
+_LEFT_OUT = ("ocr.word_accuracy", "latency.p90")
+"""Headline metrics that the page shows and the terminal has no room for."""
+
+
 def print_table(tables: dict[str, pd.DataFrame], console: Console) -> None:
     """Models by headline metrics: mean, best in bold."""
     summary = tables["summary"]
-    metrics = wording.headline(summary)
-    table = Table(show_lines=False)
+    metrics = [m for m in wording.headline(summary) if m not in _LEFT_OUT]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", no_wrap=True)
     for metric in metrics:
         up = bool(summary.loc[summary["metric"] == metric, "higher_is_better"].iloc[0])
-        heading = metric.replace(".", ".\n")
-        table.add_column(f"{heading} {wording.arrow(higher=up)}", justify="right", overflow="fold")
+        table.add_column(f"{_folded(metric)} {wording.arrow(higher=up)}", justify="right", overflow="fold")
     for run in dict.fromkeys(tables["images"]["run"]):
         cells = [Text(str(run))]
         for metric in metrics:
@@ -32,3 +38,13 @@ def print_table(tables: dict[str, pd.DataFrame], console: Console) -> None:
             cells.append(Text(text, style="bold green" if len(mine) and mine["best"].iloc[0] else ""))
         table.add_row(*cells)
     console.print(table)
+
+
+def _folded(name: str) -> str:
+    """A metric's name over lines of at most nine letters, broken after its own marks."""
+    lines = [""]
+    for piece in re.findall(r"[^._]+[._]?", name):
+        if lines[-1] and len(lines[-1] + piece) > _WIDTH:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)

@@ -48,6 +48,10 @@ def arrow(*, higher: bool) -> str:
     return "↑" if higher else "↓"
 
 
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def sentences(tables: dict[str, pd.DataFrame]) -> list[str]:
     """The findings in words: scope first, then the marked best of each headline metric."""
     images, summary = tables["images"], tables["summary"]
@@ -59,7 +63,13 @@ def sentences(tables: dict[str, pd.DataFrame]) -> list[str]:
         + "."
     ]
     for metric in [m for m in headline(summary) if m in _TOLD]:
-        for _, row in summary[(summary["metric"] == metric) & summary["best"]].iterrows():
+        rows = summary[(summary["metric"] == metric) & summary["mean"].notna()]
+        for _, row in rows[rows["best"]].iterrows():
             unit = f" {row['unit']}" if row["unit"] in {"s", "1/s"} else ""
             said.append(f"Best {metric}: {row['run']}, {cell(row)}{unit}.")
+        level = rows[~rows["behind"] & ~rows["ceiling"]]
+        if rows["behind"].any() and not rows["best"].any():
+            said.append(f"{metric}: {_listed(level['run'].tolist())} lead, with no difference shown between them.")
+        elif len(level) > 1 and not rows["best"].any() and rows["low"].notna().all():
+            said.append(f"{metric}: no difference shown.")
     return said

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from bench.tiny.loop import Loop
 
 GUIDANCE = 2.0
-_GUIDANCE_SPAN = 2.0
 """Guidance at which schnell imitates dev; also the default of pro and dev."""
+_GUIDANCE_SPAN = 2.0
 SCHNELL_STEPS = 4
 _SUBSTEPS = 4
 _DROP = 0.1
@@ -127,6 +127,12 @@ def _student(parent: Denoiser, size: models.Size, *, guidance: bool) -> Denoiser
     return child
 
 
+def _keep_text(model: Denoiser) -> None:
+    """Students keep their parent's text encoders."""
+    model.text_encoder.requires_grad_(requires_grad=False)
+    model.text_encoder_2.requires_grad_(requires_grad=False)
+
+
 def guided(model: Denoiser, x: torch.Tensor, s: torch.Tensor, ids: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     """Classifier-free guidance: v(empty) + w (v(caption) - v(empty)), w (N,)."""
     both = torch.cat([_empty(len(ids), str(ids.device)), ids])
@@ -139,8 +145,7 @@ def dev(loop: Loop, pool: Pool, parent: Denoiser, size: models.Size, start: Deno
     """Guidance distillation: one forward, told the guidance w in [1, 3], gives the teacher's guided velocity."""
     torch.manual_seed(loop.seed)
     model = (start or _student(parent, size, guidance=True)).to(loop.device)
-    model.text_encoder.requires_grad_(requires_grad=False)
-    model.text_encoder_2.requires_grad_(requires_grad=False)
+    _keep_text(model)
     weights = _weights(loop.device)
 
     def step(rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
@@ -165,8 +170,7 @@ def schnell(loop: Loop, pool: Pool, parent: Denoiser, size: models.Size, start: 
     """Step distillation: each of four steps learns the chord of dev's own path over that stretch of noise levels."""
     torch.manual_seed(loop.seed)
     model = (start or _student(parent, size, guidance=False)).to(loop.device)
-    model.text_encoder.requires_grad_(requires_grad=False)
-    model.text_encoder_2.requires_grad_(requires_grad=False)
+    _keep_text(model)
     weights = _weights(loop.device)
 
     def step(rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:

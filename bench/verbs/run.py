@@ -88,7 +88,8 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
     with run.lock():
         scoring.score(run, chosen, progress)
     page = report.write_run(run)
-    report.show([run], progress.console)
+    if not _sweeping():
+        report.show([run], progress.console)
     progress.say(
         f"{run.name}: {outcome.done} rendered, {outcome.kept} kept, {outcome.refused} refused, {outcome.failed} failed\nreport: {page}"
     )
@@ -106,6 +107,14 @@ def seeds(given: Any, *, hosted: bool) -> list[int]:  # noqa: ANN401 - straight 
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
             raise ConfigError(f"seeds holds {value!r}; a seed is a whole number from 0 to {2**32 - 1}")
     return values
+
+
+def _sweeping() -> bool:
+    """Whether this job is one of several, whose comparison is shown at the end."""
+    from hydra.core.hydra_config import HydraConfig  # noqa: PLC0415 - loaded by now
+    from hydra.types import RunMode  # noqa: PLC0415 - as above
+
+    return bool(HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
 def _flag(config: DictConfig, key: str) -> bool:
