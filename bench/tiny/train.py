@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STAGES = ("autoencoder", "decoder", "teacher", "dev", "schnell", "clip")
 SMOKE = {"autoencoder": (8, 8), "decoder": (4, 8), "teacher": (6, 8), "dev": (4, 8), "schnell": (4, 8), "clip": (4, 24)}
-CPU = {"autoencoder": (7200, 32), "decoder": (1500, 32), "teacher": (5500, 64), "dev": (1200, 48), "schnell": (500, 48), "clip": (2000, 96)}
+CPU = {"autoencoder": (7200, 32), "decoder": (1500, 32), "teacher": (5500, 64), "dev": (1200, 48), "schnell": (900, 48), "clip": (2000, 96)}
 GPU = {
     "autoencoder": (20000, 128),
     "decoder": (3000, 128),
