@@ -98,7 +98,7 @@ def render(
         began = time.monotonic()
         session = provider.open(progress.say)
         try:
-            warm = _warm_up(session, todo[0], provider) if warmup and not provider.hosted else {"pictures": 0, "seconds": 0.0}
+            warm = _warm_up(session, todo[0], provider, progress) if warmup and not provider.hosted else {"pictures": 0, "seconds": 0.0}
             run.update_info(session={**session.facts, "environment": where}, warmup=warm)
             counts = {"ok": 0, "refused": 0, "failed": 0}
             with progress.track(f"render {provider.name}", len(todo)) as advance:
@@ -139,8 +139,9 @@ def _attempt(session: Session, batch: Sequence[Job]) -> list[Rendered]:
     return [Rendered("failed", error=why)] * len(batch)
 
 
-def _warm_up(session: Session, job: Job, provider: Provider) -> dict[str, float]:
-    began = time.monotonic()
+def _warm_up(session: Session, job: Job, provider: Provider, progress: Progress) -> dict[str, float]:
     count = max(1, provider.batch_size)
+    progress.say(f"{provider.name}: warm-up, {count} picture{'s' * (count != 1)}, not timed")
+    began = time.monotonic()
     _attempt(session, [job] * count)
     return {"pictures": count, "seconds": round(time.monotonic() - began, 4)}

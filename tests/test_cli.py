@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,15 @@ def test_doctor_finds_the_default_job_ready_and_shows_no_key(tmp_path: Path) -> 
     assert "XAI_API_KEY" in shown.stdout
     assert "secret-value" not in shown.stdout + shown.stderr
     assert "self-test read back" in shown.stdout
+
+
+def test_doctor_names_the_fix_where_the_default_job_cannot_run(tmp_path: Path) -> None:
+    for part in ("bench", "conf", "prompts"):
+        shutil.copytree(ROOT / part, tmp_path / "broken" / part)
+    shown = bench(["doctor"], tmp_path, PYTHONPATH=str(tmp_path / "broken"))
+    assert shown.returncode == 1
+    assert "'weights' is missing from this installation" in " ".join(shown.stdout.split())
+    assert "Traceback" not in shown.stderr
 
 
 def test_score_adds_a_metric_without_rendering(tmp_path: Path) -> None:

@@ -48,6 +48,16 @@ def test_seeds_differ_and_share_one_encoding() -> None:
     assert first.timing.encode_s == second.timing.encode_s > 0
 
 
+def test_webp_by_option_is_the_same_picture_and_the_same_request() -> None:
+    prompt = PROMPTS[0]
+    assert np.array_equal(*(next(iter(pixels(1, [prompt], image_format=kind).values())) for kind in ("png", "webp")))
+    kinds = [presets.provider("tiny-schnell", image_format=kind) for kind in ("png", "webp")]
+    assert len({k.request(prompt, 0).id for k in kinds}) == 1
+    session = kinds[1].open(lambda _: None)
+    (made,) = session.render([kinds[1].request(prompt, 0)])
+    assert (made.image or b"").startswith(b"RIFF")
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [

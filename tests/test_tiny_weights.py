@@ -15,6 +15,8 @@ from diffusers import FluxPipeline
 from PIL import Image
 
 from bench import resources
+from bench.progress import Progress
+from bench.store import Store
 from bench.tiny import analysis, evaluate, scenes
 
 WEIGHTS = resources.folder("weights")
@@ -78,6 +80,19 @@ def test_weights_are_small_and_half_precision() -> None:
 
 def test_clip_tiny_finds_the_caption_of_a_picture() -> None:
     assert evaluate.retrieval() >= 0.9
+
+
+@pytest.mark.slow
+def test_signs_and_shapes_keep_the_bar_and_their_order(tmp_path: Path) -> None:
+    wanted = evaluate.held_out_prompts(40)
+    oracle, *variants = evaluate.measure_all(wanted, Store(tmp_path), Progress())[1]
+    for line in variants:
+        signs, shapes = evaluate.BAR[line.name]
+        assert line.read.sum() >= signs * oracle.read.sum(), line.name
+        assert line.shapes.mean() >= shapes, line.name
+    pro, dev, schnell = (int(line.read.sum()) for line in variants)
+    assert pro + 1 >= dev, "one sign of forty may fall either way on another processor"
+    assert dev + 1 >= schnell, "as above"
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Offload = Literal["none", "model", "sequential", "group"]
 Weights = Literal["pretrained", "random"]
+ImageFormat = Literal["png", "webp"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class DiffusersProvider:
         lora: repository or file of LoRA weights.
         offload: where weights wait on a small GPU.
         compile: compile the transformer's repeated blocks before the warm-up.
+        image_format: how pictures are kept; both are lossless, WebP is smaller and slower to write.
         weights: "random" builds the architecture without any download, for timing only.
 
     Raises:
@@ -64,12 +66,13 @@ class DiffusersProvider:
     lora: str | None = None
     offload: Offload = "none"
     compile: bool = False
+    image_format: ImageFormat = "png"
     weights: Weights = "pretrained"
     card: Mapping[str, Any] = field(default_factory=dict)
     hosted: bool = False
 
     def __post_init__(self) -> None:
-        for key, kind in (("dtype", Dtype), ("device", Device), ("offload", Offload), ("weights", Weights)):
+        for key, kind in (("dtype", Dtype), ("device", Device), ("offload", Offload), ("weights", Weights), ("image_format", ImageFormat)):
             if getattr(self, key) not in get_args(kind):
                 raise unknown(f"value of model.{key}", str(getattr(self, key)), get_args(kind))
         _whole("steps", self.steps, 1, 1000)

@@ -79,7 +79,7 @@ class PipelineSession:
         except torch.OutOfMemoryError as error:
             raise ProviderError("out of memory on the device; lower model.batch_size or model.size, or set model.offload=model") from error
         note = {"random_weights": True} if self._provider.weights == "random" else {}
-        return [Rendered("ok", _png(image), timing, cost_usd=0.0, detail=note) for image in images]
+        return [Rendered("ok", _encoded(image, self._provider.image_format), timing, cost_usd=0.0, detail=note) for image in images]
 
     def close(self) -> None:
         """Drop the pipeline and the device's cached memory."""
@@ -162,7 +162,7 @@ def _synchronise(device: str) -> None:
         torch.mps.synchronize()
 
 
-def _png(image: Image.Image) -> bytes:
+def _encoded(image: Image.Image, image_format: str) -> bytes:
     data = io.BytesIO()
-    image.save(data, "PNG")
+    image.save(data, image_format, **({"lossless": True} if image_format == "webp" else {}))
     return data.getvalue()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,6 +116,13 @@ def _render(name: str, prompts: PromptSet, store: Store, progress: Progress) -> 
     return run
 
 
+def measure_all(prompts: PromptSet, store: Store, progress: Progress) -> tuple[list[Run], list[Line]]:
+    """The runs and measurements of tiny-oracle and the three variants, in this order; what ``store`` holds is kept."""
+    names = ["tiny-oracle", *BAR]
+    runs = [_render(name, prompts, store, progress) for name in names]
+    return runs, [replace(measure(run, prompts), name=name) for name, run in zip(names, runs, strict=True)]
+
+
 def table(lines: Sequence[Line]) -> tuple[Table, bool]:
     """The bar's table and whether every line of it holds; the first line is the oracle."""
     oracle, *variants = lines
@@ -157,13 +164,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("results") / "tiny-evaluation")
     args = parser.parse_args(argv)
     prompts = held_out_prompts(args.prompts)
-    store = Store(args.results)
     console = Console(width=None if sys.stdout.isatty() else 120)
-    progress = Progress()
-    names = ["tiny-oracle", *BAR]
-    runs = [_render(name, prompts, store, progress) for name in names]
-    measured = [measure(run, prompts) for run in runs]
-    lines = [Line(name, m.read, m.shapes, m.places, m.seconds) for name, m in zip(names, measured, strict=True)]
+    runs, lines = measure_all(prompts, Store(args.results), Progress())
     shown, held = table(lines)
     console.print(shown)
     found = retrieval()
