@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 from conftest import render_oracle, require
 
-from bench import images, presets, prompts, report, scoring
+from bench import images, presets, prompts, report, runner, scoring
 from bench.progress import Progress
 from bench.report import figures, wording
 from bench.report.frames import frames
 from bench.report.html import _marked
 from bench.store import Run, Store
+from bench.types import Rendered, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,17 +66,28 @@ def test_frames_have_a_row_a_picture_and_a_mean_with_its_interval(runs: list[Run
     assert row["n"] == len(values)
 
 
-def test_best_is_marked_only_among_runs_that_can_be_compared(runs: list[Run]) -> None:
-    summary = frames(runs)["summary"]
-    marked = summary[summary["metric"] == "latency.p50"]
-    assert marked["best"].sum() == 1
-    hosted = runs[1].info()
-    runs[1].update_info(hosted=True)
-    try:
-        apart = frames(runs)["summary"]
-        assert apart.loc[apart["metric"] == "latency.p50", "best"].sum() == 0
-    finally:
-        runs[1].update_info(hosted=hosted.get("hosted", False))
+def timed(results: Path, label: str, seconds: float) -> Run:
+    """Copies of an oracle run's pictures under given timings."""
+    drawn = render_oracle(results / "drawn", limit=4)
+    run = Store(results).run(label, create=True)
+    run.update_info(**{**drawn.info(), "label": label, "name": label})
+    jobs = {j.key: j for j in runner.plan(presets.provider("tiny-oracle"), prompts.load("tiny").prompts, [0, 1])}
+    for i, record in enumerate(drawn.current()):
+        made = Rendered("ok", drawn.image_path(record).read_bytes(), Timing(latency_s=seconds + i / 1000))
+        run.save(jobs[record.key], made, prompt_set=prompts.load("tiny"), environment=record.environment)
+    return scored(run)
+
+
+def test_best_is_marked_only_where_it_is_shown_and_runs_can_be_compared(tmp_path: Path) -> None:
+    def best(*runs: Run) -> list[str]:
+        marked = frames(runs)["summary"].query("metric == 'latency.p50' and best")
+        return [str(run) for run in marked["run"]]
+
+    fast, slow, level = timed(tmp_path, "fast", 0.1), timed(tmp_path, "slow", 0.2), timed(tmp_path, "level", 0.1)
+    assert best(fast, slow) == ["fast"]
+    assert best(fast, level) == [], "no difference, no best"
+    slow.update_info(hosted=True)
+    assert best(fast, slow) == [], "a hosted and a local timing are not compared"
 
 
 def test_a_report_writes_every_form(runs: list[Run], tmp_path: Path) -> None:
