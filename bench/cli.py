@@ -18,6 +18,7 @@ VERBS = {
     "compare": "write the comparison report of several runs",
     "report": "write one run's report again",
     "list": "show models, prompts, metrics or runs",
+    "verify": "check every metric against known answers",
     "doctor": "check what this machine has for the job",
     "import": "make a run of pictures from elsewhere",
     "rm": "delete a run",

@@ -15,11 +15,13 @@ PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "safetensors", "
 
 
 def facts() -> dict[str, Any]:
-    """Python, system, processor, memory, GPU and driver, package versions and the git commit. Loads no torch."""
+    """Python, system, processor, memory, GPU, driver, clocks, package versions and the git commit. Loads no torch."""
+    clock = _clock()
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu(),
+        **({"cpu_clock": clock} if clock else {}),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": _memory(),
         "gpu": _gpu(),
@@ -59,16 +61,40 @@ def _memory() -> float | None:
         return None
 
 
+def _clock() -> str | None:
+    """Highest clock of the first core and its governor, like "3.50 GHz, performance"; None where the system hides them."""
+    folder = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+    try:
+        highest = int((folder / "cpuinfo_max_freq").read_text(encoding="utf-8"))
+        governor = (folder / "scaling_governor").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return None
+    return f"{highest / 1e6:.2f} GHz, {governor}"
+
+
 def _gpu() -> list[str]:
-    """One line a GPU, "name, driver, memory", from the driver's own tool."""
+    """One line a GPU, from the driver's own tool: name, driver, memory, highest clocks (SM, memory) and power limit.
+
+    Settings, not readings: a clock of this moment would make every run a machine of its own.
+    """
+    asked = "name,driver_version,memory.total,clocks.max.sm,clocks.max.mem,power.limit"
     try:
         answer = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"],
-            capture_output=True, text=True, timeout=20, check=True,
-        )  # fmt: skip
+            ["nvidia-smi", f"--query-gpu={asked}", "--format=csv,noheader"], capture_output=True, text=True, timeout=20, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return []
-    return answer.stdout.strip().splitlines()
+    return [gpu_line(line) for line in answer.stdout.strip().splitlines()]
+
+
+def gpu_line(answer: str) -> str:
+    """One line of nvidia-smi's answer with its numbers named.
+
+    >>> gpu_line("NVIDIA H100, 550.54, 81559 MiB, 1980 MHz, 2619 MHz, 700.00 W")
+    'NVIDIA H100, driver 550.54, 81559 MiB, SM up to 1980 MHz, memory up to 2619 MHz, limit 700.00 W'
+    """
+    said = ("", "driver ", "", "SM up to ", "memory up to ", "limit ")
+    return ", ".join(f"{word}{value.strip()}" for word, value in zip(said, answer.split(","), strict=False))
 
 
 def _commit() -> str | None:

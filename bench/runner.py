@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from bench.errors import BenchError, ProviderError
 from bench.types import Job, Prompt, Rendered, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from bench.progress import Progress
     from bench.providers import Provider, Session
@@ -78,7 +79,7 @@ def render(
 ) -> Outcome:
     """Render what is missing, in batches of one size, storing each batch before the next begins.
 
-    Opens the provider only if something is missing. One untimed picture warms it up first. A batch that fails is
+    Opens the provider only if something is missing. Untimed pictures warm it up first. A batch that fails is
     recorded as failed and the run goes on; a BenchError from loading ends it.
 
     Raises:
@@ -95,26 +96,27 @@ def render(
         where = environment.key(here)
         known = run.info()
         run.update_info(environments={**known.get("environments", {}), where: here}, environment=where)
+        sessions = known.get("sessions", {})
         began = time.monotonic()
         session = provider.open(progress.say)
         try:
-            warm = _warm_up(session, todo[0], provider, progress) if warmup and not provider.hosted else {"pictures": 0, "seconds": 0.0}
-            run.update_info(session={**session.facts, "environment": where}, warmup=warm)
+            warm = warm_up(session, todo, provider, progress) if warmup and not provider.hosted else {"pictures": 0, "seconds": 0.0}
+            _note(run, session, where, warm, sessions)
             counts = {"ok": 0, "refused": 0, "failed": 0}
             with progress.track(f"render {provider.name}", len(todo)) as advance:
                 for batch in batches(todo, provider.batch_size):
-                    for job, rendered in zip(batch, _attempt(session, batch), strict=True):
+                    for job, rendered in zip(batch, attempt(session, batch), strict=True):
                         run.save(job, rendered, prompt_set=prompts, environment=where)
                         counts[rendered.status] += 1
                     advance(len(batch))
-            run.update_info(session={**session.facts, "environment": where})
+            _note(run, session, where, warm, sessions)
         finally:
             session.close()
             run.compact()
         return Outcome(counts["ok"], kept, counts["refused"], counts["failed"], time.monotonic() - began)
 
 
-def batches(jobs: Sequence[Job], size: int) -> Iterator[list[Job]]:
+def batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
     """Runs of at most ``size`` neighbouring jobs of equal width and height."""
     batch: list[Job] = []
     for job in jobs:
@@ -127,7 +129,16 @@ def batches(jobs: Sequence[Job], size: int) -> Iterator[list[Job]]:
         yield batch
 
 
-def _attempt(session: Session, batch: Sequence[Job]) -> list[Rendered]:
+def sizes(jobs: Iterable[Job]) -> list[Job]:
+    """The first job of each width and height, in order."""
+    first: dict[tuple[int, int], Job] = {}
+    for job in jobs:
+        first.setdefault((job.request.width, job.request.height), job)
+    return list(first.values())
+
+
+def attempt(session: Session, batch: Sequence[Job]) -> list[Rendered]:
+    """Render a batch; an error that is not of the whole run makes its pictures failed ones that say why."""
     try:
         return session.render([job.request for job in batch])
     except ProviderError as error:
@@ -139,9 +150,24 @@ def _attempt(session: Session, batch: Sequence[Job]) -> list[Rendered]:
     return [Rendered("failed", error=why)] * len(batch)
 
 
-def _warm_up(session: Session, job: Job, provider: Provider, progress: Progress) -> dict[str, float]:
-    count = max(1, provider.batch_size)
+def warm_up(session: Session, jobs: Sequence[Job], provider: Provider, progress: Progress) -> dict[str, float]:
+    """Render a batch of each width and height that is thrown away, for a model is cold again at a new size.
+
+    ``first_s`` is the latency of the very first picture where it was measured.
+    """
+    cold = sizes(jobs)
+    count = max(1, provider.batch_size) * len(cold)
     progress.say(f"{provider.name}: warm-up, {count} picture{'s' * (count != 1)}, not timed")
     began = time.monotonic()
-    _attempt(session, [job] * count)
-    return {"pictures": count, "seconds": round(time.monotonic() - began, 4)}
+    made = [attempt(session, [job] * max(1, provider.batch_size)) for job in cold]
+    first = made[0][0]
+    facts = {"pictures": count, "seconds": round(time.monotonic() - began, 4)}
+    measured = first.status == "ok" and not math.isnan(first.timing.latency_s)
+    return facts | ({"first_s": first.timing.latency_s} if measured else {})
+
+
+def _note(run: Run, session: Session, where: str, warm: Mapping[str, float], earlier: Mapping[str, Sequence[object]]) -> None:
+    """Write what the session measured: ``session`` and ``warmup`` are the last one's, ``sessions`` holds all of each machine."""
+    facts = {**session.facts, "environment": where}
+    mine = [*earlier.get(where, []), {**facts, "warmup": dict(warm)}]
+    run.update_info(session=facts, warmup=dict(warm), sessions={**earlier, where: mine})

@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 """Raised whenever a stored column changes meaning; a file of a newer version is refused."""
 
 _REQUEST = {f.name for f in fields(Request)}
-_TIMING = {f.name for f in fields(Timing)}
+_TIMING = {f.name: f.default for f in fields(Timing)}
 
 
 def check_version(found: int, where: str) -> None:
@@ -42,10 +42,11 @@ def record_to_json(record: ImageRecord) -> dict[str, Any]:
 
 
 def record_from_json(row: Mapping[str, Any]) -> ImageRecord:
-    """The inverse of ``record_to_json``."""
+    """The inverse of ``record_to_json``; a measurement that an older file lacks takes its default."""
     data = {k: v for k, v in row.items() if k != "request_id"}
     request = Request(**{k: data.pop(k) for k in _REQUEST})
-    measured: dict[str, Any] = {k: _number(data.pop(k)) if k.endswith("_s") else data.pop(k) for k in _TIMING}
+    held = {k: data.pop(k, None) for k in _TIMING}
+    measured: dict[str, Any] = {k: default if held[k] is None else held[k] for k, default in _TIMING.items()}
     data["cost_usd"] = _number(data["cost_usd"])
     data["expected_text"] = tuple(data["expected_text"])
     return ImageRecord(request=request, timing=Timing(**measured), **data)
@@ -64,7 +65,8 @@ def _record_schema() -> pa.Schema:
         "model": text, "revision": text, "prompt": text, "negative_prompt": text, "seed": whole, "width": whole,
         "height": whole, "settings": text, "status": text, "environment": text, "created": text, "image": text,
         "sha256": text, "latency_s": number, "encode_s": number, "denoise_s": number, "decode_s": number,
-        "steps": whole, "batch_size": whole, "error": text, "revised_prompt": text, "cost_usd": number,
+        "steps": whole, "batch_size": whole, "queue_s": number, "generate_s": number, "download_s": number, "retry_s": number,
+        "attempts": whole, "energy_j": number, "error": text, "revised_prompt": text, "cost_usd": number,
         "expected_text": pa.list_(text), "detail": text,
     }  # fmt: skip
     return pa.schema(columns.items(), metadata={"fluxbench.schema": str(SCHEMA_VERSION)})
@@ -81,7 +83,7 @@ def _score_schema() -> pa.Schema:
     text = pa.string()
     columns = {
         "metric": text, "fingerprint": text, "value": pa.float64(), "status": text, "unit": text,
-        "higher_is_better": pa.bool_(), "request_id": text, "prompt_id": text, "seed": pa.int64(), "reason": text,
+        "higher_is_better": pa.bool_(), "worst": pa.float64(), "request_id": text, "prompt_id": text, "seed": pa.int64(), "reason": text,
         "detail": text,
     }  # fmt: skip
     return pa.schema(columns.items(), metadata={"fluxbench.schema": str(SCHEMA_VERSION)})

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -106,12 +106,18 @@ class Timing:
     """Seconds of one picture, as measured; NaN where there is no measurement.
 
     Attributes:
-        latency_s: text encoding + generation + decoding (or the whole API call) until this picture was there; pictures
-            of one batch share it.
+        latency_s: text encoding + generation + decoding (hosted: queue + generation + download of the call that was
+            answered) until this picture was there; pictures of one batch share it. Never includes ``retry_s``.
         encode_s: text encoding, measured when the prompt was first encoded and included in ``latency_s`` of every seed.
         denoise_s: the sampling loop; ``steps`` transformer steps.
         decode_s: latents to pixels.
         batch_size: pictures that were made together.
+        queue_s: hosted: waiting for a place before the work began, where the server says so.
+        generate_s: hosted: from sending the request to the head of its answer, ``queue_s`` left out where it is known.
+        download_s: hosted: the picture's bytes, in the answer's body or behind a link.
+        retry_s: hosted: lost in failed attempts and in the waits between them; 0.0 when the first one was answered.
+        attempts: calls it took, 1 when the first one was answered.
+        energy_j: joules the GPU drew for this picture: those of its batch in equal shares.
     """
 
     latency_s: float = math.nan
@@ -120,6 +126,12 @@ class Timing:
     decode_s: float = math.nan
     steps: int = 0
     batch_size: int = 1
+    queue_s: float = math.nan
+    generate_s: float = math.nan
+    download_s: float = math.nan
+    retry_s: float = math.nan
+    attempts: int = 1
+    energy_j: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -182,10 +194,10 @@ class ScoreRow:
 
     Attributes:
         metric: column name, "clip" or "ocr.exact".
-        fingerprint: what the number depends on (weights, preprocessing, versions), as one short string; unlike
-            fingerprints never share a column.
+        fingerprint: what the number depends on, as ``bench.fingerprint`` writes it; unlike ones never share a column.
         value: NaN unless ``status`` is ok.
         request_id, prompt_id, seed: the picture; all None for a score of the whole run.
+        worst: what a refused picture counts as in the mean over all pictures; None where the metric has no worst value.
         reason: why there is no value.
         detail: JSON-ready extras (recognised text, missing words, n, interval).
     """
@@ -196,8 +208,49 @@ class ScoreRow:
     status: ScoreStatus = "ok"
     unit: str = ""
     higher_is_better: bool | None = True
+    worst: float | None = None
     request_id: str | None = None
     prompt_id: str | None = None
     seed: int | None = None
     reason: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column that a metric fills, and the way to make its rows.
+
+    Attributes:
+        name: "ocr.exact"; the metric's own name or one below it.
+        higher_is_better: None where neither end is better.
+        worst: see ``ScoreRow``.
+    """
+
+    name: str
+    unit: str
+    higher_is_better: bool | None = True
+    worst: float | None = None
+
+    def scored(
+        self, fingerprint: str, value: float, record: ImageRecord | None = None, detail: Mapping[str, Any] | None = None
+    ) -> ScoreRow:
+        """A row with a number, of one picture or (``record`` None) of the whole run."""
+        return replace(self._row(fingerprint, record, detail), value=value)
+
+    def missing(
+        self,
+        fingerprint: str,
+        reason: str,
+        record: ImageRecord | None = None,
+        *,
+        status: ScoreStatus = "unscored",
+        detail: Mapping[str, Any] | None = None,
+    ) -> ScoreRow:
+        """A row without a number, and why."""
+        return replace(self._row(fingerprint, record, detail), status=status, reason=reason)
+
+    def _row(self, fingerprint: str, record: ImageRecord | None, detail: Mapping[str, Any] | None) -> ScoreRow:
+        row = ScoreRow(self.name, fingerprint, math.nan, "ok", self.unit, self.higher_is_better, self.worst, detail=detail or {})
+        if record is None:
+            return row
+        return replace(row, request_id=record.request.id, prompt_id=record.prompt_id, seed=record.request.seed)

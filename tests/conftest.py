@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -13,7 +15,7 @@ from bench.progress import Progress
 from bench.store import Store
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from bench.store import Run
 
@@ -21,11 +23,31 @@ if TYPE_CHECKING:
 def require(program: str) -> str:
     """The path of a program; skips the test without it, or fails where FLUXBENCH_REQUIRE names it."""
     found = shutil.which(program)
-    if found is None:
-        if program in os.environ.get("FLUXBENCH_REQUIRE", "").split(","):
-            pytest.fail(f"{program} is required here and not installed")
-        pytest.skip(f"{program} is not installed")
-    return found
+    return found or _without(program, f"{program} is not installed")
+
+
+def in_package(package: str, file: str) -> Path:
+    """A file that an installed package carries; skips the test without it, or fails where FLUXBENCH_REQUIRE names it."""
+    try:
+        path = Path(str(distribution(package).locate_file(file)))
+    except PackageNotFoundError:
+        _without(package, f"{package} is not installed; it carries {file} (make carriers)")
+    assert path.is_file()
+    return path
+
+
+def _without(name: str, why: str) -> NoReturn:
+    if name in os.environ.get("FLUXBENCH_REQUIRE", "").split(","):
+        pytest.fail(f"required here: {why}")
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is kept in the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLUXBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture

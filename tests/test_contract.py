@@ -57,29 +57,39 @@ def rows_of(metric: Any, run: Run) -> list[ScoreRow]:
         return list(metric.summarise(records, run.info()))
     images = [Image.open(run.image_path(r)).convert("RGB") for r in records]
     if isinstance(metric, ImageMetric):
-        rows = metric.score([Sample(r, image) for r, image in zip(records, images, strict=True)])
-        assert {(r.metric, r.prompt_id, r.seed) for r in rows} == {
-            (c, r.prompt_id, r.request.seed) for c in metric.columns for r in records
-        }
+        fit = [Sample(r, image) for r, image in zip(records, images, strict=True) if metric.inapplicable(r) is None]
+        rows = metric.score(fit)
+        wanted = {(c.name, s.record.prompt_id, s.record.request.seed) for c in metric.columns for s in fit}
+        assert {(r.metric, r.prompt_id, r.seed) for r in rows} == wanted
+        assert len(rows) == len(wanted)
         return list(rows)
     assert isinstance(metric, SetMetric)
-    features = metric.features(images)
+    features = metric.extractor.features(images)
     assert features.shape[0] == len(records)
     assert features.dtype == np.float32
-    return list(metric.compare(features, [r.request.prompt for r in records]))
+    why = metric.obstacle()
+    return [c.missing(metric.fingerprint(), why) for c in metric.columns] if why else list(metric.compare(features, records))
 
 
 @pytest.mark.parametrize("name", presets.names("metric"))
-def test_a_metric_scores_says_why_not_or_says_what_is_missing(name: str, oracle_run: Run) -> None:
+def test_a_metric_scores_says_why_not_or_says_what_is_missing(name: str, oracle_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     (metric,) = presets.metrics([name])
     try:
         rows = rows_of(metric, oracle_run)
     except BenchError as error:
         rows, missing = [], str(error)
     if not rows:
-        assert any(way in missing for way in ("hf download", "make fid", "reference=")), "what is missing and how to get it"
+        assert any(way in missing for way in ("hf download", "make fid", "reference=", "pip install", "export ", "apt")), (
+            "what is missing and how to get it"
+        )
         return
+    known = {c.name: c for c in getattr(metric, "columns", ())}
     for row in rows:
+        assert row.metric.startswith(name) or isinstance(metric, RunMetric)
+        if row.metric in known:
+            column = known[row.metric]
+            assert (row.unit, row.higher_is_better, row.worst) == (column.unit, column.higher_is_better, column.worst)
         assert row.fingerprint == metric.fingerprint()
         assert row.status in {"ok", "unscored", "not_applicable"}
         assert math.isnan(row.value) == (row.status != "ok")

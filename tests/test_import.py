@@ -76,7 +76,7 @@ def test_import_and_compare_end_to_end(folder: Path, tmp_path: Path) -> None:
     record = next(r for r in run.current() if r.prompt_id == "shape-03")
     assert run.image_path(record).read_bytes() == (folder / "shape-03.png").read_bytes()
     timed = [s for s in run.scores() if s.metric == "latency.p50"]
-    assert [(s.status, s.reason) for s in timed] == [("unscored", "imported pictures carry no timing")]
+    assert [(s.status, s.reason) for s in timed] == [("not_applicable", "imported pictures carry no timing")]
     bench(["run", "model=tiny-oracle", "limit=10", "metric=[ocr,latency]", "seeds=[0]"], tmp_path)
     runs = Store(tmp_path / "results").runs()
     compared = bench(["compare", *runs], tmp_path)

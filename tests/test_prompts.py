@@ -50,7 +50,9 @@ def write(tmp_path: Path, *lines: object, name: str = "mine.jsonl") -> Path:
     return path
 
 
-@pytest.mark.parametrize(("name", "least", "categories"), [("core", 120, 11), ("text", 100, 9), ("article", 15, 5), ("tiny", 32, 4)])
+@pytest.mark.parametrize(
+    ("name", "least", "categories"), [("core", 120, 11), ("text", 100, 9), ("article", 15, 5), ("tiny", 32, 4), ("permissive", 60, 12)]
+)
 def test_shipped_sets_load_and_have_their_size(name: str, least: int, categories: int) -> None:
     held = prompts.load(name)
     assert len(held.prompts) >= least
@@ -70,7 +72,7 @@ def test_expected_text_stands_in_the_prompt(name: str) -> None:
     assert all(p.expected_text for p in held if p.category == "text" or name == "text")
 
 
-@pytest.mark.parametrize("name", ["core", "text", "article"])
+@pytest.mark.parametrize("name", ["core", "text", "article", "permissive"])
 def test_no_template_serves_more_than_three_prompts(name: str) -> None:
     assert repeated([p.text for p in prompts.load(name).prompts]) == []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-    from bench.types import ImageRecord, ScoreRow
+    from bench.fingerprint import Trait
+    from bench.types import Column, ImageRecord, ScoreRow
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,20 @@ class Sample:
 
     record: ImageRecord
     image: Image.Image
+
+
+class Extractor(Protocol):
+    """Turns pictures into features; a distance between sets of them is named after it."""
+
+    @property
+    def name(self) -> str:
+        """What a distance is called after; "inception" for the network FID is defined on."""
+
+    def traits(self) -> Mapping[str, Trait]:
+        """Weights, preprocessing, numeric type and library versions; cheap, loads no network. Keys the feature cache."""
+
+    def features(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Features (N, D), float32, of a batch of RGB pictures. Raises BenchError when weights or packages are missing."""
 
 
 @runtime_checkable
@@ -31,45 +46,48 @@ class ImageMetric(Protocol):
         """What users call it."""
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of the rows it gives for a picture."""
+    def columns(self) -> tuple[Column, ...]:
+        """The columns it fills: a row of each for every picture."""
 
     def fingerprint(self) -> str:
-        """What the numbers depend on; cheap, loads no weights beyond hashing them."""
+        """What the numbers depend on (``bench.fingerprint``); cheap, loads no weights beyond hashing them."""
+
+    def inapplicable(self, record: ImageRecord) -> str | None:
+        """Why the metric does not apply to what this picture should show (no text asked for, say); None if it does."""
 
     def score(self, samples: Sequence[Sample]) -> list[ScoreRow]:
-        """Rows for a batch of pictures, at least one a picture (unscored or not_applicable rows included)."""
+        """Rows for a batch of pictures it applies to, one of each column a picture."""
 
 
 @runtime_checkable
 class SetMetric(Protocol):
-    """Compares the pictures of a run with a reference set."""
+    """Scores a run from the features of its pictures: distances to a reference set, spread, doubles."""
 
     @property
     def name(self) -> str:
-        """What users call it, and the name of its row."""
+        """What users call it."""
 
     @property
-    def extractor(self) -> Any:  # noqa: ANN401 - bench.metrics.frechet.Extractor, which imports numpy
-        """What makes features; its fingerprint is the key of the feature cache."""
+    def columns(self) -> tuple[Column, ...]:
+        """The columns it fills."""
 
     @property
-    def reference(self) -> str | None:
-        """What the run is compared with, None for nothing."""
+    def extractor(self) -> Extractor:
+        """What makes features; metrics with one extractor share them."""
 
     def fingerprint(self) -> str:
         """As for ImageMetric."""
 
-    def features(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """Features (N, D), float32, of a batch."""
+    def obstacle(self) -> str | None:
+        """Why nothing can be scored (no reference, say), with the way out; None if something can. Asked before features are made."""
 
-    def compare(self, features: np.ndarray, prompts: Sequence[str]) -> list[ScoreRow]:
-        """Rows for the whole run, given its features; ``prompts`` are the texts behind them."""
+    def compare(self, features: np.ndarray, records: Sequence[ImageRecord]) -> list[ScoreRow]:
+        """Rows of the run (or of single pictures), given features (N, D) and the N records they belong to."""
 
 
 @runtime_checkable
 class RunMetric(Protocol):
-    """Derives scores from the records alone (latency, cost)."""
+    """Derives scores from the records alone (latency, refusals, cost)."""
 
     @property
     def name(self) -> str:
@@ -78,5 +96,5 @@ class RunMetric(Protocol):
     def fingerprint(self) -> str:
         """As for ImageMetric."""
 
-    def summarise(self, records: Sequence[ImageRecord], run: Mapping[str, Any]) -> list[ScoreRow]:
+    def summarise(self, records: Sequence[ImageRecord], run: Mapping[str, object]) -> list[ScoreRow]:
         """Rows for the whole run and, where they make sense, a picture; ``run`` is the content of run.json."""

@@ -2,180 +2,259 @@
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import MissingPackageError
-from bench.metrics import textmatch
-from bench.types import ScoreRow
+from bench.fingerprint import fingerprint
+from bench.metrics import textformulas, textmatch
+from bench.metrics.readers import Engine, Line, RapidEngine, TesseractEngine, enlarged, reading, self_test
+from bench.types import Column
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from collections.abc import Mapping, Sequence
 
     from bench.metrics import Sample
+    from bench.types import ImageRecord, ScoreRow
 
-VERSION = 1
-COLUMNS = {
-    "ocr.exact": ("share", True),
-    "ocr.word_accuracy": ("share", True),
-    "ocr.cer": ("edits/char", False),
-    "ocr.ned": ("similarity", True),
-}
-"""Column to unit and direction; means over the expected regions of a picture (exact: all of them)."""
-_LATIN, _CHINESE = "BENCH 42", "营业时间"
-_CHINESE_FONTS = ("NotoSansCJK-Regular.ttc", "NotoSansCJK-Bold.ttc", "wqy-microhei.ttc", "wqy-zenhei.ttc")
+__all__ = ["Agreement", "RapidEngine", "StrayText", "TesseractEngine", "TextAccuracy", "enlarged", "self_test"]
+
+VERSION = 2
+_RULE = "NFKC, case folded but for the _case, oneig and anytext columns; CJK by character"
+_NO_TEXT = "the prompt asks for no text"
+_NO_WORDS = "the expected text has no letters or digits"
+_NOT_LATIN = "the expected text has no characters this benchmark counts"
+_OWN: tuple[tuple[str, str, bool, float | None], ...] = (
+    ("exact", "share", True, 0.0),
+    ("exact_case", "share", True, 0.0),
+    ("recall", "share", True, 0.0),
+    ("precision", "share", True, 0.0),
+    ("f1", "share", True, 0.0),
+    ("cer", "edits/char", False, 1.0),
+    ("ned", "similarity", True, 0.0),
+    ("ned_case", "similarity", True, 0.0),
+    ("anytext_acc", "share", True, 0.0),
+    ("anytext_ned", "similarity", True, 0.0),
+)
+_PUBLISHED: tuple[tuple[str, str, bool, float | None], ...] = (
+    ("longtext", "share", True, 0.0),
+    ("oneig_ed", "edits", False, None),
+    ("oneig_cr", "share", True, 0.0),
+    ("oneig_wac", "share", True, 0.0),
+)
 
 
 @dataclass(frozen=True)
 class TextAccuracy:
-    """Rows ``ocr.exact`` (0 or 1), ``ocr.word_accuracy`` (multiset recall), ``ocr.cer`` and ``ocr.ned``.
+    """How much of the text a prompt asks for an engine reads in the picture.
 
-    RapidOCR's bundled PP-OCR models read the picture; a picture whose short side is below ``least`` pixels is enlarged
-    first. Case is folded. Prompts without expected text are not applicable.
+    Every expected region is matched with a run of recognised lines (``textmatch.assign``). Columns, each below the
+    metric's name:
+
+    - ``exact``, ``exact_case``: 1 if every region is read exactly, spaces and punctuation aside, else 0.
+    - ``recall``, ``precision``, ``f1``: multisets of words of the whole picture, in any order. Precision counts every
+      word read, also in places where no text was asked for; it is 0 where nothing is read.
+    - ``cer``: character edits over characters expected, both summed over the regions. ``ned``, ``ned_case``: 1 - edits /
+      longer length, mean of the regions; a similarity.
+    - ``anytext_acc``, ``anytext_ned``: AnyText's values, mean of the regions (``textformulas.anytext``).
+    - ``longtext``: LongText-Bench's text accuracy of this picture. ``oneig_ed``, ``oneig_cr``, ``oneig_wac``: OneIG's
+      edit distance, completion and word accuracy. Published scores of ``longtext`` and ``oneig_wac`` are
+      micro-averaged over the set: sum ``detail["hits"]`` and ``detail["asked"]`` of the rows, then divide. They do not
+      apply to text without Latin letters, digits or Chinese characters.
+
+    Prompts without expected text are not applicable. ``detail`` of ``exact`` has the lines with their confidence and,
+    for each region, what was read and the words that are missing, added, or changed.
 
     Attributes:
-        least: short side in pixels up to which a picture is enlarged, by a whole factor of at most 4 (Lanczos).
+        engine: what reads.
     """
 
     name: str = "ocr"
-    least: int = 512
-    batch_size: int = 8
+    engine: Engine = field(default_factory=RapidEngine)
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def columns(self) -> tuple[Column, ...]:
         """The columns it fills."""
-        return tuple(COLUMNS)
+        return tuple(Column(f"{self.name}.{end}", unit, up, worst) for end, unit, up, worst in (*_OWN, *_PUBLISHED))
 
     def fingerprint(self) -> str:
-        """Engine, its version and the scaling rule."""
-        try:
-            engine = version("rapidocr")
-        except PackageNotFoundError:
-            engine = "none"
-        return f"{self.name}/v{VERSION} rapidocr={engine} least={self.least} nfkc+casefold"
+        """The engine with its models and scaling, and how text is normalised."""
+        return fingerprint(self.name, VERSION, **self.engine.traits(), normalisation=_RULE)
+
+    def inapplicable(self, record: ImageRecord) -> str | None:
+        """Prompts that ask for no text, or for none with letters or digits."""
+        return _no_text(record)
 
     def score(self, samples: Sequence[Sample]) -> list[ScoreRow]:
-        """Four rows a picture, with the lines read and the words missing and added in ``detail``.
+        """A row of each column for every picture.
 
         Raises:
-            MissingPackageError: the engine is not installed or fails its self-test.
+            MissingPackageError: the engine is not installed, does not work or fails its self-test.
         """
-        return [row for sample in samples for row in self._score(sample)]
+        mark = self.fingerprint()
+        return [row for sample in samples for row in self._score(sample, mark)]
 
-    def read(self, image: Image.Image) -> list[tuple[str, float]]:
-        """Lines in reading order with their confidence (0 to 1)."""
-        return self._engine.read(enlarged(image, self.least))
-
-    def _score(self, sample: Sample) -> list[ScoreRow]:
+    def _score(self, sample: Sample, mark: str) -> list[ScoreRow]:
         record = sample.record
-        whose = {"request_id": record.request.id, "prompt_id": record.prompt_id, "seed": record.request.seed}
-        if not record.expected_text:
-            reason = "the prompt asks for no text"
-            return [
-                ScoreRow(k, self.fingerprint(), math.nan, "not_applicable", unit, up, reason=reason, **whose)  # type: ignore[arg-type]
-                for k, (unit, up) in COLUMNS.items()
-            ]
-        lines = self.read(sample.image)
-        found = textmatch.assign(record.expected_text, [text for text, _ in lines])
-        values = {
-            "ocr.exact": float(all(m.exact for m in found)),
-            "ocr.word_accuracy": sum(m.recall for m in found) / len(found),
-            "ocr.cer": sum(m.cer for m in found) / len(found),
-            "ocr.ned": sum(m.ned for m in found) / len(found),
-        }
-        detail = {
-            "lines": [[text, round(sure, 3)] for text, sure in lines],
-            "regions": [{"expected": m.expected, "read": m.read, "missing": list(m.missing), "added": list(m.added)} for m in found],
-        }
-        return [
-            ScoreRow(k, self.fingerprint(), values[k], unit=unit, higher_is_better=up, detail=detail, **whose)  # type: ignore[arg-type]
-            for k, (unit, up) in COLUMNS.items()
-        ]
-
-    @cached_property
-    def _engine(self) -> RapidEngine:
-        engine = RapidEngine()
-        why = self_test(engine)
-        if why:
-            raise MissingPackageError(
-                f"the OCR engine fails its self-test ({why}); reinstall it with: pip install --force-reinstall rapidocr"
-            )
-        return engine
+        values, details = measure(_regions(record), reading(self.engine, sample))
+        rows = []
+        for column in self.columns:
+            end = column.name.removeprefix(f"{self.name}.")
+            if end in values:
+                rows.append(column.scored(mark, values[end], record, details.get(end)))
+            else:
+                rows.append(column.missing(mark, _NOT_LATIN, record, status="not_applicable"))
+        return rows
 
 
-class RapidEngine:
-    """RapidOCR with the models its package carries; offline."""
-
-    def __init__(self) -> None:
-        try:
-            from rapidocr import RapidOCR  # noqa: PLC0415 - slow import
-        except ImportError as error:
-            raise MissingPackageError("OCR needs the package rapidocr; install it with: pip install rapidocr onnxruntime") from error
-        logging.getLogger("RapidOCR").setLevel(logging.ERROR)
-        self._engine: Any = RapidOCR(params={"Global.log_level": "error"})
-
-    def read(self, image: Image.Image) -> list[tuple[str, float]]:
-        """Recognised lines, from top to bottom and left to right, with confidence."""
-        import numpy as np  # noqa: PLC0415 - only here
-
-        found = self._engine(np.asarray(image.convert("RGB"))[:, :, ::-1])
-        if found.txts is None:
-            return []
-        return [(text, float(sure)) for text, sure in zip(found.txts, found.scores, strict=True) if text.strip()]
+def _regions(record: ImageRecord) -> list[str]:
+    """The expected texts that have a word."""
+    return [text for text in record.expected_text if textmatch.words(text)]
 
 
-def self_test(engine: RapidEngine) -> str | None:
-    """None when rendered words (Latin, and Chinese where a font is found) are read back, else what went wrong."""
-    for text, font in ((_LATIN, latin_font()), (_CHINESE, chinese_font())):
-        if font is None:
-            continue
-        read = " ".join(line for line, _ in engine.read(rendered(text, font)))
-        if textmatch.words(read) != textmatch.words(text):
-            return f"{text!r} was read as {read!r}"
-    return None
-
-
-def rendered(text: str, font: Path) -> Image.Image:
-    """``text`` in black on white, 64 pixels high."""
-    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - slow import
-
-    face = ImageFont.truetype(str(font), 64)
-    width = int(face.getlength(text)) + 120
-    image = Image.new("RGB", (width, 192), "white")
-    ImageDraw.Draw(image).text((60, 60), text, font=face, fill="black")
-    return image
-
-
-def latin_font() -> Path | None:
-    """A font that comes with matplotlib."""
-    spec = find_spec("matplotlib")
-    if spec is None or spec.origin is None:
+def _no_text(record: ImageRecord) -> str | None:
+    if _regions(record):
         return None
-    return Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return _NO_WORDS if record.expected_text else _NO_TEXT
 
 
-def chinese_font() -> Path | None:
-    """A Chinese font of the system, None when it has none."""
-    for root in (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path("/Library/Fonts"), Path("/System/Library/Fonts")):
-        for name in _CHINESE_FONTS:
-            found = next(root.rglob(name), None) if root.is_dir() else None
-            if found:
-                return found
-    return None
+def measure(wanted: Sequence[str], lines: Sequence[Line]) -> tuple[dict[str, float], dict[str, dict[str, Any]]]:
+    """Values and details of every column that applies, by the end of its name; each text in ``wanted`` has a word."""
+    texts = [line.text for line in lines]
+    found = textmatch.assign(wanted, texts)
+    cased = [textmatch.match(m.expected, m.read, fold=False) for m in found]
+    counts, _ = textmatch.counted(found, texts)
+    whole = [textformulas.anytext(m.expected, m.read) for m in found]
+    values = {
+        "exact": float(all(m.exact for m in found)),
+        "exact_case": float(all(m.exact for m in cased)),
+        "recall": counts.recall,
+        "precision": counts.precision,
+        "f1": counts.f1,
+        "cer": sum(m.edits for m in found) / sum(m.length for m in found),
+        "ned": _mean([m.ned for m in found]),
+        "ned_case": _mean([m.ned for m in cased]),
+        "anytext_acc": _mean([w.accurate for w in whole]),
+        "anytext_ned": _mean([w.ned for w in whole]),
+    }
+    regions = [
+        {
+            "expected": m.expected,
+            "read": m.read,
+            "missing": [*m.missing],
+            "added": [*m.added],
+            "changed": [list(pair) for pair in m.changed],
+        }
+        for m in found
+    ]
+    details: dict[str, dict[str, Any]] = {
+        "exact": {"lines": _listed(lines), "regions": regions},
+        "recall": {"hits": counts.hits, "asked": counts.asked, "read": counts.read},
+    }
+    words, one = textformulas.longtext(wanted, texts), textformulas.oneig(wanted, texts)
+    if words.asked:
+        values |= {
+            "longtext": words.ratio,
+            "oneig_ed": float(one.edits),
+            "oneig_cr": float(one.complete),
+            "oneig_wac": one.words.ratio,
+        }
+        details["longtext"] = {"hits": words.found, "asked": words.asked}
+        details["oneig_wac"] = {"hits": one.words.found, "asked": one.words.asked}
+    return values, details
 
 
-def enlarged(image: Image.Image, least: int) -> Image.Image:
-    """The picture with its short side at ``least`` pixels or more, by a whole factor of at most 4."""
-    from PIL import Image as Images  # noqa: PLC0415 - slow import
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
-    factor = min(4, math.ceil(least / min(image.size)))
-    if factor <= 1:
-        return image
-    return image.resize((image.width * factor, image.height * factor), Images.Resampling.LANCZOS)
+
+def _listed(lines: Sequence[Line]) -> list[list[str | float]]:
+    return [[line.text, round(line.confidence, 3)] for line in lines]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How alike two engines read a picture: 1 - edits / longer length of the two readings' letters, 0 to 1.
+
+    A low value means that one of them misreads, so that the picture's ``ocr`` scores deserve a look. Case is folded;
+    two empty readings agree. Prompts without expected text are not applicable.
+
+    Attributes:
+        first, second: the engines; both must be installed.
+    """
+
+    name: str = "ocr_agreement"
+    first: Engine = field(default_factory=RapidEngine)
+    second: Engine = field(default_factory=TesseractEngine)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """One: the similarity."""
+        return (Column(self.name, "similarity"),)
+
+    def fingerprint(self) -> str:
+        """Both engines' traits."""
+        both = {"first": self.first, "second": self.second}
+        traits = {f"{which}_{key}": value for which, engine in both.items() for key, value in engine.traits().items()}
+        return fingerprint(self.name, VERSION, **traits, normalisation=_RULE)
+
+    def inapplicable(self, record: ImageRecord) -> str | None:
+        """As for TextAccuracy."""
+        return _no_text(record)
+
+    def score(self, samples: Sequence[Sample]) -> list[ScoreRow]:
+        """A row a picture, with what each engine read.
+
+        Raises:
+            MissingPackageError: one of the engines is not installed, does not work or fails its self-test.
+        """
+        mark, (column,) = self.fingerprint(), self.columns
+        return [self._score(sample, column, mark) for sample in samples]
+
+    def _score(self, sample: Sample, column: Column, mark: str) -> ScoreRow:
+        readings = [textmatch.joined([line.text for line in reading(engine, sample)]) for engine in (self.first, self.second)]
+        value = textmatch.similarity(*(textmatch.letters(text) for text in readings))
+        return column.scored(mark, value, sample.record, {self.first.name: readings[0], self.second.name: readings[1]})
+
+
+@dataclass(frozen=True)
+class StrayText:
+    """Words in the picture that nobody asked for: 0 or more, lower is better.
+
+    All words read count where the prompt asks for no text, else the surplus over the expected ones (multisets, case
+    folded; a misspelt word is a surplus too). Lines the engine is unsure of are left out: it sees letters in
+    shapes. ``detail`` lists the words.
+
+    Attributes:
+        confidence: least confidence (0 to 1) of a line that counts.
+    """
+
+    name: str = "stray_text"
+    engine: Engine = field(default_factory=RapidEngine)
+    confidence: float = 0.8
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """One: the number of words."""
+        return (Column(self.name, "words", higher_is_better=False),)
+
+    def fingerprint(self) -> str:
+        """The engine and the threshold."""
+        return fingerprint(self.name, VERSION, **self.engine.traits(), normalisation=_RULE, confidence=self.confidence)
+
+    def inapplicable(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
+        """None: every picture can have text that nobody asked for."""
+        return None
+
+    def score(self, samples: Sequence[Sample]) -> list[ScoreRow]:
+        """A row a picture.
+
+        Raises:
+            MissingPackageError: the engine is not installed, does not work or fails its self-test.
+        """
+        mark, (column,) = self.fingerprint(), self.columns
+        return [column.scored(mark, *self._surplus(sample.record, reading(self.engine, sample))) for sample in samples]
+
+    def _surplus(self, record: ImageRecord, lines: Sequence[Line]) -> tuple[float, ImageRecord, Mapping[str, Any]]:
+        sure = [line.text for line in lines if line.confidence >= self.confidence]
+        _, stray = textmatch.counted(textmatch.assign(_regions(record), sure), sure)
+        return float(len(stray)), record, {"words": stray}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 import os
 import re
 import time
@@ -87,7 +86,11 @@ class OpenAIProvider:
 
 
 class OpenAISession:
-    """One call a picture; latency is the whole call, download included."""
+    """One call a picture; latency is the whole call.
+
+    The head of the answer ends generation, for servers send it when the picture is there; its body, and the file behind
+    a link, are the download. Waiting in the server's queue cannot be told from generation. Nothing is tried twice.
+    """
 
     def __init__(self, provider: OpenAIProvider, client: Any, key: str, load_s: float) -> None:  # noqa: ANN401 - SDK client
         self._provider, self._client, self._key = provider, client, key
@@ -114,9 +117,12 @@ class OpenAISession:
         if self._provider.quality:
             told["quality"] = self._provider.quality
         try:
-            answer = self._client.images.generate(**told)
+            with self._client.images.with_streaming_response.generate(**told) as response:
+                generated = time.perf_counter()
+                answer = _read(response)
             data = list(answer.data or [])
             image = self._bytes(data[0]) if data else None
+            ended = time.perf_counter()
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise BenchError(
                 f"{self._provider.name}: the server refuses the key in {self._provider.api_key_env}: {self._clean(error)}"
@@ -129,7 +135,8 @@ class OpenAISession:
         usage = answer.usage.model_dump() if answer.usage else {}
         if image is None:
             return Rendered("refused", error="the server answered without a picture", timing=_took(began), detail={"usage": usage})
-        return Rendered("ok", image, _took(began), revised_prompt=data[0].revised_prompt, detail={"usage": usage})
+        timing = Timing(latency_s=ended - began, generate_s=generated - began, download_s=ended - generated, retry_s=0.0)
+        return Rendered("ok", image, timing, revised_prompt=data[0].revised_prompt, detail={"usage": usage})
 
     def _bytes(self, item: Any) -> bytes | None:  # noqa: ANN401 - SDK object
         if item.b64_json:
@@ -156,5 +163,17 @@ class OpenAISession:
         return " ".join(str(error).replace(self._key, "***").split())[:300]
 
 
+def _read(response: Any) -> Any:  # noqa: ANN401 - SDK objects
+    """The body of an answer. Raises OSError where it breaks off, for the SDK lets its transport's own errors through."""
+    import openai  # noqa: PLC0415 - imported by ``open``
+
+    try:
+        return response.parse()
+    except (openai.OpenAIError, OSError, ValueError):
+        raise
+    except Exception as error:
+        raise OSError(f"the answer broke off: {error}") from error
+
+
 def _took(began: float) -> Timing:
-    return Timing(latency_s=time.perf_counter() - began, encode_s=math.nan)
+    return Timing(latency_s=time.perf_counter() - began, retry_s=0.0)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import resource
-import sys
+import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import diffusers
 import torch
@@ -15,11 +14,11 @@ from diffusers import DiffusionPipeline
 
 from bench import architectures
 from bench.errors import MissingWeightsError, ProviderError
-from bench.providers import conditioning, weights
+from bench.providers import conditioning, meters, weights
 from bench.types import Rendered, Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from PIL import Image
 
@@ -27,12 +26,31 @@ if TYPE_CHECKING:
     from bench.types import Request
 
 
-class PipelineSession:
-    """Renders batches; each picture's noise comes from a CPU generator of its own."""
+class _Embedded(NamedTuple):
+    """A prompt as the pipeline takes it, and what encoding it cost."""
 
-    def __init__(self, pipe: Any, provider: DiffusersProvider, device: str, load_s: float) -> None:  # noqa: ANN401 - any pipeline
-        self._pipe, self._provider, self._device = pipe, provider, device
-        self._embedded: dict[tuple[str, str | None], tuple[conditioning.Tensors, float]] = {}
+    tensors: conditioning.Tensors
+    seconds: float
+    joules: float
+
+
+class PipelineSession:
+    """Renders batches; each picture's noise comes from a CPU generator of its own.
+
+    ``joules`` reads the energy drawn so far; None where nothing measures it.
+    """
+
+    def __init__(
+        self,
+        pipe: Any,  # noqa: ANN401 - any pipeline
+        provider: DiffusersProvider,
+        device: str,
+        load_s: float,
+        joules: Callable[[], float] | None = None,
+    ) -> None:
+        self._pipe, self._provider, self._device, self._joules = pipe, provider, device, joules
+        self._embedded: dict[tuple[str, str | None], _Embedded] = {}
+        self._cold = True
         self._facts = {
             "load_s": load_s,
             "device": torch.cuda.get_device_name() if device == "cuda" else device,
@@ -50,6 +68,9 @@ class PipelineSession:
         transformers.utils.logging.disable_progress_bar()
         began = time.monotonic()
         device, dtype = weights.device(provider.device), getattr(torch, provider.dtype)
+        meters.reset_host_peak()
+        if device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
         pipe = architectures.build(provider.repo, device, dtype) if provider.weights == "random" else _pretrained(provider, dtype)
         if provider.lora:
             pipe.load_lora_weights(provider.lora)
@@ -59,32 +80,45 @@ class PipelineSession:
             backbone = getattr(pipe, "transformer", None) or pipe.unet
             backbone.compile_repeated_blocks() if hasattr(backbone, "compile_repeated_blocks") else backbone.compile()
         _synchronise(device)
-        return cls(pipe, provider, device, time.monotonic() - began)
+        took = time.monotonic() - began
+        joules = meters.gpu_joules(f"GPU-{getattr(torch.cuda.get_device_properties(0), 'uuid', '')}") if device == "cuda" else None
+        return cls(pipe, provider, device, took, joules)
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """Load time, device, parameters, and the peak memory so far."""
-        if self._device == "cuda":
-            peak = torch.cuda.max_memory_allocated()
-        else:
-            unit = 1 if sys.platform == "darwin" else 1024
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        return {**self._facts, "peak_memory_bytes": peak}
+        """Load time, device, parameters, and the peak memory since loading began.
+
+        ``peak_memory_bytes``: what torch allocated on a CUDA device, otherwise the process's resident memory, which is
+        ``peak_host_memory_bytes`` everywhere.
+        """
+        host = meters.host_peak()
+        peak = torch.cuda.max_memory_allocated() if self._device == "cuda" else host
+        return {**self._facts, "peak_memory_bytes": peak, "peak_host_memory_bytes": host}
 
     @torch.inference_mode()
     def render(self, requests: Sequence[Request]) -> list[Rendered]:
-        """One picture a request. Embeddings are made once a prompt; their time counts in every picture's latency."""
+        """One picture a request. Embeddings are made once a prompt; their time counts in every picture's latency.
+
+        Those of the first call are made again when they are needed: their time was that of a cold model.
+        """
         try:
             images, timing = self._generate(requests)
         except torch.OutOfMemoryError as error:
             raise ProviderError("out of memory on the device; lower model.batch_size or model.size, or set model.offload=model") from error
+        if self._cold:
+            self._cold = False
+            self.forget()
         note = {"random_weights": True} if self._provider.weights == "random" else {}
         return [Rendered("ok", _encoded(image, self._provider.image_format), timing, cost_usd=0.0, detail=note) for image in images]
+
+    def forget(self) -> None:
+        """Drop the embeddings, so that the next call makes and times its own."""
+        self._embedded.clear()
 
     def close(self) -> None:
         """Drop the pipeline and the device's cached memory."""
         self._pipe = None
-        self._embedded.clear()
+        self.forget()
         if self._device == "cuda":
             torch.cuda.empty_cache()
 
@@ -92,7 +126,7 @@ class PipelineSession:
         p, first = self._provider, requests[0]
         texts = [(r.prompt, r.negative_prompt) for r in requests]
         embedded = {text: self._embed(*text) for text in dict.fromkeys(texts)}
-        encode = sum(seconds for _, seconds in embedded.values())
+        encode = sum(text.seconds for text in embedded.values())
         marks: list[float] = []
 
         def mark(_pipe: object, _step: int, _time: object, values: dict[str, Any]) -> dict[str, Any]:
@@ -101,9 +135,9 @@ class PipelineSession:
             return values
 
         _synchronise(self._device)
-        began = time.perf_counter()
+        drawn, began = self._drawn(), time.perf_counter()
         images = self._pipe(
-            **conditioning.join([embedded[text][0] for text in texts]),
+            **conditioning.join([embedded[text].tensors for text in texts]),
             **conditioning.arguments(self._pipe, p),
             width=first.width,
             height=first.height,
@@ -113,20 +147,26 @@ class PipelineSession:
         ).images
         _synchronise(self._device)
         ended = time.perf_counter()
+        joules = self._drawn() - drawn + sum(text.joules for text in embedded.values())
         sampled = marks[-1] if marks else ended
-        timing = Timing(encode + ended - began, encode, sampled - began, ended - sampled, len(marks), len(requests))
+        timing = Timing(
+            encode + ended - began, encode, sampled - began, ended - sampled, len(marks), len(requests), energy_j=joules / len(requests)
+        )
         return images, timing
 
-    def _embed(self, prompt: str, negative: str | None) -> tuple[conditioning.Tensors, float]:
+    def _drawn(self) -> float:
+        return self._joules() if self._joules else math.nan
+
+    def _embed(self, prompt: str, negative: str | None) -> _Embedded:
         key = (prompt, negative)
         if key not in self._embedded:
             _synchronise(self._device)
-            began = time.perf_counter()
+            drawn, began = self._drawn(), time.perf_counter()
             tensors = conditioning.embed(self._pipe, self._provider, prompt, negative, self._device)
             _synchronise(self._device)
             while len(self._embedded) >= _KEEP:
                 self._embedded.pop(next(iter(self._embedded)))
-            self._embedded[key] = (tensors, time.perf_counter() - began)
+            self._embedded[key] = _Embedded(tensors, time.perf_counter() - began, self._drawn() - drawn)
         return self._embedded[key]
 
 

@@ -23,20 +23,20 @@ def write_run(run: Run) -> Path:
     return _write([run], run.path / "report", f"{run.info().get('label', run.name)}")
 
 
-def write_comparison(runs: Sequence[Run], folder: Path) -> Path:
-    """Write the comparison of ``runs`` into ``folder``, which can be copied anywhere; returns the page."""
+def write_comparison(runs: Sequence[Run], folder: Path, *, without: Sequence[str] = ()) -> Path:
+    """Write the comparison of ``runs``, less the metrics ``without``, into ``folder``, which can be copied anywhere; returns the page."""
     labels = [str(run.info().get("label", run.name)) for run in runs]
-    return _write(runs, folder, " · ".join(labels))
+    return _write(runs, folder, " · ".join(labels), without)
 
 
-def show(runs: Sequence[Run], console: Console) -> None:
+def show(runs: Sequence[Run], console: Console, *, without: Sequence[str] = ()) -> None:
     """Print the table of ``runs``."""
-    print_table(frames(runs), console)
+    print_table(frames(runs, without=without), console)
 
 
-def _write(runs: Sequence[Run], folder: Path, title: str) -> Path:
+def _write(runs: Sequence[Run], folder: Path, title: str, without: Sequence[str] = ()) -> Path:
+    tables = frames(runs, without=without)
     folder.mkdir(parents=True, exist_ok=True)
-    tables = frames(runs)
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet", index=False)
         table.to_csv(folder / f"{name}.csv", index=False)

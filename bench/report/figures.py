@@ -20,7 +20,7 @@ def quality_latency(summary: pd.DataFrame, metric: str) -> str | None:
     quality = summary[(summary["metric"] == metric) & summary["mean"].notna()].set_index("run")
     pace = summary[(summary["metric"] == "latency.p50") & summary["mean"].notna()].set_index("run")["mean"]
     runs = [r for r in quality.index if r in pace.index]
-    if len(runs) < 2 or quality["fingerprint"].nunique() > 1:
+    if len(runs) < 2:
         return None
     plt, figure, axes = _axes(4.2)
     colours = dict(zip(dict.fromkeys(summary["run"]), PALETTE * 9, strict=False))

@@ -7,35 +7,36 @@ row a run. ``environment``: a row a run and machine.
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from bench import schema, stats
+from bench import schema
+from bench.errors import ConfigError
+from bench.fingerprint import difference
+from bench.report.summary import TIMED, summarise
+from bench.types import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.store import Run
 
-_ORDER = ("clip", "siglip", "ocr.exact", "ocr.word_accuracy", "ocr.ned", "ocr.cer", "fid", "fd_", "latency.p50", "latency.p90",
-          "latency.p99", "latency.mean", "images_per_s", "steps_per_s", "load_s", "peak_memory", "latency")  # fmt: skip
-TIMED = ("latency", "images_per_s", "steps_per_s", "load_s", "peak_memory")
-"""Columns that depend on the machine."""
-_PACE = dict.fromkeys(("latency.p50", "latency.p90", "latency.mean", "images_per_s"), "latency")
-"""The column of single pictures behind a figure of the whole run."""
 
+def frames(runs: Sequence[Run], *, without: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+    """All frames of ``runs``, in the order given; metrics named in ``without`` are left out.
 
-def frames(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
-    """All frames of ``runs``, in the order given."""
+    Raises:
+        ConfigError: one metric has unlike fingerprints; the message names the fields that differ and the way out.
+    """
     labels = _labels(runs)
     infos = {label: run.info() for label, run in labels.items()}
     images = pd.concat([_images(label, run) for label, run in labels.items()], ignore_index=True)
     scores = pd.concat([_scores(label, run) for label, run in labels.items()], ignore_index=True)
-    summary = _summary(scores, infos)
-    summary["ceiling"] = [bool(infos[run].get("ceiling")) for run in summary["run"]]
-    summary["best"], summary["behind"] = _order(summary, scores, infos)
+    scores = scores[~_below(scores["metric"], without)].reset_index(drop=True)
+    _refuse_unlike(scores, labels)
+    summary = summarise(scores, infos)
     return {
         "images": images,
         "scores": scores,
@@ -43,6 +44,29 @@ def frames(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
         "latency": _latency(summary),
         "environment": _environment(infos),
     }
+
+
+def _below(metrics: pd.Series[str], names: Sequence[str]) -> pd.Series[bool]:
+    """Which metrics are one of ``names`` or a column below it."""
+    return metrics.isin(list(names)) | metrics.str.split(".").str[0].isin(list(names))
+
+
+def _refuse_unlike(scores: pd.DataFrame, labels: dict[str, Run]) -> None:
+    ok = scores[scores["status"] == "ok"]
+    told: dict[str, list[str]] = {}
+    for metric, group in ok.groupby("metric", sort=False):
+        unlike = difference(group["fingerprint"].unique())
+        if unlike:
+            told.setdefault("; ".join(f"{field}: {' against '.join(values)}" for field, values in unlike.items()), []).append(str(metric))
+    if told:
+        names = sorted({m.partition(".")[0] for metrics in told.values() for m in metrics})
+        runs = " ".join(run.name for run in labels.values())
+        raise ConfigError(
+            "unlike scores cannot share a column. "
+            + " ".join(f"{', '.join(metrics)} differ in {fields}." for fields, metrics in told.items())
+            + f" Score them alike with: python -m bench score {runs} metric=[{','.join(names)}]; "
+            f"or leave them out with: python -m bench compare … --without {' '.join(names)}"
+        )
 
 
 def _labels(runs: Sequence[Run]) -> dict[str, Run]:
@@ -58,7 +82,7 @@ def _images(label: str, run: Run) -> pd.DataFrame:
         row["settings"], row["detail"] = json.dumps(row["settings"]), json.dumps(row["detail"])
         rows.append({"run": label, **row})
     table = pd.DataFrame(rows, columns=["run", *schema.record_columns()])
-    numbers = ["latency_s", "encode_s", "denoise_s", "decode_s", "cost_usd"]
+    numbers = [f.name for f in fields(Timing) if f.type == "float"] + ["cost_usd"]
     table[numbers] = table[numbers].astype(float)
     return table
 
@@ -73,6 +97,7 @@ def _scores(label: str, run: Run) -> pd.DataFrame:
         "status",
         "unit",
         "higher_is_better",
+        "worst",
         "request_id",
         "prompt_id",
         "seed",
@@ -83,72 +108,6 @@ def _scores(label: str, run: Run) -> pd.DataFrame:
     table["detail"] = [json.dumps(dict(d), ensure_ascii=False) for d in table["detail"]]
     table.insert(0, "run", label)
     return table
-
-
-def _rank(metric: str) -> tuple[int, str]:
-    return next(
-        (i for i, head in enumerate(_ORDER) if metric == head or (metric.startswith(head) and head != "latency")), len(_ORDER)
-    ), metric
-
-
-def _summary(scores: pd.DataFrame, infos: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    rows = []
-    for (run, metric, fingerprint), group in scores.groupby(["run", "metric", "fingerprint"], sort=False):
-        ok = group[group["status"] == "ok"]
-        whole = group["request_id"].isna().all()
-        wanted = 1 if whole else int((group["status"] != "not_applicable").sum())
-        mean, low, high = float("nan"), float("nan"), float("nan")
-        if len(ok):
-            mean, low, high = (
-                (ok["value"].iloc[0], low, high) if whole else stats.cluster_mean(ok["value"].to_numpy(), ok["prompt_id"].to_numpy())
-            )
-        detail = json.loads(ok["detail"].iloc[0]) if len(ok) else {}
-        reasons = group.loc[group["status"] == "unscored", "reason"].dropna()
-        rows.append({
-            "run": run, "metric": metric, "fingerprint": fingerprint, "mean": float(mean), "low": low, "high": high,
-            "n": int(detail.get("n", len(ok))) if whole else len(ok), "coverage": len(ok) / wanted if wanted else float("nan"),
-            "unscored": int((group["status"] == "unscored").sum()), "not_applicable": int((group["status"] == "not_applicable").sum()),
-            "unit": group["unit"].iloc[0], "higher_is_better": bool(group["higher_is_better"].iloc[0]),
-            "reason": reasons.iloc[0] if len(reasons) else None, "environment": detail.get("environment"), "note": detail.get("note"),
-        })  # fmt: skip
-    columns = ["run", "metric", "fingerprint", "mean", "low", "high", "n", "coverage", "unscored", "not_applicable", "unit",
-               "higher_is_better", "reason", "environment", "note"]  # fmt: skip
-    table = pd.DataFrame(rows, columns=columns)
-    order = {run: i for i, run in enumerate(infos)}
-    table = table.iloc[sorted(range(len(table)), key=lambda i: (_rank(table["metric"].iloc[i]), order[table["run"].iloc[i]]))]
-    return table.reset_index(drop=True)
-
-
-def _order(table: pd.DataFrame, scores: pd.DataFrame, infos: dict[str, dict[str, Any]]) -> tuple[list[bool], list[bool]]:
-    """Which rows are shown to be the best of their metric, and which are shown to be behind its top mean: see ``_ahead``.
-
-    Only runs that can be compared are: one fingerprint and, for what depends on the machine, one environment and no mix
-    of hosted and local. A run that serves as ceiling is never best.
-    """
-    best, behind = np.zeros((2, len(table)), dtype=bool)
-    for metric, group in table.groupby("metric", sort=False):
-        rivals = group[~group["ceiling"] & group["mean"].notna()]
-        same = rivals["fingerprint"].nunique() == 1
-        if str(metric).startswith(TIMED):
-            same &= rivals["environment"].nunique() == 1 and len({bool(infos[r].get("hosted")) for r in rivals["run"]}) == 1
-        if len(rivals) < 2 or not same or rivals["n"].min() == 0:
-            continue
-        order = rivals.sort_values("mean", ascending=not rivals["higher_is_better"].iloc[0])
-        for index in order.index[1:]:
-            behind[index] = _ahead(scores, _PACE.get(str(metric), str(metric)), order["run"].iloc[0], order["run"][index])
-        best[order.index[0]] = behind[order.index[1]]
-    return best.tolist(), behind.tolist()
-
-
-def _ahead(scores: pd.DataFrame, metric: str, first: str, second: str) -> bool:
-    """Whether the 95 % interval of the paired difference, prompt by prompt, leaves out zero; False without pairs."""
-    fit = scores[(scores["metric"] == metric) & (scores["status"] == "ok") & scores["prompt_id"].notna()]
-    means = fit.pivot_table(index="prompt_id", columns="run", values="value")
-    if first not in means or second not in means:
-        return False
-    gap = (means[first] - means[second]).dropna()
-    _, low, high = stats.cluster_mean(gap.to_numpy(), gap.index.to_numpy()) if len(gap) else (0.0, 0.0, 0.0)
-    return bool(low > 0 or high < 0)
 
 
 def _latency(summary: pd.DataFrame) -> pd.DataFrame:
@@ -164,10 +123,12 @@ def _environment(infos: dict[str, dict[str, Any]]) -> pd.DataFrame:
             packages = facts.get("packages", {})
             rows.append({
                 "run": run, "environment": key, "device": info.get("session", {}).get("device", ""), "cpu": facts.get("cpu"),
-                "cores": facts.get("cores"), "memory_gib": facts.get("memory_gib"), "gpu": "; ".join(facts.get("gpu", [])),
+                "clock": facts.get("cpu_clock"), "cores": facts.get("cores"), "memory_gib": facts.get("memory_gib"),
+                "gpu": "; ".join(facts.get("gpu", [])),
                 "system": facts.get("system"), "python": facts.get("python"), "commit": facts.get("commit"),
                 "packages": ", ".join(f"{k} {v}" for k, v in packages.items()),
             })  # fmt: skip
     return pd.DataFrame(
-        rows, columns=["run", "environment", "device", "cpu", "cores", "memory_gib", "gpu", "system", "python", "commit", "packages"]
+        rows,
+        columns=["run", "environment", "device", "cpu", "clock", "cores", "memory_gib", "gpu", "system", "python", "commit", "packages"],
     )

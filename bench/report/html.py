@@ -79,13 +79,13 @@ def _table(summary: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
             low, high = (wording.number(row[k], row["unit"]) for k in ("low", "high"))
             cells.append({
                 "mean": wording.number(row["mean"], row["unit"]), "interval": f"{low} to {high}" if low != "–" else "",
-                "n": int(row["n"]) if known else 0, "coverage": row["coverage"], "best": bool(row["best"]),
+                "n": int(row["n"]) if known else 0, "coverage": wording.coverage(row), "best": bool(row["best"]),
+                "refused": wording.with_refused(row),
                 "reason": row["reason"] or ("does not apply" if row["not_applicable"] else ""), "known": known,
             })  # fmt: skip
         rows.append({
             "metric": re.findall(r"[^._]+[._]?", metric), "unit": group["unit"].iloc[0], "cells": cells, "front": metric in front,
-            "arrow": wording.arrow(higher=bool(group["higher_is_better"].iloc[0])),
-            "unlike": group["fingerprint"].nunique() > 1,
+            "arrow": wording.arrow(higher=group["higher_is_better"].iloc[0]),
         })  # fmt: skip
     return {"front": [r for r in rows if r["front"]], "rest": [r for r in rows if not r["front"]]}
 

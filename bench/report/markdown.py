@@ -25,10 +25,11 @@ def summary_markdown(tables: dict[str, pd.DataFrame], title: str) -> str:
                 cells.append("–")
                 continue
             row = mine.iloc[0]
-            text = f"{wording.cell(row)} (n={row['n']})" if row["n"] and row["mean"] == row["mean"] else "–"
+            counted = ", ".join(filter(None, [f"n={row['n']}", wording.coverage(row), wording.with_refused(row)]))
+            text = f"{wording.cell(row)} ({counted})" if row["n"] and row["mean"] == row["mean"] else "–"
             cells.append(f"**{text}**" if row["best"] else text)
         unit = f" ({rows['unit'].iloc[0]})" if rows["unit"].iloc[0] else ""
-        lines.append(f"| {metric}{unit} {wording.arrow(higher=bool(rows['higher_is_better'].iloc[0]))} | " + " | ".join(cells) + " |")
+        lines.append(f"| {metric}{unit} {wording.arrow(higher=rows['higher_is_better'].iloc[0])} | " + " | ".join(cells) + " |")
     missing = summary[summary["unscored"] > 0]
     if len(missing):
         lines += ["", "## Unscored", ""]

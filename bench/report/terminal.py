@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _WIDTH = 9
-_LEFT_OUT = ("ocr.word_accuracy", "latency.p90")
+_LEFT_OUT = ("ocr.recall", "latency.p90", "kid", "kid_clip_tiny")
 """Headline metrics that the page shows and the terminal has no room for."""
 
 
@@ -28,7 +28,7 @@ def print_table(tables: dict[str, pd.DataFrame], console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", no_wrap=True)
     for metric in metrics:
-        up = bool(summary.loc[summary["metric"] == metric, "higher_is_better"].iloc[0])
+        up = summary.loc[summary["metric"] == metric, "higher_is_better"].iloc[0]
         table.add_column(f"{_folded(metric)} {wording.arrow(higher=up)}", justify="right", overflow="fold")
     for run in dict.fromkeys(tables["images"]["run"]):
         cells = [Text(str(run))]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-HEADLINE = ("clip", "clip_b32", "clip_tiny", "siglip2", "ocr.exact", "ocr.word_accuracy", "ocr.ned", "fid", "fd_clip_tiny",
-            "latency.p50", "latency.p90", "images_per_s")  # fmt: skip
+HEADLINE = ("clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "ocr.recall", "ocr.ned", "fid", "kid",
+            "fd_clip_tiny", "refusals", "latency.p50", "latency.p90", "images_per_s")  # fmt: skip
 """Metrics of the first table; the others follow in the full one."""
-_TOLD = ("clip", "clip_b32", "clip_tiny", "siglip2", "ocr.exact", "fid", "fd_clip_tiny", "latency.p50")
+_TOLD = ("clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "fid", "fd_clip_tiny", "latency.p50")
 """Metrics whose best run is named in words."""
 
 
@@ -43,9 +43,22 @@ def headline(summary: pd.DataFrame) -> list[str]:
     return [m for m in HEADLINE if m in there] or there[:6]
 
 
-def arrow(*, higher: bool) -> str:
-    """Which way is better."""
-    return "↑" if higher else "↓"
+def arrow(*, higher: bool | None) -> str:
+    """Which way is better; "" where neither is."""
+    return "" if higher is None else "↑" if higher else "↓"
+
+
+def coverage(row: pd.Series[Any]) -> str:
+    """The share scored of what the metric applies to, "" when it is all of it."""
+    return f"{100 * row['coverage']:.0f} % scored" if row["coverage"] < 1 else ""
+
+
+def with_refused(row: pd.Series[Any]) -> str:
+    """How many pictures were refused and, where the metric has a worst value, the mean that counts them at it."""
+    if not row["refused"]:
+        return ""
+    counted = "" if math.isnan(row["mean_all"]) else f"; {number(row['mean_all'], row['unit'])} with them at worst"
+    return f"{row['refused']} refused{counted}"
 
 
 def _listed(names: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,8 @@ from scipy import ndimage
 from bench.tiny import scenes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.tiny.scenes import Scene
 
 _ZONE = 90
@@ -20,6 +23,9 @@ _ZONE = 90
 _LEAST = 120
 """Smallest area of a shape in pixels."""
 _SIDE = 32
+_LEAST_FIT = 0.7
+"""Below this overlap a figure is of no kind."""
+_CANDIDATES = 12
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,30 @@ def _framed(mask: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray((cut * 255).astype(np.uint8)).resize((_SIDE, _SIDE), Image.Resampling.BOX)) > 127
 
 
+def _read(mask: np.ndarray, nearest: np.ndarray, names: Sequence[str]) -> Found:
+    """What the figure under a mask is; ``nearest`` holds each pixel's place in the palette ``names``."""
+    colour = names[int(np.bincount(nearest[mask], minlength=len(names)).argmax())]
+    framed = _framed(mask)
+    fits = {k: float((framed & t).sum() / (framed | t).sum()) for k, t in _templates().items()}
+    kind = max(fits, key=lambda k: fits[k])
+    y, x = ndimage.center_of_mass(mask)
+    return Found(kind, colour, float(x), float(y), fits[kind])
+
+
+def _split(mask: np.ndarray) -> list[np.ndarray]:
+    """The parts of touching figures: what erosion first leaves apart, each pixel given to the nearest part; none if it stays one."""
+    cores = mask
+    while cores.any():
+        labels, count = ndimage.label(cores)
+        if count > 1:
+            closest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+            owner = labels[tuple(closest)]
+            parts = [mask & (owner == i) for i in range(1, count + 1)]
+            return parts if all(p.sum() >= _LEAST for p in parts) else []
+        cores = ndimage.binary_erosion(cores)
+    return []
+
+
 def find(image: Image.Image) -> list[Found]:
     """The coloured figures of an RGB picture of 128 x 128, from left to right."""
     pixels = np.asarray(image.convert("RGB"), dtype=np.float32)[:_ZONE]
@@ -66,35 +96,81 @@ def find(image: Image.Image) -> list[Found]:
     nearest = np.square(pixels[:, :, None] - palette).sum(-1).argmin(-1)
     figure = ndimage.binary_opening(nearest < len(scenes.COLOURS))
     labels, count = ndimage.label(figure)
-    found = []
+    found: list[Found] = []
     for i in range(1, count + 1):
         mask = labels == i
         if mask.sum() < _LEAST:
             continue
-        colour = names[int(np.bincount(nearest[mask], minlength=len(names)).argmax())]
-        framed = _framed(mask)
-        fits = {k: float((framed & t).sum() / (framed | t).sum()) for k, t in _templates().items()}
-        kind = max(fits, key=lambda k: fits[k])
-        y, x = ndimage.center_of_mass(mask)
-        found.append(Found(kind, colour, float(x), float(y), fits[kind]))
+        one = _read(mask, nearest, names)
+        parts = [_read(part, nearest, names) for part in _split(mask)] if one.fit <= _LEAST_FIT else []
+        found += parts if parts and all(p.fit > _LEAST_FIT for p in parts) else [one]
     return sorted(found, key=lambda f: f.x)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a picture has of the shapes its caption asks for, each a share from 0 to 1.
+
+    Attributes:
+        kind: wanted shapes that are there in their kind, of all wanted shapes.
+        colour: wanted shapes that are there in their colour, of all wanted shapes.
+        place: 1 if the shapes stand where the caption says, else 0; 0 when one of them is missing.
+        count: the smaller of the numbers of wanted and found shapes, of the larger.
+    """
+
+    kind: float
+    colour: float
+    place: float
+    count: float
+
+    @property
+    def right(self) -> bool:
+        """Everything is as the caption says."""
+        return self.kind == self.colour == self.place == self.count == 1.0
+
+
+def compare(seen: Sequence[Found], scene: Scene) -> Marks:
+    """Hold the figures of a picture against the scene it should show.
+
+    Wanted and found shapes are paired one to one so that as many kinds and colours as possible agree; among equal
+    pairings the one whose places are right counts, then the one with more kinds. Beyond twelve figures only the twelve that
+    agree best with some wanted shape are tried; all are counted. A figure of no recognisable form agrees in colour only.
+    """
+    wanted = scene.shapes * scene.count
+    likely = sorted(seen, key=lambda f: (-max(_kind(w, f) + _colour(w, f) for w in wanted), -f.fit))[:_CANDIDATES]
+    spare: list[Found | None] = [None] * max(0, len(wanted) - len(likely))
+    best = (-1, 0, 0, 0)
+    for chosen in permutations([*likely, *spare], len(wanted)):
+        pairs = [(w, f) for w, f in zip(wanted, chosen, strict=True) if f is not None]
+        kinds, colours = sum(_kind(w, f) for w, f in pairs), sum(_colour(w, f) for w, f in pairs)
+        place = int(len(pairs) == len(wanted) and _placed(scene, [f for _, f in pairs]))
+        best = max(best, (kinds + colours, place, kinds, colours))
+    _, place, kinds, colours = best
+    count = min(len(seen), len(wanted)) / max(len(seen), len(wanted))
+    return Marks(kinds / len(wanted), colours / len(wanted), float(place), count)
 
 
 def check(image: Image.Image, scene: Scene) -> Verdict:
     """Compare a picture with the scene it should show: each shape once, no other, each of recognisable form."""
-    seen = find(image)
-    wanted = [(s.kind, s.colour) for s in scene.shapes] * scene.count
-    right = sorted((f.kind, f.colour) for f in seen) == sorted(wanted) and all(f.fit > 0.7 for f in seen)
-    return Verdict(right, right and _placed(scene, seen))
+    marks = compare(find(image), scene)
+    return Verdict(marks.kind == marks.colour == marks.count == 1.0, marks.right)
 
 
-def _placed(scene: Scene, seen: list[Found]) -> bool:
+def _kind(wanted: scenes.Shape, found: Found) -> bool:
+    return found.kind == wanted.kind and found.fit > _LEAST_FIT
+
+
+def _colour(wanted: scenes.Shape, found: Found) -> bool:
+    return found.colour == wanted.colour
+
+
+def _placed(scene: Scene, shapes: Sequence[Found]) -> bool:
+    """Whether ``shapes``, in the order in which the caption names them, stand where it says."""
     if scene.count > 1:
-        return max(f.y for f in seen) - min(f.y for f in seen) < 20
+        return max(f.y for f in shapes) - min(f.y for f in shapes) < 20
     if len(scene.shapes) == 1:
-        return abs(seen[0].x - scenes.PLACES[scene.relation]) < 15
-    first = next(f for f in seen if (f.kind, f.colour) == (scene.shapes[0].kind, scene.shapes[0].colour))
-    other = next(f for f in seen if f is not first)
+        return abs(shapes[0].x - scenes.PLACES[scene.relation]) < 15
+    first, other = shapes
     gap = {
         "left of": other.x - first.x,
         "right of": first.x - other.x,

@@ -78,7 +78,7 @@ def measure(run: Run, prompts: PromptSet) -> Line:
     ids = [p.id for p in prompts.prompts]
     return Line(
         run.name,
-        np.array([scores.get(i, 0.0) == 1.0 for i in ids]),
+        np.array([scores[i] == 1.0 for i in ids]),
         np.array([v.shapes for v in verdicts]),
         np.array([v.places for v in verdicts]),
         np.array([records[i].timing.latency_s for i in ids]),
@@ -102,7 +102,7 @@ def retrieval(count: int = 64, seed: int = 9) -> float:
     chosen = [scenes.parse(p.text) for p in held_out_prompts(count, seed).prompts]
     clip = presets.metrics(["clip_tiny"])[0]
     pictures = clip.features([scenes.draw(s, i) for i, s in enumerate(chosen)])
-    captions = np.stack([clip.embed_text(scenes.caption(s))[0].numpy() for s in chosen])
+    captions = np.stack([clip.text(scenes.caption(s)).vector for s in chosen])
     captions /= np.linalg.norm(captions, axis=1, keepdims=True)
     return float(((pictures @ captions.T).argmax(1) == np.arange(count)).mean())
 

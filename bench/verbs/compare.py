@@ -22,19 +22,20 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's name or folder")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
     parser.add_argument("--out", type=Path, help="folder of the report (default: results/comparisons/<names>)")
+    parser.add_argument("--without", nargs="+", default=(), metavar="METRIC", help="leave these metrics out")
     args = parser.parse_args(argv)
-    write(Store(args.results), args.runs, args.out)
+    write(Store(args.results), args.runs, args.out, args.without)
     return 0
 
 
-def write(store: Store, names: Sequence[str], out: Path | None = None) -> Path:
+def write(store: Store, names: Sequence[str], out: Path | None = None, without: Sequence[str] = ()) -> Path:
     """Write the report, print its table and its path."""
     from bench import report  # noqa: PLC0415 - slow import
 
     runs = [store.run(name) for name in names]
-    page = report.write_comparison(runs, out or store.comparison_folder(folder_name([r.name for r in runs])))
+    page = report.write_comparison(runs, out or store.comparison_folder(folder_name([r.name for r in runs])), without=without)
     progress = Progress()
-    report.show(runs, progress.console)
+    report.show(runs, progress.console, without=without)
     progress.say(f"comparison: {page}")
     return page
 

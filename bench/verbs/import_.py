@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
     count = images.write(plan, wanted, run, name=args.name, provenance=provenance)
     from bench import presets, report, scoring  # noqa: PLC0415 - slow imports
 
-    chosen = ["clip_tiny", "ocr", "fd_clip_tiny", "latency"] if wanted.name == "tiny" else ["clip", "ocr", "latency"]
+    chosen = ["clip_tiny", "ocr", "scene", "fd_clip_tiny", "latency"] if wanted.name == "tiny" else ["clip", "ocr", "latency"]
     scoring.score(run, presets.metrics(chosen), progress)
     page = report.write_run(run)
     report.show([run], progress.console)

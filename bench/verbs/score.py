@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
 
         with run.lock():
             rows = scoring.score(run, _metrics(overrides, run.info().get("config", {})), progress)
-        reasons = sorted({f"{r.metric}: {r.reason}" for r in rows if r.status == "unscored" and r.reason})
+        reasons = scoring.complaints(rows)
         failed |= bool(reasons)
         for reason in reasons:
             progress.say(f"unscored, {reason}")

@@ -1,0 +1,151 @@
+"""The known-answer suite is not vacuous: every metric, once it is wrong, fails a named check."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from conftest import render_oracle
+
+from bench import presets, verify
+from bench.errors import ConfigError, MissingWeightsError
+from bench.types import Column, Job, Prompt, PromptSet, Rendered, Request
+from bench.verify import degradations, formulas, marks, published
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+
+def outcomes(checks: Sequence[verify.Check], metric: str, kind: str = "formula") -> dict[str, verify.Outcome]:
+    chosen = [c for c in checks if c.metric == metric and c.kind == kind]
+    assert chosen, f"{metric} has no {kind} check"
+    return {o.check.name: o for o in verify.run(chosen)}
+
+
+MUTANTS: list[tuple[str, str, Callable[[Any], Any], str]] = [
+    ("clip", "bench.metrics.clip.scales", lambda real: lambda c: {k: v * 100 for k, v in real(c).items()}, "100 max(cos, 0) of 0.25"),
+    ("ocr", "bench.metrics.textmatch.distance", lambda real: lambda a, b: real(a, b) + 1, "the lost word: character error rate"),
+    ("ocr", "bench.metrics.textformulas._hits", lambda real: lambda asked, read: real(asked[1:], read), "LongText-Bench"),
+    ("fid", "bench.metrics.distances.distance", lambda real: lambda a, b: real(a, b) / 2, "N(1, 4) to N(3, 9)"),
+    ("kid", "bench.metrics.kernels.mmd2", lambda real: lambda x, y: real(x, y) + 0.1, "{0, 1} to {1, 2}"),
+    ("cmmd", "bench.metrics.kernels.cmmd", lambda real: lambda x, y: real(x, y, sigma=5.0), "one picture to another at a right angle"),
+    ("prdc", "bench.metrics.manifold.prdc", lambda real: lambda x, y, k: real(y, x, k), "precision, k = 1"),
+    ("diversity", "bench.metrics.diversity.mean_pairwise_distance", lambda real: lambda x: 1 - real(x), "one direction twice"),
+    ("duplicates", "bench.metrics.duplicates.phash", lambda real: lambda i: real(i) * 0, "a photograph knows itself"),
+    ("scene", "bench.tiny.analysis._colour", lambda _: lambda *_: True, "another colour lowers scene.colour"),
+    ("latency", "numpy.percentile", lambda real: lambda a, q, **more: real(a, 100 - np.asarray(q), **more), "90th percentile of 1 to 11 s"),
+    ("refusals", "bench.metrics.refusals.wilson", lambda real: lambda k, n: real(k + 1, n), "its Wilson interval, lower end"),
+]
+"""Metric, what is replaced, by what, and how the name of a check begins that must see it."""
+
+
+@pytest.mark.parametrize(("metric", "target", "mutant", "name"), MUTANTS, ids=[f"{m[0]}-{m[1].rpartition('.')[2]}" for m in MUTANTS])
+def test_a_mutated_metric_fails_a_named_check(
+    metric: str, target: str, mutant: Callable[[Any], Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = {k: v for k, v in outcomes(formulas.checks(), metric).items() if k.startswith(name)}
+    assert [o.verdict for o in sound.values()] == ["ok"], sound
+    module, _, attribute = target.rpartition(".")
+    real = getattr(importlib.import_module(module), attribute)
+    monkeypatch.setattr(target, mutant(real))
+    seen = {k: v for k, v in outcomes(formulas.checks(), metric).items() if k.startswith(name)}
+    assert [o.verdict for o in seen.values()] == ["wrong"], seen
+
+
+def test_falling_wants_every_step_and_the_whole_way() -> None:
+    assert verify.falling((0, 1, 2), (1.0, 0.5, 0.2), 0.5)
+    for values in ((1.0, 1.1, 0.2), (1.0, 0.9, 0.8), (1.0, float("nan"), 0.2)):
+        with pytest.raises(verify.WrongAnswerError):
+            verify.falling((0, 1, 2), values, 0.5)
+
+
+def test_expect_sees_a_difference_and_nan() -> None:
+    assert verify.expect(1.0, 1.0 + 1e-12)
+    for seen in (1.001, float("nan")):
+        with pytest.raises(verify.WrongAnswerError):
+            verify.expect(seen, 1.0)
+
+
+@pytest.mark.parametrize("metric", ["clip_tiny", "scene", "fd_clip_tiny", "kid_clip_tiny"])
+def test_worse_pictures_score_worse(metric: str) -> None:
+    seen = outcomes(degradations.checks(), metric, "degradation")
+    assert {o.verdict for o in seen.values()} == {"ok"}, seen
+
+
+def test_a_metric_that_does_not_look_fails_its_degradations(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Blind:
+        columns = (Column("clip_tiny", "cosine"),)
+
+        def score(self, samples: Sequence[Any]) -> list[Any]:
+            return [self.columns[0].scored("{}", 0.9, s.record) for s in samples]
+
+    monkeypatch.setattr(degradations, "_metric", lambda _: Blind())
+    assert {o.verdict for o in outcomes(degradations.checks(), "clip_tiny", "degradation").values()} == {"wrong"}
+
+
+def test_every_metric_has_a_check_of_its_fingerprint() -> None:
+    seen = [o for o in verify.run(marks.checks()) if o.verdict != "ok"]
+    assert seen == []
+    assert {c.metric for c in marks.checks()} == set(presets.names("metric"))
+
+
+def test_a_fingerprint_that_changes_by_itself_or_hides_a_change_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.metrics.latency import Latency
+
+    count = iter(range(100))
+    monkeypatch.setattr(Latency, "fingerprint", lambda _: f'{{"metric":"latency","version":{next(count)}}}')
+    assert outcomes(marks.checks(), "latency", "fingerprint")["named, versioned and the same twice"].verdict == "wrong"
+    from bench.metrics.clip import ClipSimilarity
+
+    monkeypatch.setattr(ClipSimilarity, "fingerprint", lambda self: f'{{"metric":"{self.name}","version":1}}')
+    seen = outcomes(marks.checks(), "clip_tiny", "fingerprint")
+    assert seen["named, versioned and the same twice"].verdict == "ok"
+    assert seen["shows a change of windows"].verdict == "wrong"
+
+
+def test_missing_weights_and_crashes_are_told_apart() -> None:
+    def missing() -> str:
+        raise MissingWeightsError("download them")
+
+    def crash() -> str:
+        raise ZeroDivisionError("oh")
+
+    checks = [verify.Check("m", "formula", "a", missing), verify.Check("m", "formula", "b", crash)]
+    assert [(o.verdict, o.seen) for o in verify.run(checks)] == [("skipped", "download them"), ("wrong", "ZeroDivisionError: oh")]
+
+
+def test_an_unknown_metric_names_the_nearest(tmp_path: Path) -> None:
+    checks = verify.collect(tmp_path)
+    assert {c.metric for c in verify.choose(checks, ["scene"])} == {"scene"}
+    with pytest.raises(ConfigError, match="did you mean 'scene'"):
+        verify.choose(checks, ["scnee"])
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(31.7, "ok"), (30.0, "wrong"), (None, "skipped")])
+def test_a_published_number_is_held_against_the_users_own_run(value: float | None, verdict: str, tmp_path: Path,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    (number,) = [n for n in published.NUMBERS if n.metric == "clip_b32"]
+    small = [published.Published(**{**number.__dict__, "least": 2})]
+    monkeypatch.setattr(published, "NUMBERS", small)
+    drawn = render_oracle(tmp_path / "drawn", limit=1)
+    picture = drawn.image_path(drawn.current()[0]).read_bytes()
+    run = published.Store(tmp_path / "results").run("sdxl", create=True)
+    run.update_info(name="sdxl", label="sdxl", model=number.repo, prompt_sets={"coco-captions": "h"})
+    chosen = PromptSet("coco-captions", "1", "en", "x", "y", (Prompt("a", "a"), Prompt("b", "b")))
+    for prompt in chosen.prompts:
+        job = Job(prompt, Request(number.repo, "r", prompt.text, None, 0, 64, 64, {"steps": 20, "guidance": 8.0}))
+        record = run.save(job, Rendered("ok", picture), prompt_set=chosen, environment="e")
+        if value is not None:
+            run.save_scores([Column("clip_b32.score100", "", True).scored("{}", value, record)])
+    (outcome,) = verify.run(published.checks(tmp_path / "results"))
+    assert outcome.verdict == verdict, outcome.seen
+    assert outcome.verdict != "skipped" or "python -m bench score sdxl metric=[clip_b32]" in outcome.seen
+
+
+def test_without_a_run_a_published_number_is_skipped_with_the_command(tmp_path: Path) -> None:
+    seen = list(verify.run(published.checks(tmp_path)))
+    assert {o.verdict for o in seen} == {"skipped"}
+    assert all("python -m bench run model=" in o.seen for o in seen)
