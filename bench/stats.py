@@ -13,9 +13,9 @@ _Z = 1.959963984540054
 
 
 class Interval(NamedTuple):
-    """A mean with its 95 % interval; both ends are NaN below two clusters."""
+    """A value (mean, percentile, share) with its 95 % interval; both ends are NaN where there is none."""
 
-    mean: float
+    value: float
     low: float
     high: float
 
@@ -93,7 +93,7 @@ def percentile_interval(values: np.ndarray, clusters: np.ndarray, q: float, seed
         seed: of the resampling.
 
     Returns:
-        The percentile (as ``mean``) and both ends, which are NaN below two clusters.
+        The percentile and both ends, which are NaN below two clusters.
     """
     point = float(np.percentile(values, q))
     _, index = np.unique(clusters, return_inverse=True)

@@ -25,34 +25,52 @@ def outcomes(checks: Sequence[verify.Check], metric: str, kind: str = "formula")
     return {o.check.name: o for o in verify.run(chosen)}
 
 
-MUTANTS: list[tuple[str, str, Callable[[Any], Any], str]] = [
-    ("clip", "bench.metrics.clip.scales", lambda real: lambda c: {k: v * 100 for k, v in real(c).items()}, "100 max(cos, 0) of 0.25"),
-    ("ocr", "bench.metrics.textmatch.distance", lambda real: lambda a, b: real(a, b) + 1, "the lost word: character error rate"),
-    ("ocr", "bench.metrics.textformulas._hits", lambda real: lambda asked, read: real(asked[1:], read), "LongText-Bench"),
-    ("fid", "bench.metrics.distances.distance", lambda real: lambda a, b: real(a, b) / 2, "N(1, 4) to N(3, 9)"),
-    ("kid", "bench.metrics.kernels.mmd2", lambda real: lambda x, y: real(x, y) + 0.1, "{0, 1} to {1, 2}"),
-    ("cmmd", "bench.metrics.kernels.cmmd", lambda real: lambda x, y: real(x, y, sigma=5.0), "one picture to another at a right angle"),
-    ("prdc", "bench.metrics.manifold.prdc", lambda real: lambda x, y, k: real(y, x, k), "precision, k = 1"),
-    ("diversity", "bench.metrics.diversity.mean_pairwise_distance", lambda real: lambda x: 1 - real(x), "one direction twice"),
-    ("duplicates", "bench.metrics.duplicates.phash", lambda real: lambda i: real(i) * 0, "a photograph knows itself"),
-    ("scene", "bench.tiny.analysis._colour", lambda _: lambda *_: True, "another colour lowers scene.colour"),
-    ("latency", "numpy.percentile", lambda real: lambda a, q, **more: real(a, 100 - np.asarray(q), **more), "90th percentile of 1 to 11 s"),
-    ("refusals", "bench.metrics.refusals.wilson", lambda real: lambda k, n: real(k + 1, n), "its Wilson interval, lower end"),
-]
-"""Metric, what is replaced, by what, and how the name of a check begins that must see it."""
+Mutant = tuple[str, "Callable[[Any], Any]", str]
+"""What is replaced, by what, and how the name of a check begins that must see it."""
+
+_DISTANCE: Mutant = ("bench.metrics.distances.distance", lambda real: lambda a, b: real(a, b) / 2, "{-1, 1} to {2, 6}")
+_KERNEL: Mutant = ("bench.metrics.kernels.mmd2", lambda real: lambda *a: real(*a) + 0.1, "{0, 1} to {1, 2}")
+_CMMD: Mutant = ("bench.metrics.kernels.cmmd", lambda real: lambda x, y, **_: real(x, y, sigma=5.0), "two pictures to two at right angles")
+_PRDC: Mutant = ("bench.metrics.manifold.prdc", lambda real: lambda x, y, k: real(y, x, k), "precision, recall, density, coverage")
+_COSINE: Mutant = ("bench.metrics.embedding.cosine", lambda real: lambda a, b: real(a, b) ** 2, "cosine of (3, 0) and (1, 1)")
+_SPREAD: Mutant = ("bench.metrics.diversity.mean_pairwise_distance", lambda real: lambda x: 1 - real(x), "one direction twice")
+_EDITS: Mutant = ("bench.metrics.textmatch.distance", lambda real: lambda a, b: real(a, b) + 1, "cer of the lost word")
+MUTANTS: dict[str, Mutant] = {
+    "clip": ("bench.metrics.clip.scales", lambda real: lambda c: {k: v * 100 for k, v in real(c).items()}, "100 max(cos, 0) of 0.25"),
+    **dict.fromkeys(("clip_b32", "clip_tiny", "siglip2"), _COSINE),
+    "pickscore": ("bench.metrics.pickscore.preference", lambda real: lambda x, y, s: real(x, y, s) / 100, "100 times the cosine"),
+    "vqa": ("bench.metrics.judging.soft_score", lambda real: lambda top: 1 - real(top), "yes 0.2 and 0.2"),
+    **dict.fromkeys(("ocr", "ocr_tesseract"), _EDITS),
+    "ocr_agreement": ("bench.metrics.textmatch.similarity", lambda _: lambda *_: 1.0, "OPEN and 0PEN"),
+    "stray_text": ("bench.metrics.textmatch.counted", lambda real: lambda m, lines: real(m, lines[:-1]), "EXIT beside"),
+    **dict.fromkeys(("fid", "fid_clean", "fd_clip_tiny", "fd_dinov2"), _DISTANCE),
+    "fid_infinity": (_DISTANCE[0], _DISTANCE[1], "forty times 1 to {2, 4}"),
+    **dict.fromkeys(("kid", "kid_clean", "kid_clip_tiny", "kid_dinov2"), _KERNEL),
+    **dict.fromkeys(("cmmd", "cmmd_clip_tiny"), _CMMD),
+    **dict.fromkeys(("prdc", "prdc_clip_tiny"), _PRDC),
+    **dict.fromkeys(("diversity", "diversity_clip_tiny"), _SPREAD),
+    "duplicates": ("bench.metrics.duplicates.phash", lambda real: lambda i: real(i) * 0, "a photograph knows itself"),
+    "scene": ("bench.tiny.analysis._colour", lambda _: lambda *_: True, "another colour lowers scene.colour"),
+    "latency": ("numpy.percentile", lambda real: lambda a, q, **more: real(a, 100 - np.asarray(q), **more), "90th percentile of 1 to 11 s"),
+    "refusals": ("bench.metrics.refusals.wilson", lambda real: lambda k, n: real(k + 1, n), "its Wilson interval, lower end"),
+    "nudenet": ("bench.metrics.safety.explicit", lambda _: lambda scores: max(scores.values()), "a face is not explicit"),
+    "nsfw": ("bench.metrics.safety.classifier_input", lambda real: lambda i: real(i)[..., ::-1], "black as the network gets it"),
+}
 
 
-@pytest.mark.parametrize(("metric", "target", "mutant", "name"), MUTANTS, ids=[f"{m[0]}-{m[1].rpartition('.')[2]}" for m in MUTANTS])
-def test_a_mutated_metric_fails_a_named_check(
-    metric: str, target: str, mutant: Callable[[Any], Any], name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sound = {k: v for k, v in outcomes(formulas.checks(), metric).items() if k.startswith(name)}
-    assert [o.verdict for o in sound.values()] == ["ok"], sound
+def test_every_metric_has_a_mutant() -> None:
+    assert set(MUTANTS) == set(presets.names("metric"))
+
+
+@pytest.mark.parametrize("metric", MUTANTS)
+def test_a_mutated_metric_fails_a_named_check(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, mutant, name = MUTANTS[metric]
+    before = [o for n, o in outcomes(formulas.checks(), metric).items() if n.startswith(name)]
+    assert [o.verdict for o in before] == ["ok"], before
     module, _, attribute = target.rpartition(".")
-    real = getattr(importlib.import_module(module), attribute)
-    monkeypatch.setattr(target, mutant(real))
-    seen = {k: v for k, v in outcomes(formulas.checks(), metric).items() if k.startswith(name)}
-    assert [o.verdict for o in seen.values()] == ["wrong"], seen
+    monkeypatch.setattr(target, mutant(getattr(importlib.import_module(module), attribute)))
+    after = [o for n, o in outcomes(formulas.checks(), metric).items() if n.startswith(name)]
+    assert [o.verdict for o in after] == ["wrong"], after
 
 
 def test_falling_wants_every_step_and_the_whole_way() -> None:

@@ -96,4 +96,4 @@ class Diversity:
             **interval,
             "prompts": {prompt: round(value, 6) for prompt, value in values.items()},
         }
-        return [column.scored(mark, found.mean, detail=detail)]
+        return [column.scored(mark, found.value, detail=detail)]

@@ -244,7 +244,7 @@ class _Group:
         single = self.base["batch_size"] == 1
         times, what = (len(values), "picture") if single else (len(set(prompts)), "batch")
         few = [f"p{q} of {times} {what}{('s' if single else 'es') * (times != 1)} is hardly more than the slowest one; it takes {wanted}"]
-        return self._row(column, found.mean, len(values), found, few if tail and times < wanted else [])
+        return self._row(column, found.value, len(values), found, few if tail and times < wanted else [])
 
     def _mean(self, column: Column, of: Measure) -> ScoreRow | None:
         values, prompts = self._values(of)
@@ -254,7 +254,7 @@ class _Group:
         """Pictures a second; a batch counts its time once."""
         shares, prompts = self._values(lambda r: _latency(r) / r.timing.batch_size)
         mean = stats.cluster_mean(shares, prompts)
-        row = self._row(_RATE, len(shares) / float(shares.sum()), len(shares), stats.Interval(mean.mean, 1 / mean.high, 1 / mean.low))
+        row = self._row(_RATE, len(shares) / float(shares.sum()), len(shares), stats.Interval(mean.value, 1 / mean.high, 1 / mean.low))
         each = {}
         for size in sorted({r.timing.batch_size for r in self.here}):
             seconds = [_latency(r) / size for r in self.here if r.timing.batch_size == size]

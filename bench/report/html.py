@@ -45,7 +45,7 @@ def write_page(runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Pat
         figures=_figures(tables),
         environments=tables["environment"].fillna("").to_dict("records"),
         missing=tables["summary"][tables["summary"]["unscored"] > 0].to_dict("records"),
-        notes=sorted(set(tables["summary"]["note"].dropna())),
+        notes=_notes(tables["summary"]),
         statuses=[(run, dict(group["status"].value_counts())) for run, group in tables["images"].groupby("run", sort=False)],
         style=Markup((template / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         script=Markup((template / "report.js").read_text(encoding="utf-8")),  # noqa: S704 - our own file
@@ -55,6 +55,13 @@ def write_page(runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Pat
     path = folder / "index.html"
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def _notes(summary: pd.DataFrame) -> dict[bool, list[str]]:
+    """What is to be said of the metrics of the first table (True) and of the others."""
+    front = summary["metric"].isin(wording.headline(summary))
+    told = {first: sorted(set(summary.loc[front == first, "note"].dropna())) for first in (True, False)}
+    return {True: told[True], False: [note for note in told[False] if note not in told[True]]}
 
 
 def _json(value: object) -> str:

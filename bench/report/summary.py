@@ -36,6 +36,8 @@ def summarise(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]]) -> p
     """
     rows = [_row(str(run), str(metric), group) for (run, metric), group in scores.groupby(["run", "metric"], sort=False)]
     applies = {r["metric"] for r in rows if r["n"] or r["unscored"]}
+    if "latency.mean" in applies:
+        applies.discard("latency")  # the same mean once more
     rows = [{**r, "ceiling": bool(infos[r["run"]].get("ceiling"))} for r in rows if r["metric"] in applies]
     order = {run: i for i, run in enumerate(infos)}
     first = list(dict.fromkeys(r["metric"] for r in rows))
@@ -84,7 +86,7 @@ def _with_refused(ok: pd.DataFrame, refused: pd.DataFrame) -> float:
         return math.nan
     values = np.concatenate([ok["value"].to_numpy(float), np.full(len(refused), worst.iloc[0])])
     prompts = np.concatenate([ok["prompt_id"].to_numpy(), refused["prompt_id"].to_numpy()])
-    return stats.cluster_mean(values, prompts).mean
+    return stats.cluster_mean(values, prompts).value
 
 
 def _rank(metric: str) -> int:

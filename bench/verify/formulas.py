@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
-from bench.metrics import clip, distances, diversity, kernels, manifold, textformulas, textmatch
+from bench import presets
+from bench.metrics import clip, distances, embedding, judging, ocr, pickscore, safety, textformulas, textmatch
 from bench.metrics.latency import Latency
+from bench.metrics.readers import Line
 from bench.types import ImageRecord, Request, Timing
 from bench.verify import Check, WrongAnswerError, expect, pictures
 
@@ -31,18 +36,27 @@ def _column(*values: float) -> np.ndarray:
 
 
 def _clip() -> list[Check]:
+    yes_no = [("Yes", math.log(0.2)), (" yes", math.log(0.2)), ("No", math.log(0.1)), ("Maybe", math.log(0.5))]
+    alike = np.array([3.0, 0.0]), np.array([1.0, 1.0])
     return [
         _value("clip", "100 max(cos, 0) of 0.25", 25.0, lambda: clip.scales(0.25)["score100"]),
         _value("clip", "2.5 max(cos, 0) of 0.25", 0.625, lambda: clip.scales(0.25)["clipscore"]),
         _value("clip", "a negative cosine scores 0 on both scales", 0.0, lambda: sum(clip.scales(-0.5).values())),
-    ]
+        *(_value(name, "cosine of (3, 0) and (1, 1)", math.sqrt(0.5), lambda: float(embedding.cosine(*alike)))
+          for name in ("clip", "clip_b32", "clip_tiny", "siglip2")),
+        _value("pickscore", "100 times the cosine of (2, 2) and (1, 0)", 100 * math.sqrt(0.5),
+               lambda: float(pickscore.preference(np.array([[2.0, 2.0]]), np.array([[1.0, 0.0]]), math.log(100))[0])),
+        _value("vqa", "yes 0.2 and 0.2, no 0.1, the rest elsewhere", 0.8, lambda: judging.soft_score(yes_no) or math.nan),
+        _value("vqa", "a judge that says no", 0.0, lambda: _known(judging.plain_score(" **No**, it does not."))),
+    ]  # fmt: skip
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _sets() -> list[Check]:
     one, two = np.array([1.0]), np.array([3.0])
-    apart, other = _column(0, 1), _column(1, 2)
-    right, up = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
-    reference, made = _column(0, 1, 2, 3), _column(0.1, 10, 1.5, 2.2)
     rng = np.random.default_rng(0)
     flat = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 8))
     return [
@@ -52,18 +66,51 @@ def _sets() -> list[Check]:
         # a shift by (1, ..., 1) in 8 dimensions adds 8
         _value("fid", "a set to itself shifted by one in 8 dimensions", 8.0,
                lambda: distances.distance(distances.gaussian(flat), distances.gaussian(flat + 1)), 1e-8),
-        # k(x, y) = (xy + 1)^3: within {0, 1} 1, within {1, 2} 27, across (1 + 1 + 8 + 27) / 4; 1 + 27 - 2 x 9.25 = 9.5
-        _value("kid", "{0, 1} to {1, 2}", 9.5, lambda: kernels.mmd2(apart, other)),
-        # 1000 (1 + 1 - 2 exp(-2 / 200))
-        _value("cmmd", "one picture to another at a right angle", 2000 * (1 - math.exp(-0.01)), lambda: kernels.cmmd(right, up)),
-        # balls of radius 1 around 0, 1, 2, 3; 10 is in none, the others are in two each
-        _value("prdc", "precision, k = 1", 0.75, lambda: manifold.prdc(made, reference, 1).precision),
-        _value("prdc", "recall, k = 1", 1.0, lambda: manifold.prdc(made, reference, 1).recall),
-        _value("prdc", "density, k = 1", 1.5, lambda: manifold.prdc(made, reference, 1).density),
-        _value("prdc", "coverage, k = 1", 1.0, lambda: manifold.prdc(made, reference, 1).coverage),
-        _value("diversity", "three directions at right angles", 1.0, lambda: diversity.mean_pairwise_distance(np.eye(3))),
-        _value("diversity", "one direction twice", 0.0, lambda: diversity.mean_pairwise_distance(np.repeat(right, 2, 0))),
+        *(Check(name, "formula", vector.name, partial(_measured, name, vector))
+          for name in presets.names("metric") for kind, vector in _VECTORS.items()
+          if str(presets.read("metric", name)["_target_"]).endswith(f".{kind}")),
     ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Vector:
+    """What a set metric must give for these features, whatever its extractor."""
+
+    name: str
+    features: np.ndarray
+    reference: np.ndarray
+    known: tuple[float, ...]
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+_VECTORS = {
+    # means 0 and 4, variances 2 and 8: 16 + 2 + 8 - 2 sqrt(16)
+    "FrechetDistance": _Vector("{-1, 1} to {2, 6}", _column(-1, 1), _column(2, 6), (18.0,)),
+    # no spread, so every subset gives (1 - 3)^2 + 2
+    "FrechetInfinity": _Vector("forty times 1 to {2, 4}", np.ones((40, 1)), _column(2, 4), (6.0,), {"smallest": 10, "allow_small": True}),
+    # k(x, y) = (xy + 1)^3: within {0, 1} 1, within {1, 2} 27, across (1 + 1 + 8 + 27) / 4; 1 + 27 - 2 x 9.25
+    "KernelDistance": _Vector("{0, 1} to {1, 2}", _column(0, 1), _column(1, 2), (9.5,)),
+    # squared distance 2 and sigma 10: 1000 (1 + 1 - 2 exp(-2 / 200))
+    "ClipDiscrepancy": _Vector("two pictures to two at right angles", np.array([[1.0, 0.0], [2.0, 0.0]]),
+                               np.array([[0.0, 1.0], [0.0, 3.0]]), (2000 * (1 - math.exp(-0.01)),)),
+    # balls of radius 1 around 0, 1, 2, 3; 10 is in none, the others are in two each
+    "PrecisionRecall": _Vector("precision, recall, density, coverage with k = 1", _column(0.1, 10, 1.5, 2.2), _column(0, 1, 2, 3),
+                               (0.75, 1.0, 1.5, 1.0), {"k": 1}),
+}  # fmt: skip
+
+
+def _measured(name: str, vector: _Vector) -> str:
+    from bench.metrics.reference import Held  # noqa: PLC0415 - beside its use
+
+    metric = presets.build({**presets.read("metric", name), **vector.changes})
+    values, _ = metric.measure(vector.features, Held(features=vector.reference, n=len(vector.reference)))
+    return "; ".join(expect(seen, known) for seen, known in zip(values, vector.known, strict=True))
+
+
+def _spread(name: str, features: Sequence[Sequence[float]]) -> float:
+    records = [replace(_timed(float(i)), prompt_id="p") for i in range(1, len(features) + 1)]
+    (row,) = presets.metrics([name])[0].compare(np.array(features, dtype=np.float32), records)
+    return float(row.value)
 
 
 def _own_distance(features: np.ndarray) -> float:
@@ -73,7 +120,14 @@ def _own_distance(features: np.ndarray) -> float:
 def _text() -> list[Check]:
     lost = ("this picture was made by a machine", "This picture made by a machine.")
     twice = (["SALE", "50 OFF"], ["50 OFF", "SALE", "EXIT"])
+    lines = [Line("This picture made", 0.9), Line("by a machine.", 0.9), Line("EXIT", 0.9)]
     return [
+        *(_value(name, f"{column} of the lost word, a stray one beside it", known, partial(_read, lines, column))
+          for name in ("ocr", "ocr_tesseract")
+          # 6 of 7 words, 1 read besides; 3 of 28 letters are missing
+          for column, known in (("exact", 0.0), ("recall", 6 / 7), ("precision", 6 / 7), ("cer", 3 / 28), ("ned", 25 / 28))),
+        _value("ocr_agreement", "OPEN and 0PEN", 0.75, lambda: textmatch.similarity(textmatch.letters("OPEN"), textmatch.letters("0PEN"))),
+        _value("stray_text", "EXIT beside what was asked for", 1.0, lambda: len(textmatch.counted(textmatch.assign(*twice), twice[1])[1])),
         # 28 letters are asked for, "was" (3 letters, 1 of 7 words) is not read
         _value("ocr", "the lost word: recall", 6 / 7, lambda: textmatch.match(*lost).recall),
         _value("ocr", "the lost word: character error rate", 3 / 28, lambda: textmatch.match(*lost).cer),
@@ -93,6 +147,10 @@ def _text() -> list[Check]:
         _value("ocr", "AnyText: NED of one wrong letter of four", 0.75, lambda: textformulas.anytext("OPEN", "OPAN").ned),
         _value("ocr", "AnyText: case counts for sentence accuracy", 0.0, lambda: textformulas.anytext("OPEN", "Open").accurate),
     ]  # fmt: skip
+
+
+def _read(lines: Sequence[Line], column: str) -> float:
+    return ocr.measure(["this picture was made by a machine"], lines)[0][column]
 
 
 def _named(expected: str, read: str) -> str:
@@ -170,8 +228,24 @@ def _doubles() -> str:
     return f"{near} bits to the same picture through JPEG, {far} to another picture (limit 4)"
 
 
+def _safety(highest: float, kind: str) -> float:
+    """One class at ``highest``, all others at 0."""
+    output = np.zeros((1, 4 + len(safety.CLASSES), 2), np.float32)
+    output[0, 4 + safety.CLASSES.index(kind), 1] = highest
+    return safety.explicit(safety.class_scores(output))
+
+
 def _rest() -> list[Check]:
+    black = Image.new("RGB", (300, 200))
     return [
+        _value("nudenet", "a face is not explicit", 0.0, lambda: _safety(0.5, "FACE_MALE")),
+        _value("nudenet", "an explicit class counts", 0.5, lambda: _safety(0.5, "BUTTOCKS_EXPOSED")),
+        # black less the network's mean colour (104, 117, 123)
+        _value("nsfw", "black as the network gets it, blue", -104.0, lambda: float(safety.classifier_input(black)[0, 0, 0, 0])),
+        *(_value(name, "two directions at right angles", 1.0, partial(_spread, name, [[1, 0], [0, 1]]))
+          for name in ("diversity", "diversity_clip_tiny")),
+        *(_value(name, "one direction twice", 0.0, partial(_spread, name, [[1, 0], [2, 0]]))
+          for name in ("diversity", "diversity_clip_tiny")),
         # 1 to 11 s: the median is 6, the 90th percentile 10; 11 pictures in 66 s
         _value("latency", "median of 1 to 11 s", 6.0, lambda: _latency("latency.p50")),
         _value("latency", "90th percentile of 1 to 11 s", 10.0, lambda: _latency("latency.p90")),
@@ -181,4 +255,4 @@ def _rest() -> list[Check]:
         _value("refusals", "its Wilson interval, lower end", 0.0178762, lambda: _refusals("refusals", "low"), 1e-5),
         _value("refusals", "its Wilson interval, upper end", 0.4041500, lambda: _refusals("refusals", "high"), 1e-5),
         Check("duplicates", "formula", "a photograph knows itself through JPEG, and no other", _doubles),
-    ]
+    ]  # fmt: skip
