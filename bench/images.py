@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import io
-import json
-import re
+import math
+import shutil
+import tempfile
+import zipfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from bench import environment
-from bench.errors import ConfigError, PromptError, unknown
+from bench import environment, matching
+from bench.errors import ConfigError, unknown
 from bench.types import Job, Prompt, Rendered, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
+    from bench.matching import Matched
     from bench.store import Run
     from bench.types import PromptSet
 
+_MANIFESTS = ("manifest.csv", "manifest.jsonl")
+_MOST_BYTES, _MOST_IN_ALL = 64 << 20, 8 << 30
 ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
-_SEED = re.compile(r"^(?P<id>.+?)[_-](?:s|seed)?(?P<seed>\d{1,6})$")
-
-
-@dataclass(frozen=True)
-class Matched:
-    """A file and the prompt it was made from; ``how`` says by what they were matched."""
-
-    file: Path
-    prompt: Prompt
-    seed: int | None
-    how: str
 
 
 @dataclass(frozen=True)
@@ -43,27 +37,71 @@ class Plan:
     uncovered: tuple[Prompt, ...]
 
 
-def plan(source: Path, prompts: PromptSet) -> Plan:
+@contextlib.contextmanager
+def opened(source: Path) -> Iterator[Path]:
+    """``source`` itself, or of a .zip a temporary folder with its pictures (its manifest.csv or .jsonl, where it has one).
+
+    Raises:
+        ConfigError: not a zip file, or one that unpacks to more than is plausible.
+    """
+    if source.suffix.lower() != ".zip" or not source.is_file():
+        yield source
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        try:
+            with zipfile.ZipFile(source) as archive:
+                _unpack(archive, folder)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            raise ConfigError(f"{source} cannot be unpacked: {error}") from error
+        yield next((folder / name for name in _MANIFESTS if (folder / name).is_file()), folder)
+
+
+def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
+    """Pictures and manifest only; names that lead out of the folder and files of implausible size are refused."""
+    total = 0
+    for entry in archive.infolist():
+        place = PurePosixPath(entry.filename)
+        if entry.is_dir() or (place.suffix.lower() not in ENDINGS and entry.filename not in _MANIFESTS):
+            continue
+        total += entry.file_size
+        if place.is_absolute() or ".." in place.parts or "\\" in entry.filename:
+            raise ConfigError(f"{archive.filename} holds {entry.filename!r}, which leads out of the folder it is unpacked into")
+        if entry.file_size > _MOST_BYTES or total > _MOST_IN_ALL:
+            raise ConfigError(
+                f"{archive.filename} holds more than {_MOST_BYTES >> 20} MiB in one file or {_MOST_IN_ALL >> 30} GiB in all; "
+                "unpack it yourself"
+            )
+        target = folder / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(entry) as packed, target.open("wb") as file:
+            shutil.copyfileobj(packed, file)
+
+
+def plan(source: Path, prompts: PromptSet, match: str = "name") -> Plan:
     """Match a folder's pictures, or a manifest's rows, with the prompts of a set.
 
     A manifest is a .csv or .jsonl with ``file`` (relative to it) and ``prompt_id`` or ``prompt``, and optionally
-    ``seed``. A folder's files are matched by name: "<id>", "<id>_s<seed>", "<id>-<number>", or the prompt's own words.
+    ``seed``. A folder's files are matched as ``match`` says: "name", "words" or "order" (see ``bench.matching``).
 
     Raises:
         ConfigError: no such folder or manifest, nothing matches, or two files claim one prompt and seed.
     """
     if source.is_dir():
         files = sorted(f for f in source.rglob("*") if f.suffix.lower() in ENDINGS)
-        found = [_by_name(f, prompts.prompts) for f in files]
+        if match not in matching.WAYS:
+            raise unknown("way to match", match, matching.WAYS)
+        found = matching.WAYS[match](files, prompts.prompts)
     elif source.suffix.lower() in {".csv", ".jsonl"} and source.is_file():
-        files, found = _by_manifest(source, prompts.prompts)
+        files, found = matching.by_manifest(source, prompts.prompts)
     else:
         raise ConfigError(f"{str(source)!r} is neither a folder of pictures nor a manifest (.csv or .jsonl)")
     matched = tuple(m for m in found if m is not None)
     if not matched:
         ids = ", ".join(p.id for p in prompts.prompts[:3])
         raise ConfigError(
-            f"no picture in {source} matches a prompt of {prompts.name!r}; name files after prompt ids ({ids}, …) or give a manifest"
+            f"no picture in {source} matches a prompt of {prompts.name!r}; name files after prompt ids ({ids}, …), give a manifest, "
+            "or try --match words or --match order"
         )
     claims: dict[tuple[str, int | None], Path] = {}
     for one in matched:
@@ -80,8 +118,8 @@ def plan(source: Path, prompts: PromptSet) -> Plan:
     )
 
 
-def write(matches: Plan, prompts: PromptSet, run: Run, *, name: str, provenance: Mapping[str, str]) -> int:
-    """Store the matched pictures as they are; returns how many were new."""
+def write(matches: Plan, prompts: PromptSet, run: Run, *, name: str, provenance: Mapping[str, str], price: float = math.nan) -> int:
+    """Store the matched pictures as they are, each at ``price`` (USD; NaN when unknown); returns how many were new."""
     facts = environment.facts()
     where = environment.key(facts)
     count = 0
@@ -101,7 +139,7 @@ def write(matches: Plan, prompts: PromptSet, run: Run, *, name: str, provenance:
             if job.key in done:
                 continue
             detail = {"imported": True, "file": match.file.name, "matched_by": match.how, "no_latency": "made elsewhere"}
-            run.save(job, Rendered("ok", data, detail=detail), prompt_set=prompts, environment=where)
+            run.save(job, Rendered("ok", data, detail=detail, cost_usd=price), prompt_set=prompts, environment=where)
             count += 1
         run.compact()
     return count
@@ -116,58 +154,3 @@ def _size(data: bytes, file: Path) -> tuple[int, int]:
             return image.size
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ConfigError(f"{file} is not a readable picture: {error}") from error
-
-
-def _words(text: str) -> str:
-    return " ".join(re.findall(r"[^\W_]+", text.lower()))
-
-
-def _by_name(file: Path, prompts: Sequence[Prompt]) -> Matched | None:
-    ids = {p.id.lower(): p for p in prompts}
-    stem = file.stem.lower()
-    if stem in ids:
-        return Matched(file, ids[stem], 0, "file name")
-    split = _SEED.match(stem)
-    if split and split["id"] in ids:
-        return Matched(file, ids[split["id"]], int(split["seed"]), "file name and seed")
-    said = _words(re.sub(r"[_-][0-9a-f-]{8,}(_\d+)?$", "", file.stem))
-    starts = [p for p in prompts if len(said) >= 20 and said.find(_words(p.text)[: max(20, len(said) // 2)]) >= 0]
-    return Matched(file, starts[0], 0, "words of the prompt in the file name") if len(starts) == 1 else None
-
-
-def _by_manifest(source: Path, prompts: Sequence[Prompt]) -> tuple[list[Path], list[Matched | None]]:
-    by_id, by_text = {p.id: p for p in prompts}, {p.text.strip(): p for p in prompts}
-    files: list[Path] = []
-    found: list[Matched | None] = []
-    for line, row in _rows(source):
-        if not row.get("file"):
-            raise PromptError(f"{source}:{line}: no 'file'")
-        file = source.parent / str(row["file"])
-        if not file.is_file():
-            raise PromptError(f"{source}:{line}: there is no file {str(row['file'])!r} beside the manifest")
-        seed = row.get("seed")
-        if seed not in (None, "") and not str(seed).isdigit():
-            raise PromptError(f"{source}:{line}: seed {seed!r} must be a whole number")
-        if row.get("prompt_id"):
-            if row["prompt_id"] not in by_id:
-                raise PromptError(f"{source}:{line}: {unknown('prompt id', str(row['prompt_id']), by_id)}")
-            prompt, how = by_id[str(row["prompt_id"])], "manifest, id"
-        elif str(row.get("prompt", "")).strip() in by_text:
-            prompt, how = by_text[str(row["prompt"]).strip()], "manifest, text"
-        else:
-            files.append(file)
-            found.append(None)
-            continue
-        files.append(file)
-        found.append(Matched(file, prompt, int(seed) if seed not in (None, "") else 0, how))
-    return files, found
-
-
-def _rows(source: Path) -> list[tuple[int, dict[str, Any]]]:
-    text = source.read_text(encoding="utf-8-sig")
-    if source.suffix.lower() == ".csv":
-        return list(enumerate(csv.DictReader(io.StringIO(text)), 2))
-    try:
-        return [(n, json.loads(line)) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
-    except json.JSONDecodeError as error:
-        raise PromptError(f"{source}: not JSON Lines: {error.msg}") from error

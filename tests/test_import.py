@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,6 +63,69 @@ def test_two_files_for_one_prompt_and_broken_pictures_are_refused(folder: Path, 
     (folder / "shape-01.png").unlink()
     with pytest.raises(BenchError, match="not a readable picture"):
         images.write(images.plan(folder, held), held, Store(tmp_path / "r").run("x", create=True), name="x", provenance={})
+
+
+def test_similar_words_match_names_that_services_cut_and_number(folder: Path, tmp_path: Path) -> None:
+    held = prompts.load("article")
+    path = tmp_path / "grid"
+    path.mkdir()
+    picture = (folder / "shape-01.png").read_bytes()
+    first, second = held.prompts[0], held.prompts[-1]
+    for i in range(2):
+        cut = "_".join(first.text.replace(",", "").split()[1:14])
+        (path / f"someone_{cut}_0f3c2b1a-aaaa-bbbb-cccc-0123456789ab_{i}.png").write_bytes(picture)
+    (path / f"{second.id}.png").write_bytes(picture)
+    (path / "a_holiday_at_the_sea_with_a_dog.png").write_bytes(picture)
+    plan = images.plan(path, held, "words")
+    assert sorted((m.prompt.id, m.seed, m.how.split(",")[0]) for m in plan.matched) == sorted(
+        [(first.id, 0, "similar words"), (first.id, 1, "similar words"), (second.id, 0, "file name")]
+    )
+    assert [f.name for f in plan.unmatched] == ["a_holiday_at_the_sea_with_a_dog.png"]
+
+
+def test_order_gives_each_prompt_as_many_pictures_and_sorts_numbers_as_people_do(folder: Path, tmp_path: Path) -> None:
+    held = prompts.load("article")
+    path = tmp_path / "numbered"
+    path.mkdir()
+    for i in range(2 * len(held.prompts)):
+        (path / f"image {i + 1}.png").write_bytes((folder / "shape-01.png").read_bytes())
+    plan = images.plan(path, held, "order")
+    assert [(m.file.stem, m.prompt.id, m.seed) for m in plan.matched[:3]] == [
+        ("image 1", held.prompts[0].id, 0), ("image 2", held.prompts[0].id, 1), ("image 3", held.prompts[1].id, 0),
+    ]  # fmt: skip
+    assert plan.matched[-1].file.stem == f"image {2 * len(held.prompts)}"
+    (path / "image 1.png").unlink()
+    with pytest.raises(BenchError, match="needs as many, or a multiple"):
+        images.plan(path, held, "order")
+    with pytest.raises(BenchError, match="unknown way to match 'ordre'; did you mean 'order'"):
+        images.plan(path, held, "ordre")
+
+
+def test_a_zip_is_read_and_one_that_leads_outside_is_refused(folder: Path, tmp_path: Path) -> None:
+    held, packed = prompts.load("tiny"), tmp_path / "pictures.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in sorted(folder.glob("shape-*.png")):
+            archive.write(file, f"export/{file.name}")
+        archive.writestr("export/readme.txt", "not a picture")
+    with images.opened(packed) as source:
+        assert len(images.plan(source, held).matched) == len(list(folder.glob("shape-*.png")))
+    assert not source.exists()
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("../../out.png", b"x")
+    with pytest.raises(BenchError, match="leads out of the folder"), images.opened(packed):
+        pass
+    packed.write_bytes(b"no zip")
+    with pytest.raises(BenchError, match="cannot be unpacked"), images.opened(packed):
+        pass
+
+
+def test_a_declared_price_is_each_pictures_cost(folder: Path, tmp_path: Path) -> None:
+    held, run = prompts.load("tiny"), Store(tmp_path / "r").run("x", create=True)
+    images.write(images.plan(folder, held), held, run, name="x", provenance={}, price=0.04)
+    assert {r.cost_usd for r in run.current()} == {0.04}
+    refused = bench(["import", str(folder), "--name", "x", "--prompts", "tiny", "--price", "-1"], tmp_path)
+    assert refused.returncode == 2
+    assert "--price -1.0 must be" in refused.stderr
 
 
 def test_import_and_compare_end_to_end(folder: Path, tmp_path: Path) -> None:

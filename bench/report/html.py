@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bench.store import Run
 
 _EDGE = 512
-_SHOWN = ("clip", "clip_b32", "clip_tiny", "siglip2", "ocr.exact", "ocr.cer", "latency")
+_SHOWN = ("clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "ocr.cer", "latency")
 
 
 def write_page(runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Path, title: str) -> Path:
@@ -100,7 +100,7 @@ def _table(summary: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
 def _figures(tables: dict[str, pd.DataFrame]) -> list[tuple[str, Markup]]:
     made = []
     there = set(tables["summary"]["metric"])
-    for metric in [m for m in ("clip", "clip_tiny", "ocr.exact") if m in there]:
+    for metric in [m for m in ("clip", "clip_tiny", "scene", "ocr.exact") if m in there]:
         svg = figures.quality_latency(tables["summary"], metric)
         if svg:
             made.append((f"{metric} against latency", Markup(svg)))  # noqa: S704 - matplotlib escapes text

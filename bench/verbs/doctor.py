@@ -109,4 +109,6 @@ def _ocr() -> Finding:
 def _inception() -> Finding:
     from bench.metrics.inception import weights_file  # noqa: PLC0415 - only here
 
-    return Finding("FID", "Inception weights found" if weights_file() else "weights not installed (optional): make fid")
+    return Finding(
+        "FID", "Inception weights found" if weights_file() else "weights not installed (optional): make fid, or FLUXBENCH_INCEPTION=FILE"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 from pathlib import Path
@@ -22,20 +23,29 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str]) -> int:
     """Show the plan, ask, store, score and report."""
     parser = argparse.ArgumentParser(prog="python -m bench import", description="Make a run of pictures from elsewhere.")
-    parser.add_argument("source", type=Path, metavar="FOLDER|MANIFEST")
+    parser.add_argument("source", type=Path, metavar="FOLDER|ZIP|MANIFEST")
     parser.add_argument("--name", required=True, help="name of the model, like midjourney-v6")
     parser.add_argument("--prompts", required=True, metavar="SET", help="the prompt set the pictures were made from")
     parser.add_argument("--source", dest="origin", default="", help="where the pictures come from, for the record")
     parser.add_argument("--model-version", default="", help="version of the model, for the record")
     parser.add_argument("--date", default="", help="when they were made, for the record")
+    parser.add_argument("--price", type=float, default=math.nan, help="USD a picture, for the record")
+    parser.add_argument("--match", default="name", help="name (default), words (similar ones in the file name) or order")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
     args = parser.parse_args(argv)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*", args.name):
         raise ConfigError(f"--name {args.name!r} must be letters, digits, '.', '_' and '-', for it names a folder")
+    if args.price < 0 or math.isinf(args.price):
+        raise ConfigError(f"--price {args.price} must be a number of US dollars of at least 0")
+    with images.opened(args.source) as source:
+        return _import(args, source)
+
+
+def _import(args: argparse.Namespace, source: Path) -> int:
     wanted = prompts.load(args.prompts)
-    plan = images.plan(args.source, wanted)
+    plan = images.plan(source, wanted, args.match)
     progress = Progress()
     show(plan, len(wanted.prompts), progress)
     if args.dry_run:
@@ -45,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     run = Store(args.results).run(f"{args.name}.{wanted.name}.imported", create=True)
     provenance = {"source": args.origin, "model_version": args.model_version, "date": args.date}
-    count = images.write(plan, wanted, run, name=args.name, provenance=provenance)
+    count = images.write(plan, wanted, run, name=args.name, provenance=provenance, price=args.price)
     from bench import presets, report, scoring  # noqa: PLC0415 - slow imports
 
     chosen = ["clip_tiny", "ocr", "scene", "fd_clip_tiny", "latency"] if wanted.name == "tiny" else ["clip", "ocr", "latency"]
