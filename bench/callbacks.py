@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
+from bench.cli import complain
+from bench.errors import BenchError
+
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
     from omegaconf import DictConfig
@@ -25,9 +28,14 @@ class Comparison(Callback):  # type: ignore[misc]
             self._runs.append(path)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:  # noqa: ANN401 - Hydra's signature
-        """Write the comparison of the sweep's runs."""
+        """Write the comparison of the sweep's runs; ends the process where they cannot be compared, for Hydra passes over errors."""
         from bench.store import Store  # noqa: PLC0415 - only after a sweep
         from bench.verbs import compare  # noqa: PLC0415 - only after a sweep
 
-        if self._runs:
+        if not self._runs:
+            return
+        try:
             compare.write(Store(Path(config.results)), list(dict.fromkeys(self._runs)))
+        except BenchError as error:
+            complain(str(error))
+            raise SystemExit(error.exit_code) from error

@@ -63,6 +63,19 @@ def test_unlike_scores_share_no_column_and_the_field_is_named(unlike: tuple[Run,
     assert not (tmp_path / "page").exists()
 
 
+def test_a_sweep_of_unlike_runs_ends_with_the_message_and_exit_code_2(unlike: tuple[Run, Run], capfd: pytest.CaptureFixture[str]) -> None:
+    from omegaconf import OmegaConf
+
+    from bench.callbacks import Comparison
+
+    ended = Comparison()
+    ended._runs = [str(run.path) for run in unlike]
+    with pytest.raises(SystemExit) as caught:
+        ended.on_multirun_end(OmegaConf.create({"results": str(unlike[0].path.parent)}))
+    assert caught.value.code == 2
+    assert "unlike scores cannot share a column" in capfd.readouterr().err
+
+
 def test_what_is_alike_is_compared_without_the_rest(unlike: tuple[Run, Run]) -> None:
     summary = frames(unlike, without=["clip_tiny"])["summary"]
     assert "latency.p50" in set(summary["metric"])
