@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Metric = ImageMetric | SetMetric | RunMetric
 
 _BATCH = 16
+_BARRED = {"barred": True}
+"""Detail of a run's row that no number of pictures would have scored: no weights, no package, no reference."""
 _SAVE_SECONDS = 20.0
 """Scores and features are written this often: so much is lost at most when the process dies."""
 
@@ -104,7 +106,7 @@ def score(run: Run, metrics: Sequence[Metric], progress: Progress) -> list[Score
         elif not _compared(metric, records, known):
             why = metric.obstacle()
             if why:
-                new += [column.missing(metric.fingerprint(), why) for column in metric.columns]
+                new += [column.missing(metric.fingerprint(), why, detail=_BARRED) for column in metric.columns]
             else:
                 open_sets.append((metric, _extraction(metric, records, run, extractions)))
     new += _stream(run, records, [*scorings, *extractions.values()], progress)
@@ -122,6 +124,11 @@ def complaints(rows: Sequence[ScoreRow]) -> list[str]:
         if row.status == "unscored" and row.reason and not row.reason.startswith("failed: "):
             told.setdefault(row.reason, set()).add(row.metric.partition(".")[0])
     return sorted(f"{', '.join(sorted(metrics))}: {reason}" for reason, metrics in told.items())
+
+
+def barred(rows: Sequence[ScoreRow]) -> list[str]:
+    """The complaints that are no matter of too few pictures: a metric that cannot score here as asked."""
+    return complaints([r for r in rows if r.request_id or r.detail.get("barred")])
 
 
 def _unfit(record: ImageRecord) -> str | None:
@@ -228,4 +235,4 @@ def _compare(metric: SetMetric, extraction: _Extraction, records: Sequence[Image
             extraction = replace(extraction, broken=str(error))
         else:
             return [replace(row, detail={**row.detail, "of": _identity(fit)}) for row in rows]
-    return [column.missing(metric.fingerprint(), extraction.broken or "") for column in metric.columns]
+    return [column.missing(metric.fingerprint(), extraction.broken or "", detail=_BARRED) for column in metric.columns]

@@ -63,3 +63,13 @@ def test_random_weights_carry_no_quality_score(oracle_run: Run) -> None:
         oracle_run.save(job, Rendered("ok", picture, detail={"random_weights": True}), prompt_set=chosen, environment="e")
     rows = [r for r in scoring.score(oracle_run, presets.metrics(["ocr"]), Progress()) if r.prompt_id == "r1"]
     assert {(r.status, r.reason) for r in rows} == {("not_applicable", "random weights carry no quality")}
+
+
+def test_no_reference_or_no_weights_is_not_as_asked_and_too_few_pictures_is(oracle_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    few = scoring.score(oracle_run, presets.metrics(["fd_clip_tiny"]), Progress())
+    assert [r.status for r in few] == ["unscored"]
+    assert scoring.complaints(few)
+    assert scoring.barred(few) == []
+    lost = scoring.score(oracle_run, presets.metrics(["fid", "diversity"]), Progress())
+    assert [line.partition(":")[0] for line in scoring.barred(lost)] == ["diversity", "fid"]

@@ -95,14 +95,13 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
         rows = scoring.score(run, chosen, progress)
     for reason in scoring.complaints(rows):
         progress.say(f"unscored, {reason}")
-    unread = scoring.complaints([r for r in rows if r.request_id])  # too few pictures for a set metric is no fault of the run
     page = report.write_run(run)
     if not _sweeping():
         report.show([run], progress.console)
     progress.say(
         f"{run.name}: {outcome.done} rendered, {outcome.kept} kept, {outcome.refused} refused, {outcome.failed} failed\nreport: {page}"
     )
-    return str(run.path), 1 if outcome.failed or unread else 0
+    return str(run.path), 1 if outcome.failed or scoring.barred(rows) else 0
 
 
 def seeds(given: Any, *, hosted: bool) -> list[int]:  # noqa: ANN401 - straight from the command line
