@@ -9,17 +9,20 @@
     ├── MissingKeyError             an environment variable with a key is not set
     ├── MissingPackageError         an optional package or program is not installed
     ├── StoreError                  a results folder is damaged, newer than this program, locked or full
-    ├── ProviderError               one picture could not be made (``transient``: worth another try)
+    ├── ProviderError               exit code 1: one picture could not be made (``transient``: worth another try)
     └── BudgetError                 exit code 4: stopped before more money was spent
 """
 
 from __future__ import annotations
 
+import math
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from bench.types import Failure
 
 
 class BenchError(Exception):
@@ -53,15 +56,37 @@ class StoreError(BenchError):
 
 
 class ProviderError(BenchError):
-    """One picture could not be made.
+    """One picture could not be made in this attempt.
 
     Attributes:
+        status: what is recorded if no further attempt is made.
         transient: another attempt may succeed (rate limit, time-out, server fault).
+        retry_after: seconds the server asks to wait; None where it does not say.
+        usd: what the attempt cost: 0.0 where the server did no work, NaN where that is unknown.
+        keep_task: the server still works on it; the next attempt asks for its result instead of paying again.
+        code: the server's own word for it.
     """
 
-    def __init__(self, message: str, *, transient: bool = False) -> None:
+    exit_code = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: Failure = "failed",
+        transient: bool = False,
+        retry_after: float | None = None,
+        usd: float = math.nan,
+        keep_task: bool = False,
+        code: str | None = None,
+    ) -> None:
         super().__init__(message)
+        self.status = status
         self.transient = transient
+        self.retry_after = retry_after
+        self.usd = usd
+        self.keep_task = keep_task
+        self.code = code
 
 
 class BudgetError(BenchError):

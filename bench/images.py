@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import math
 import shutil
 import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bench import environment, matching
+from bench import decoding, environment, matching
 from bench.errors import ConfigError, unknown
 from bench.types import Job, Prompt, Rendered, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bench.decoding import Picture
     from bench.matching import Matched
     from bench.store import Run
     from bench.types import PromptSet
 
 _MANIFESTS = ("manifest.csv", "manifest.jsonl")
-_MOST_BYTES, _MOST_IN_ALL = 64 << 20, 8 << 30
+_MOST_IN_ALL = 8 << 30
 ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
 
 
@@ -67,9 +67,9 @@ def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
         total += entry.file_size
         if place.is_absolute() or ".." in place.parts or "\\" in entry.filename:
             raise ConfigError(f"{archive.filename} holds {entry.filename!r}, which leads out of the folder it is unpacked into")
-        if entry.file_size > _MOST_BYTES or total > _MOST_IN_ALL:
+        if entry.file_size > decoding.MOST_BYTES or total > _MOST_IN_ALL:
             raise ConfigError(
-                f"{archive.filename} holds more than {_MOST_BYTES >> 20} MiB in one file or {_MOST_IN_ALL >> 30} GiB in all; "
+                f"{archive.filename} holds more than {decoding.MOST_BYTES >> 20} MiB in one file or {_MOST_IN_ALL >> 30} GiB in all; "
                 "unpack it yourself"
             )
         target = folder / place
@@ -119,7 +119,11 @@ def plan(source: Path, prompts: PromptSet, match: str = "name") -> Plan:
 
 
 def write(matches: Plan, prompts: PromptSet, run: Run, *, name: str, provenance: Mapping[str, str], price: float = math.nan) -> int:
-    """Store the matched pictures as they are, each at ``price`` (USD; NaN when unknown); returns how many were new."""
+    """Store the matched pictures as they are, each at ``price`` (USD; NaN when unknown); returns how many were new.
+
+    Raises:
+        ConfigError: a file that is no whole, plain picture; those before it are stored.
+    """
     facts = environment.facts()
     where = environment.key(facts)
     count = 0
@@ -130,27 +134,35 @@ def write(matches: Plan, prompts: PromptSet, run: Run, *, name: str, provenance:
             description=provenance.get("source", ""), prompt_sets={prompts.name: prompts.hash}, environments={where: facts},
         )  # fmt: skip
         for match in matches.matched:
-            data = match.file.read_bytes()
-            width, height = _size(data, match.file)
+            data, picture = _read(match.file)
             request = Request(
-                name, provenance.get("model_version", ""), match.prompt.text, match.prompt.negative_prompt, match.seed, width, height
+                name,
+                provenance.get("model_version", ""),
+                match.prompt.text,
+                match.prompt.negative_prompt,
+                match.seed,
+                picture.width,
+                picture.height,
             )
             job = Job(match.prompt, request)
             if job.key in done:
                 continue
-            detail = {"imported": True, "file": match.file.name, "matched_by": match.how, "no_latency": "made elsewhere"}
+            detail: dict[str, Any] = {
+                "imported": True, "file": match.file.name, "matched_by": match.how, "no_latency": "made elsewhere",
+            }  # fmt: skip
+            if picture.metadata:
+                detail["metadata"] = dict(picture.metadata)
             run.save(job, Rendered("ok", data, detail=detail, cost_usd=price), prompt_set=prompts, environment=where)
             count += 1
         run.compact()
     return count
 
 
-def _size(data: bytes, file: Path) -> tuple[int, int]:
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - slow import
-
+def _read(file: Path) -> tuple[bytes, Picture]:
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.verify()
-            return image.size
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        if file.stat().st_size > decoding.MOST_BYTES:
+            raise ConfigError(f"{file} is larger than {decoding.MOST_BYTES >> 20} MiB")
+        data = file.read_bytes()
+        return data, decoding.inspect(data)
+    except (ValueError, OSError) as error:
         raise ConfigError(f"{file} is not a readable picture: {error}") from error

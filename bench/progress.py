@@ -29,6 +29,12 @@ class Progress:
         """One line, as it is."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    def ask(self, question: str) -> bool | None:
+        """A question answered with y or n (anything else is no); None where there is no terminal to answer on."""
+        if not sys.stdin.isatty():
+            return None
+        return self.console.input(f"{question} [y/N] ", markup=False).strip().lower() in {"y", "yes"}
+
     @contextmanager
     def track(self, stage: str, total: int) -> Iterator[Callable[[int], None]]:
         """Show ``stage`` with count, rate and time left; yields the function that counts work done."""

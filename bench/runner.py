@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import time
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from bench import environment
 from bench.errors import BenchError, ProviderError
 from bench.types import Job, Prompt, Rendered, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from bench.hosted.money import Tariff
     from bench.progress import Progress
-    from bench.providers import Provider, Session
+    from bench.providers import HostedProvider, LocalProvider, Provider, Session
     from bench.store import Run
     from bench.types import PromptSet
+
+    Save = Callable[[Job, Rendered], None]
 
 _PROBE = Prompt("probe", "probe")
 
@@ -63,7 +68,7 @@ def plan(provider: Provider, prompts: Sequence[Prompt], seeds: Sequence[int | No
 
 def pending(jobs: Sequence[Job], run: Run, *, fresh: bool = False) -> list[Job]:
     """The jobs without a final outcome (ok or refused) in ``run``."""
-    final = set() if fresh else {r.key for r in run.records() if r.status != "failed"}
+    final = set() if fresh else {r.key for r in run.records() if not r.failed}
     return [job for job in jobs if job.key not in final]
 
 
@@ -76,14 +81,19 @@ def render(
     progress: Progress,
     fresh: bool = False,
     warmup: bool = True,
+    tariff: Tariff | None = None,
+    most_usd: float | None = None,
 ) -> Outcome:
-    """Render what is missing, in batches of one size, storing each batch before the next begins.
+    """Render what is missing, each picture stored before the next is waited for; opens the provider only if something is.
 
-    Opens the provider only if something is missing. Untimed pictures warm it up first. A batch that fails is
-    recorded as failed and the run goes on; a BenchError from loading ends it.
+    A local model renders in batches of one size, after untimed pictures that warm it up; a batch that fails is recorded
+    as failed and the run goes on. A hosted one is asked for many pictures at once (``bench.hosted.dispatch``), at the
+    prices of ``tariff`` and for at most ``most_usd`` in all sessions of the run.
 
     Raises:
         StoreError: another process holds the run, or the disk is full.
+        BudgetError: the next hosted picture could pass ``most_usd``; what is there is stored.
+        BenchError: the model cannot be loaded, or its server refuses the key or only fails.
     """
     with run.lock():
         todo = pending(jobs, run, fresh=fresh)
@@ -94,26 +104,80 @@ def render(
         provider.check()
         here = environment.facts()
         where = environment.key(here)
-        known = run.info()
-        run.update_info(environments={**known.get("environments", {}), where: here}, environment=where)
-        sessions = known.get("sessions", {})
+        run.update_info(environments={**run.info().get("environments", {}), where: here}, environment=where)
+        run.forget_scores({job.key for job in todo})
+        counts: Counter[str] = Counter()
+
+        def save(job: Job, rendered: Rendered) -> None:
+            run.save(job, rendered, prompt_set=prompts, environment=where)
+            counts[rendered.status] += 1
+
         began = time.monotonic()
-        session = provider.open(progress.say)
         try:
-            warm = warm_up(session, todo, provider, progress) if warmup and not provider.hosted else {"pictures": 0, "seconds": 0.0}
-            _note(run, session, where, warm, sessions)
-            counts = {"ok": 0, "refused": 0, "failed": 0}
-            with progress.track(f"render {provider.name}", len(todo)) as advance:
-                for batch in batches(todo, provider.batch_size):
-                    for job, rendered in zip(batch, attempt(session, batch), strict=True):
-                        run.save(job, rendered, prompt_set=prompts, environment=where)
-                        counts[rendered.status] += 1
-                    advance(len(batch))
-            _note(run, session, where, warm, sessions)
+            if provider.hosted:
+                ask(todo, cast("HostedProvider", provider), run, save, progress, tariff=tariff, most_usd=most_usd)
+            else:
+                make(todo, cast("LocalProvider", provider), run, save, progress, warmup=warmup)
         finally:
-            session.close()
             run.compact()
-        return Outcome(counts["ok"], kept, counts["refused"], counts["failed"], time.monotonic() - began)
+        made, refused = counts["ok"], counts["refused"]
+        return Outcome(made, kept, refused, counts.total() - made - refused, time.monotonic() - began)
+
+
+def make(todo: Sequence[Job], provider: LocalProvider, run: Run, save: Save, progress: Progress, *, warmup: bool = True) -> None:
+    """Render with a model on this machine, batch by batch."""
+    known = run.info()
+    where, sessions = known["environment"], known.get("sessions", {})
+    session = provider.open(progress.say)
+    try:
+        warm = warm_up(session, todo, provider, progress) if warmup else {"pictures": 0, "seconds": 0.0}
+        _note(run, session.facts, where, warm, sessions)
+        with progress.track(f"render {provider.name}", len(todo)) as advance:
+            for batch in batches(todo, provider.batch_size):
+                for job, rendered in zip(batch, attempt(session, batch), strict=True):
+                    save(job, rendered)
+                advance(len(batch))
+        _note(run, session.facts, where, warm, sessions)
+    finally:
+        session.close()
+
+
+def ask(
+    todo: Sequence[Job],
+    provider: HostedProvider,
+    run: Run,
+    save: Save,
+    progress: Progress,
+    *,
+    tariff: Tariff | None,
+    most_usd: float | None,
+) -> None:
+    """Render with a model behind a server; run.json's ``spending`` says afterwards what all sessions cost."""
+    from bench.hosted import money  # noqa: PLC0415 - hosted models only
+    from bench.hosted.dispatch import Dispatch  # noqa: PLC0415 - as above
+    from bench.hosted.ledger import Ledger  # noqa: PLC0415 - as above
+
+    known = run.info()
+    ledger, prices = Ledger(run), tariff or money.tariff(provider.vendor, provider.model, None)
+
+    async def session() -> None:
+        client = await provider.connect(progress.say)
+        try:
+            _note(run, client.facts, known["environment"], {"pictures": 0, "seconds": 0.0}, known.get("sessions", {}))
+            with progress.track(f"render {provider.name}", len(todo)) as advance:
+
+                def keep(job: Job, rendered: Rendered) -> None:
+                    save(job, rendered)
+                    advance(1)
+
+                await Dispatch(provider, client, ledger, prices, most_usd=most_usd, save=keep).run(todo)
+        finally:
+            await client.close()
+
+    try:
+        asyncio.run(session())
+    finally:
+        run.update_info(spending={**ledger.spending(), "basis": prices.basis, "as_of": prices.as_of, "price": prices.price})
 
 
 def batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
@@ -150,7 +214,7 @@ def attempt(session: Session, batch: Sequence[Job]) -> list[Rendered]:
     return [Rendered("failed", error=why)] * len(batch)
 
 
-def warm_up(session: Session, jobs: Sequence[Job], provider: Provider, progress: Progress) -> dict[str, float]:
+def warm_up(session: Session, jobs: Sequence[Job], provider: LocalProvider, progress: Progress) -> dict[str, float]:
     """Render a batch of each width and height that is thrown away, for a model is cold again at a new size.
 
     ``first_s`` is the latency of the very first picture where it was measured.
@@ -166,8 +230,8 @@ def warm_up(session: Session, jobs: Sequence[Job], provider: Provider, progress:
     return facts | ({"first_s": first.timing.latency_s} if measured else {})
 
 
-def _note(run: Run, session: Session, where: str, warm: Mapping[str, float], earlier: Mapping[str, Sequence[object]]) -> None:
+def _note(run: Run, facts: Mapping[str, Any], where: str, warm: Mapping[str, float], earlier: Mapping[str, Sequence[object]]) -> None:
     """Write what the session measured: ``session`` and ``warmup`` are the last one's, ``sessions`` holds all of each machine."""
-    facts = {**session.facts, "environment": where}
+    facts = {**facts, "environment": where}
     mine = [*earlier.get(where, []), {**facts, "warmup": dict(warm)}]
     run.update_info(session=facts, warmup=dict(warm), sessions={**earlier, where: mine})

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from bench.progress import Progress
-    from bench.providers import Provider, Session
+    from bench.providers import LocalProvider, Provider, Session
     from bench.store import Run
     from bench.types import Job
 
@@ -161,7 +161,7 @@ def refuse_hosted(scenarios: Sequence[Scenario], provider: Provider) -> None:
         )
 
 
-def conduct(scenario: Scenario, jobs: Sequence[Job], provider: Provider, run: Run, *, progress: Progress, fresh: bool = False) -> None:
+def conduct(scenario: Scenario, jobs: Sequence[Job], provider: LocalProvider, run: Run, *, progress: Progress, fresh: bool = False) -> None:
     """Measure ``scenario`` and keep it: samples in ``scenario-<name>.json``, the summary in run.json's ``scenarios``.
 
     Does nothing where the same model, jobs, lengths and machine were measured before, unless ``fresh``. The model is

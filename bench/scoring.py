@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from bench.errors import BenchError
 from bench.fingerprint import fingerprint
 from bench.metrics import ImageMetric, RunMetric, Sample, SetMetric
-from bench.types import digest
+from bench.types import Failure, digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Metric = ImageMetric | SetMetric | RunMetric
 
 _BATCH = 16
+_NOT_MADE = tuple(f"{status}: " for status in get_args(Failure))
+"""How the reason of a score begins whose picture was never made."""
 _BARRED = {"barred": True}
 """Detail of a run's row that no number of pictures would have scored: no weights, no package, no reference."""
 _SAVE_SECONDS = 20.0
@@ -121,7 +123,7 @@ def complaints(rows: Sequence[ScoreRow]) -> list[str]:
     """What could not be scored and why, once a reason; pictures that were never made are left out."""
     told: dict[str, set[str]] = {}
     for row in rows:
-        if row.status == "unscored" and row.reason and not row.reason.startswith("failed: "):
+        if row.status == "unscored" and row.reason and not row.reason.startswith(_NOT_MADE):
             told.setdefault(row.reason, set()).add(row.metric.partition(".")[0])
     return sorted(f"{', '.join(sorted(metrics))}: {reason}" for reason, metrics in told.items())
 
@@ -155,7 +157,7 @@ def _image_work(metric: ImageMetric, records: Sequence[ImageRecord], known: Sequ
         elif why is None:
             wanted.add(record.key)
         else:
-            rows += _blank(metric, record, why, "unscored" if record.status == "failed" else "not_applicable")
+            rows += _blank(metric, record, why, "unscored" if record.failed else "not_applicable")
     return _Scoring(metric, wanted), rows
 
 

@@ -4,6 +4,7 @@
 
     results/<run>/run.json          configuration, environments, schema version
                   journal.jsonl     records since the last compaction, one line a picture, flushed to disk
+                  attempts.jsonl    hosted: every attempt as sent and settled (bench/hosted/ledger.py)
                   records.parquet   the compacted records
                   scores.parquet    long-form scores
                   images/           <prompt id>_s<seed>.png
@@ -33,7 +34,7 @@ from bench.errors import StoreError, unknown
 from bench.types import ImageRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from bench.types import Job, PromptSet, Rendered, ScoreRow
 
@@ -141,9 +142,17 @@ class Run:
                 file = self._image_file(record, rendered.image)
                 self._replace(self.path / file, rendered.image)
                 record = replace(record, image=file, sha256=hashlib.sha256(rendered.image).hexdigest())
-            line = json.dumps(schema.record_to_json(record), ensure_ascii=False, allow_nan=False) + "\n"
-            self._append(line.encode())
+            self._append("journal.jsonl", schema.record_to_json(record))
         return record
+
+    def attempts(self) -> list[dict[str, Any]]:
+        """The lines of attempts.jsonl."""
+        return self._lines("attempts.jsonl")
+
+    def add_attempt(self, line: Mapping[str, Any]) -> None:
+        """Append a line to attempts.jsonl; on disk when this returns."""
+        with self._writing():
+            self._append("attempts.jsonl", line)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -197,13 +206,32 @@ class Run:
         return schema.scores_from_table(pq.read_table(file))
 
     def save_scores(self, rows: Sequence[ScoreRow]) -> None:
-        """Add scores; a row replaces an earlier one of the same metric and picture (or of the whole run)."""
+        """Add scores; a row replaces an earlier one of the same metric and picture (or of the whole run).
+
+        A picture's unscored row does not replace a number: an engine that breaks, or a judge without a key, must not
+        undo what was scored and perhaps paid for.
+        """
+        merged = {(s.metric, s.request_id, s.prompt_id): s for s in self.scores()}
+        for row in rows:
+            key = (row.metric, row.request_id, row.prompt_id)
+            scored = row.request_id is not None and key in merged and merged[key].status == "ok"
+            if not (scored and row.status == "unscored"):
+                merged[key] = row
+        self._write_scores(merged.values())
+
+    def forget_scores(self, keys: Collection[tuple[str, str]]) -> None:
+        """Drop the scores of these (prompt, request), whose pictures are about to be made again."""
+        held = self.scores()
+        kept = [s for s in held if (s.prompt_id, s.request_id) not in keys]
+        if len(kept) < len(held):
+            self._write_scores(kept)
+
+    def _write_scores(self, rows: Iterable[ScoreRow]) -> None:
         import pyarrow as pa  # noqa: PLC0415 - slow import
         import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
 
-        merged = {(s.metric, s.request_id, s.prompt_id): s for s in (*self.scores(), *rows)}
         sink = pa.BufferOutputStream()
-        pq.write_table(schema.scores_table(merged.values()), sink)
+        pq.write_table(schema.scores_table(rows), sink)
         with self._writing():
             self._replace(self.path / "scores.parquet", sink.getvalue().to_pybytes())
 
@@ -217,16 +245,19 @@ class Run:
             self._replace(path, data)
 
     def _journaled(self) -> list[ImageRecord]:
-        file = self.path / "journal.jsonl"
+        return [schema.record_from_json(row) for row in self._lines("journal.jsonl")]
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        """The whole lines of a .jsonl file; a torn last one is no line."""
+        file = self.path / name
         if not file.exists():
             return []
         whole, _, _torn = file.read_bytes().rpartition(b"\n")
-        return [schema.record_from_json(json.loads(line)) for line in whole.splitlines()]
+        return [json.loads(line) for line in whole.splitlines()]
 
     def _repair(self) -> None:
-        """Cut a half-written last line off the journal and drop temporary files of a killed process."""
-        file = self.path / "journal.jsonl"
-        if file.exists():
+        """Cut half-written last lines off and drop temporary files of a killed process."""
+        for file in self.path.glob("*.jsonl"):
             data = file.read_bytes()
             if data and not data.endswith(b"\n"):
                 os.truncate(file, data.rfind(b"\n") + 1)
@@ -244,16 +275,17 @@ class Run:
             self._owners[name] = record.request.id
         return name
 
-    def _append(self, line: bytes) -> None:
-        with (self.path / "journal.jsonl").open("ab") as journal:
-            start = journal.tell()
+    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+        line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+        with (self.path / name).open("ab") as file:
+            start = file.tell()
             try:
-                journal.write(line)
-                journal.flush()
-                os.fsync(journal.fileno())
+                file.write(line.encode())
+                file.flush()
+                os.fsync(file.fileno())
             except OSError:
                 with contextlib.suppress(OSError):
-                    os.truncate(self.path / "journal.jsonl", start)
+                    os.truncate(self.path / name, start)
                 raise
 
     def _replace(self, file: Path, data: bytes) -> None:

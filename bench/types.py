@@ -10,8 +10,14 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-Status = Literal["ok", "refused", "failed"]
-"""Of a picture: made; declined by moderation (a result, final); not made (tried again on the next run)."""
+Failure = Literal["failed", "rate_limited", "timeout", "provider_error", "invalid_image", "expired_url"]
+"""Why a picture was not made; all are tried again on the next run. "failed" is a local model's, the others a server's."""
+
+Status = Literal["ok", "refused", "failed", "rate_limited", "timeout", "provider_error", "invalid_image", "expired_url"]
+"""Of a picture: made; declined by moderation (a result, final); or one of ``Failure``."""
+
+FINAL: frozenset[Status] = frozenset({"ok", "refused"})
+"""The statuses that are results; a picture with another one is not there yet."""
 
 ScoreStatus = Literal["ok", "unscored", "not_applicable"]
 """Of a score: a number; a number was wanted and could not be had; the metric does not apply to this picture."""
@@ -143,6 +149,9 @@ class Rendered:
         error: why there is no picture, one sentence, free of secrets.
         revised_prompt: what the API says it drew instead of the prompt.
         cost_usd: NaN when unknown, 0.0 only when free.
+        detail: JSON-ready extras. Of a refusal: ``refusal`` ("refused", "filtered" or "empty", see
+            ``bench.metrics.refusals``), ``code`` and ``categories`` in the server's words. Of a hosted picture: ``usage``
+            (as reported), ``size`` [width, height] as sent, ``metadata`` found in the file, ``tries`` (one entry an attempt).
     """
 
     status: Status
@@ -181,6 +190,11 @@ class ImageRecord:
     cost_usd: float = math.nan
     expected_text: tuple[str, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether this is no result yet: neither made nor refused."""
+        return self.status not in FINAL
 
     @property
     def key(self) -> tuple[str, str]:

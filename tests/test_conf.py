@@ -11,7 +11,8 @@ from bench.types import Prompt
 
 PRESETS = {
     "flux-dev", "flux-schnell", "flux-pro-like", "flux2-klein-4b", "sd3-medium", "sd35-large", "sdxl", "qwen-image",
-    "tiny-pro", "tiny-dev", "tiny-schnell", "tiny-oracle", "gpt-image",
+    "tiny-pro", "tiny-dev", "tiny-schnell", "tiny-oracle", "gpt-image", "gpt-image-2", "dalle3", "grok-imagine", "grok-imagine-2",
+    "flux-pro", "flux-pro-ultra", "flux2-pro", "flux2-max", "flux2-klein-4b-api", "sd35-large-api", "stable-image-ultra", "hub-flux-dev",
 }  # fmt: skip
 
 
@@ -25,7 +26,11 @@ def test_a_model_composes_and_keeps_the_provider_contract(name: str) -> None:
         config = compose("config", overrides=[f"model={name}"])
     provider = presets.build(config.model)
     assert provider.name == name
-    assert provider.batch_size >= 1
+    if provider.hosted:
+        assert provider.limits.in_flight >= 1
+        assert provider.api_key_env.isupper()
+    else:
+        assert provider.batch_size >= 1
     prompt = Prompt("p", "a red circle on the left, on white")
     first, same, other = (provider.request(p, 0) for p in (prompt, Prompt("q", prompt.text, "x"), Prompt("p", "another")))
     assert first.id == same.id != other.id

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import struct
 import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from test_cli import bench
 
-from bench import images, prompts
-from bench.errors import BenchError
+from bench import decoding, images, prompts
+from bench.errors import BenchError, ConfigError
 from bench.store import Store
 from bench.tiny import scenes
 
@@ -62,6 +67,42 @@ def test_two_files_for_one_prompt_and_broken_pictures_are_refused(folder: Path, 
         images.plan(folder, held)
     (folder / "shape-01.png").unlink()
     with pytest.raises(BenchError, match="not a readable picture"):
+        images.write(images.plan(folder, held), held, Store(tmp_path / "r").run("x", create=True), name="x", provenance={})
+
+
+def test_what_a_picture_says_about_itself_is_recorded_and_its_bytes_are_kept(folder: Path, tmp_path: Path) -> None:
+    held, run = prompts.load("tiny"), Store(tmp_path / "r").run("x", create=True)
+    tags, info = Image.Exif(), PngInfo()
+    tags[0x0131], tags[0x8825] = "Generator 7", {1: "N", 2: (51.0, 30.0, 12.5)}
+    info.add_text("parameters", "a fox, Steps: 4")
+    with Image.open(folder / "shape-01.png") as image:
+        image.save(folder / "shape-01.png", exif=tags, pnginfo=info)
+    images.write(images.plan(folder, held), held, run, name="x", provenance={})
+    by_id = {r.prompt_id: r for r in run.current()}
+    record = by_id["shape-01"]
+    assert record.detail["metadata"] == {"exif": {"Software": "Generator 7"}, "gps": "left out", "text": {"parameters": "a fox, Steps: 4"}}
+    assert run.image_path(record).read_bytes() == (folder / "shape-01.png").read_bytes()
+    assert "metadata" not in by_id["shape-02"].detail
+
+
+@pytest.mark.parametrize("fault", ["cut", "gif", "bomb", "large", "animated"])
+def test_files_that_are_no_whole_plain_picture_are_refused_by_name(folder: Path, tmp_path: Path, fault: str) -> None:
+    file, held = folder / "shape-01.png", prompts.load("tiny")
+    with Image.open(file) as image:
+        image.load()
+    if fault == "cut":
+        file.write_bytes(file.read_bytes()[:-20])
+    elif fault == "gif":
+        image.save(file, "GIF")
+    elif fault == "bomb":
+        header = b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+        file.write_bytes(file.read_bytes()[:12] + header + struct.pack(">I", zlib.crc32(header)) + file.read_bytes()[33:])
+    elif fault == "large":
+        os.truncate(file, decoding.MOST_BYTES + 1)
+    else:
+        image.save(file, save_all=True, append_images=[image.rotate(90)])
+    told = {"cut": "cut off", "gif": "a GIF", "bomb": "20000 x 20000", "large": "larger than 64 MiB", "animated": "animated"}[fault]
+    with pytest.raises(ConfigError, match=rf"shape-01\.png is .*{told}"):
         images.write(images.plan(folder, held), held, Store(tmp_path / "r").run("x", create=True), name="x", provenance={})
 
 

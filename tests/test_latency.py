@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -20,7 +21,7 @@ import pytest
 from PIL import Image
 
 from bench import environment, presets, prompts, runner, schema, stats
-from bench.errors import ConfigError
+from bench.errors import ConfigError, ProviderError
 from bench.fingerprint import traits
 from bench.metrics.latency import COLUMNS, PERCENTILES, Latency
 from bench.progress import Progress
@@ -241,6 +242,12 @@ def test_what_was_not_made_has_no_latency_and_says_why() -> None:
     assert summary([*ELEVEN, refused])["latency.p50"].detail["n"] == 11
 
 
+def test_a_picture_fetched_after_a_kill_has_no_latency_and_is_no_complaint() -> None:
+    late = replace(ELEVEN[0], timing=Timing(), detail={"no_latency": "fetched by a later attempt"})
+    row, *_ = Latency().summarise([late], {})
+    assert (row.status, row.reason) == ("not_applicable", "fetched by a later attempt")
+
+
 def test_the_fingerprint_says_what_is_timed_and_names_no_machine() -> None:
     said = traits(Latency().fingerprint())
     assert said["version"] == "2"
@@ -422,9 +429,15 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Rendered]]:
         thread = threading.Thread(target=http.serve_forever, daemon=True)
         thread.start()
         provider = presets.provider("gpt-image", base_url=f"http://127.0.0.1:{http.server_port}/v1")
-        session = provider.open(lambda _: None)
-        yield lambda text: session.render([provider.request(Prompt("p", text), None)])[0]
-        session.close()
+
+        async def once(text: str) -> Rendered:
+            client = await provider.connect(lambda _: None)
+            try:
+                return await client.make(provider.request(Prompt("p", text), None), None)
+            finally:
+                await client.close()
+
+        yield lambda text: asyncio.run(once(text))
         http.shutdown()
         thread.join()
 
@@ -438,12 +451,10 @@ def test_generation_and_download_are_timed_apart(text: str, ask: Callable[[str],
     assert timing.generate_s + timing.download_s == pytest.approx(timing.latency_s)
     assert timing.generate_s > Handler.worked["generate"]
     assert timing.download_s > Handler.worked.get("download", 0.0)
-    assert (timing.retry_s, timing.attempts) == (0.0, 1)
     assert math.isnan(timing.queue_s)
 
 
-def test_an_answer_that_breaks_off_is_a_failed_picture(ask: Callable[[str], Rendered]) -> None:
-    rendered = ask("torn")
-    assert (rendered.status, rendered.image) == ("failed", None)
-    assert "the answer broke off" in str(rendered.error)
-    assert rendered.timing.latency_s > Handler.worked["generate"]
+def test_an_answer_that_breaks_off_is_no_picture_and_no_latency(ask: Callable[[str], Rendered]) -> None:
+    with pytest.raises(ProviderError, match="the answer broke off") as caught:
+        ask("torn")
+    assert (caught.value.status, caught.value.transient) == ("provider_error", True)

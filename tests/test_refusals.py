@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from bench import presets, prompts
 from bench.metrics import RunMetric, refusals
 from bench.stats import wilson
-from bench.types import ImageRecord, Request, Status
+from bench.types import Failure, ImageRecord, Request, Status
 
 
 def record(status: Status, category: str = "brands", error: str | None = None, **detail: Any) -> ImageRecord:
@@ -68,6 +68,31 @@ def test_the_kind_of_a_refusal_is_kept_and_all_kinds_count(made: ImageRecord, ki
     each, whole = summarise([made])
     assert each.detail == {"kind": kind, "reason": made.error}
     assert (whole.value, whole.detail["kinds"]) == (1.0, {kind: 1})
+
+
+def test_what_the_provider_recorded_stands_before_the_servers_words() -> None:
+    made = record("refused", error="Content Moderated", refusal="refused", code="moderation_blocked")
+    assert refusals.kind(made) == "refused"
+    assert refusals.kind(record("refused", error="Content Moderated", refusal="elsewhere")) == "filtered"
+
+
+def test_the_servers_own_categories_are_counted() -> None:
+    records = [
+        record("refused", error="no", refusal="refused", categories=["violence", "weapons"]),
+        record("refused", error="no", refusal="filtered", categories=["violence"]),
+        record("refused", error="no"),
+        record("ok", categories=["none of its business"]),
+    ]
+    *_, whole = summarise(records)
+    assert whole.detail["by_server_category"] == {"violence": 2, "weapons": 1}
+    assert whole.detail["kinds"] == {"refused": 2, "filtered": 1}
+
+
+@pytest.mark.parametrize("status", get_args(Failure))
+def test_whatever_kept_a_picture_from_being_made_is_no_answer(status: Status) -> None:
+    *each, whole = summarise([record("ok"), record("refused", error="no"), record(status, error="down")])
+    assert (each[2].status, each[2].reason) == ("unscored", f"{status}: down")
+    assert (whole.value, whole.detail["n"], whole.detail["failed"]) == (0.5, 2, 1)
 
 
 def test_imported_pictures_say_nothing_about_refusals() -> None:

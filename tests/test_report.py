@@ -57,7 +57,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, runs: list[Run]) -> Run:
 
 def test_frames_have_a_row_a_picture_and_a_mean_with_its_interval(runs: list[Run]) -> None:
     tables = frames(runs)
-    assert list(tables) == ["images", "scores", "summary", "latency", "environment"]
+    assert list(tables) == ["images", "scores", "summary", "latency", "cost", "environment"]
     assert tables["images"].groupby("run").size().to_dict() == {"first": 8, "second <i>": 6}
     row = tables["summary"].set_index(["run", "metric"]).loc[("first", "ocr.exact")]
     values = tables["scores"].query("run == 'first' and metric == 'ocr.exact' and status == 'ok'")

@@ -13,7 +13,7 @@ from bench import presets, prompts, runner
 from bench.errors import BenchError, ProviderError
 from bench.progress import Progress
 from bench.store import Store
-from bench.types import Prompt, PromptSet, Rendered, Request
+from bench.types import Prompt, PromptSet, Rendered, Request, ScoreRow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,3 +129,13 @@ def test_two_runs_at_once_share_a_results_folder(tmp_path: Path) -> None:
         thread.join()
     store = Store(tmp_path)
     assert [len(store.run(name).records()) for name in store.runs()] == [8, 8]
+
+
+def test_pictures_made_again_lose_their_scores(tmp_path: Path) -> None:
+    provider = Scripted()
+    _, run = render(provider, tmp_path)
+    run.save_scores([ScoreRow("m", "f", 0.5, request_id=r.request.id, prompt_id=r.prompt_id) for r in run.records()])
+    render(provider, tmp_path)
+    assert len(run.scores()) == 5, "nothing was rendered, nothing is forgotten"
+    render(provider, tmp_path, fresh=True)
+    assert run.scores() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import shutil
@@ -17,7 +18,7 @@ from conftest import render_oracle
 from bench import schema
 from bench.errors import BenchError, StoreError
 from bench.store import Run, Store
-from bench.types import Job, Prompt, PromptSet, Rendered, Request, Timing
+from bench.types import Job, Prompt, PromptSet, Rendered, Request, ScoreRow, Timing
 
 PROMPT = Prompt("one", "a red circle on the left, on white", "shape", expected_text=("AB",))
 SET = PromptSet("tiny", "1", "en", "x", "y", (PROMPT,))
@@ -126,3 +127,29 @@ def test_a_full_disk_is_one_message_and_loses_nothing(tmp_path: Path) -> None:
         run.save(job(seed=2), Rendered("ok", PNG), prompt_set=SET, environment="e")
     assert [r.request.seed for r in run.records()] == [0, 2]
     assert not list(run.path.rglob("*.part"))
+
+
+def score(value: float = math.nan, *, fingerprint: str = "f", of: str | None = "q") -> ScoreRow:
+    status, reason = ("unscored", "the engine broke") if math.isnan(value) else ("ok", None)
+    return ScoreRow("m", fingerprint, value, status, request_id=of, prompt_id=of, reason=reason)  # type: ignore[arg-type]
+
+
+def test_an_unscored_row_does_not_replace_the_number_of_a_picture(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.save_scores([score()])
+    run.save_scores([score(0.5)])
+    run.save_scores([score(fingerprint="other")])
+    assert [s.value for s in run.scores()] == [0.5]
+    run.save_scores([score(0.75, fingerprint="other")])
+    assert [s.value for s in run.scores()] == [0.75]
+    run.save_scores([score(0.5, of=None)])
+    run.save_scores([score(of=None)])
+    assert [s.status for s in run.scores() if s.request_id is None] == ["unscored"], "of a whole run the newest word counts"
+
+
+def test_scores_of_pictures_that_are_made_again_are_forgotten(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.forget_scores({("q", "q")})
+    run.save_scores([score(0.5), score(0.25, of="other"), score(1.0, of=None)])
+    run.forget_scores({("q", "q")})
+    assert sorted(s.value for s in run.scores()) == [0.25, 1.0]

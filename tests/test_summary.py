@@ -74,3 +74,24 @@ def test_figures_of_a_whole_run_bring_their_interval_and_note() -> None:
     rows = scores({**whole, "detail": '{"n": 64, "low": 10, "high": 14, "note": "few"}'})
     (row,) = summarise(rows, {"a": {}}).to_dict("records")
     assert (row["mean"], row["low"], row["high"], row["n"], row["note"]) == (12.0, 10.0, 14.0, 64, "few")
+
+
+def test_a_run_with_seeds_and_one_without_are_paired_by_prompt() -> None:
+    """Prompts differ far more than models: only prompt by prompt, seeds averaged, is the small lead shown."""
+    with_seeds = [("a", f"p{i}", seed, i / 10 + 0.01 + (0.004 if seed else -0.004)) for i in range(8) for seed in (0, 1)]
+    without = [("b", f"p{i}", None, i / 10) for i in range(8)]
+    keys = ("run", "prompt_id", "seed", "value")
+    rows = scores(*(dict(zip(keys, row, strict=True)) for row in with_seeds + without))
+    table = summarise(rows, {"a": {}, "b": {}}).set_index("run")
+    assert table["best"].to_dict() == {"a": True, "b": False}
+    assert (table.loc["a", "mean"], table.loc["b", "mean"]) == (pytest.approx(0.36), pytest.approx(0.35))
+    unlike = rows.assign(prompt_id=[p if r == "a" else f"q{p}" for r, p in zip(rows["run"], rows["prompt_id"], strict=True)])
+    assert not summarise(unlike, {"a": {}, "b": {}})["best"].any(), "no prompt in common, no comparison"
+
+
+def test_failures_of_a_server_are_told_one_by_one() -> None:
+    told = wording.counted(["timeout", "ok", "expired_url", "provider_error", "ok", "invalid_image", "refused", "rate_limited", "failed"])
+    assert told == [
+        (2, "ok", "ok"), (1, "refused", "refused"), (1, "failed", "failed"), (1, "rate limited", "failed"), (1, "timed out", "failed"),
+        (1, "failed at the server", "failed"), (1, "no valid picture", "failed"), (1, "link expired", "failed"),
+    ]  # fmt: skip

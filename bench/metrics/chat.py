@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.hosted.pacing import retry_after
 from bench.metrics import judging
 
 if TYPE_CHECKING:
@@ -137,10 +137,6 @@ def _transient(error: Exception) -> bool:
 
 
 def wait(error: Exception, attempt: int) -> float:
-    """Seconds until the next attempt: what ``Retry-After`` says (in seconds, 120 at most), else 1, then 2, then 4 and so on."""
-    headers = getattr(getattr(error, "response", None), "headers", {})
-    try:
-        said = float(headers.get("retry-after", ""))
-    except ValueError:
-        said = math.nan
-    return min(max(said, 0.0), _LONGEST_WAIT) if math.isfinite(said) else min(2.0 ** (attempt - 1), _LONGEST_WAIT)
+    """Seconds until the next attempt: what ``Retry-After`` says (120 at most), else 1, then 2, then 4 and so on."""
+    said = retry_after(getattr(getattr(error, "response", None), "headers", {}))
+    return min(2.0 ** (attempt - 1) if said is None else said, _LONGEST_WAIT)

@@ -169,10 +169,13 @@ def _picture(record: ImageRecord, mark: str, *, imported: bool) -> ScoreRow:
         return _PICTURE.scored(mark, timing.latency_s, record, {"environment": record.environment, "batch_size": timing.batch_size})
     if record.status == "refused":
         return _PICTURE.missing(mark, f"refused: {record.error or 'no reason given'}", record, status="not_applicable")
-    if record.status == "failed":
-        return _PICTURE.missing(mark, f"failed: {record.error or 'no reason given'}", record)
+    if record.failed:
+        return _PICTURE.missing(mark, f"{record.status}: {record.error or 'no reason given'}", record)
     if imported or record.detail.get("imported"):
         return _PICTURE.missing(mark, _IMPORTED, record, status="not_applicable")
+    untimed = record.detail.get("no_latency")
+    if untimed:
+        return _PICTURE.missing(mark, str(untimed), record, status="not_applicable")
     return _PICTURE.missing(mark, "it was not timed", record)
 
 

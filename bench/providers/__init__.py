@@ -7,7 +7,41 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bench.providers.hosted import Limits
     from bench.types import Prompt, Rendered, Request
+
+
+class Provider(Protocol):
+    """A model as configured; cheap to build, nothing is loaded or sent."""
+
+    @property
+    def name(self) -> str:
+        """The preset's name, for people."""
+
+    @property
+    def hosted(self) -> bool:
+        """True for a ``HostedProvider``, whose pictures come over the network and cost money."""
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """The preset's description, licence, own prompts and metrics."""
+
+    def request(self, prompt: Prompt, seed: int | None) -> Request:
+        """The request for a prompt. Raises ConfigError for what the model cannot do. Loads nothing."""
+
+    def check(self) -> None:
+        """Raise MissingWeightsError, MissingKeyError or MissingPackageError if ``open`` or ``connect`` could not succeed."""
+
+
+class LocalProvider(Provider, Protocol):
+    """A model on this machine."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many requests one ``render`` call should get."""
+
+    def open(self, say: Callable[[str], None]) -> Session:
+        """Load the model; ``say`` shows one line of progress."""
 
 
 class Session(Protocol):
@@ -24,26 +58,59 @@ class Session(Protocol):
         """Free memory and connections."""
 
 
-class Provider(Protocol):
-    """A model as configured; cheap to build, nothing is loaded before ``open``."""
+class HostedProvider(Provider, Protocol):
+    """A model behind somebody's server."""
 
     @property
-    def name(self) -> str:
-        """The preset's name, for people."""
+    def model(self) -> str:
+        """The name the server knows."""
 
     @property
-    def hosted(self) -> bool:
-        """True when pictures come over the network and cost money."""
+    def limits(self) -> Limits:
+        """How hard the server may be pressed, and for how long one picture is tried."""
 
     @property
-    def batch_size(self) -> int:
-        """How many requests one ``render`` call should get."""
+    def vendor(self) -> str | None:
+        """Whose price list applies (a heading of conf/prices.yaml); None at a server of the user's own."""
 
-    def request(self, prompt: Prompt, seed: int | None) -> Request:
-        """The request for a prompt. Raises ConfigError for what the model cannot do. Loads nothing."""
+    def clean(self, text: object) -> str:
+        """``text`` on one line, short, without the key."""
 
-    def check(self) -> None:
-        """Raise MissingWeightsError, MissingKeyError or MissingPackageError if ``open`` could not succeed."""
+    def redact(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """A JSON value without the key."""
 
-    def open(self, say: Callable[[str], None]) -> Session:
-        """Load the model; ``say`` shows one line of progress."""
+    async def connect(self, say: Callable[[str], None]) -> Client:
+        """Build the connection, inside the event loop that will use it; nothing is sent yet."""
+
+
+class Client(Protocol):
+    """A connection to a server. Many ``make`` calls run at once."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """``device`` ("hosted"), ``endpoint``, ``load_s`` and what else is worth keeping with the run."""
+
+    async def make(self, request: Request, task: Task) -> Rendered:
+        """One attempt: a picture or a refusal. Tries nothing twice and waits for nothing but the answer.
+
+        The caller bounds its time, paces it, retries it, checks that the bytes are a picture and fills in the price
+        where ``cost_usd`` is NaN.
+
+        Raises:
+            ProviderError: no picture this time; its fields say what to record and whether to try again.
+            BenchError: no other prompt would fare better (key refused, no credit, unknown model); ends the run.
+        """
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+
+class Task(Protocol):
+    """What a server that works in the background knows one attempt by; kept so that a killed run can still fetch it."""
+
+    @property
+    def known(self) -> Mapping[str, Any] | None:
+        """What ``submitted`` was told, perhaps by an earlier process: ask for its result, do not submit again."""
+
+    def submitted(self, facts: Mapping[str, str | float | None]) -> None:
+        """Keep ``facts`` (task id, polling address; nothing secret). They outlive this process when this returns."""

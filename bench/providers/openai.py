@@ -1,179 +1,185 @@
-"""OpenAI's image API and every server that speaks it (vLLM, LocalAI, Azure, …), through the official SDK."""
+"""OpenAI's image API and every server that speaks it (Azure, vLLM, LocalAI, …), through the official SDK."""
 
 from __future__ import annotations
 
-import base64
-import os
+import math
 import re
 import time
-import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from bench.errors import BenchError, ConfigError, MissingKeyError
-from bench.types import Rendered, Request, Timing
+from bench.errors import ConfigError
+from bench.providers import retired, shapes
+from bench.providers.hosted import Hosted
+from bench.types import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    from bench.providers.openai_client import OpenAIClient
     from bench.types import Prompt
 
-_REFUSALS = {"moderation_blocked", "content_policy_violation"}
-_GONE = re.compile(r"dall-?e-?[23]")
-_MOST_BYTES = 64 * 2**20
+_OURS = {"model", "prompt", "n", "size", "quality", "response_format", "stream", "partial_images", "endpoint", "aspect"}
+"""What ``extra`` may not set: fields of the preset, what makes one call several pictures, names that settings use."""
 
 
 @dataclass(frozen=True)
-class OpenAIProvider:
-    """An image model behind ``images.generate``.
+class AnySize:
+    """A server that draws any size within limits.
 
     Attributes:
-        model: name the server knows.
-        base_url: another server than OpenAI's.
-        api_key_env: the environment variable that holds the key.
-        size: "1024x1024" or "auto"; the API takes no seed and no aspect.
-        quality: "low", "medium", "high" or "auto".
-        extra: further arguments of ``images.generate``.
-
-    Raises:
-        ConfigError: a DALL·E model at OpenAI itself, which shut it down.
+        multiple: both sides are multiples of it.
+        longest: pixels of the longer side at most.
+        least_pixels: width × height at least.
+        most_pixels: width × height at most.
+        widest: longer by shorter side at most.
     """
 
-    name: str
-    model: str
-    base_url: str | None = None
-    api_key_env: str = "OPENAI_API_KEY"
-    size: str = "1024x1024"
-    quality: str | None = None
-    timeout_s: float = 180.0
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    card: Mapping[str, Any] = field(default_factory=dict)
-    batch_size: int = 1
-    hosted: bool = True
+    multiple: int
+    longest: int
+    least_pixels: int
+    most_pixels: int
+    widest: float
 
-    def __post_init__(self) -> None:
-        if self.base_url is None and _GONE.fullmatch(self.model):
-            raise ConfigError(
-                f"{self.model} was shut down on OpenAI's API on 2026-05-12; use model=gpt-image, set model.base_url to a server that still "
-                "has it, or import archived pictures: python -m bench import FOLDER --name dalle3 --prompts SET"
-            )
-        if not re.fullmatch(r"\d+x\d+|auto", str(self.size)):
-            raise ConfigError(f"model.size={self.size!r} must be WIDTHxHEIGHT or auto")
-        if not isinstance(self.timeout_s, int | float) or self.timeout_s <= 0:
-            raise ConfigError(f"model.timeout_s={self.timeout_s!r} must be a number above 0")
+    def fit(self, aspect: str, pixels: int) -> tuple[int, int]:
+        """Width and height at "W:H", of about ``pixels``. Raises ConfigError where none fits."""
+        width, height = shapes.fit(aspect, pixels, multiple=self.multiple, least=self.multiple, most=self.longest)
+        wanted = shapes.ratio(aspect)
+        if max(width, height) > self.widest * min(width, height) and max(wanted, 1 / wanted) <= self.widest:
+            width, height = (width - self.multiple, height) if width > height else (width, height - self.multiple)
+        self.check(width, height, f"{width}x{height}, which the aspect {aspect} asks for at this model.size,")
+        return width, height
 
-    def request(self, prompt: Prompt, seed: int | None) -> Request:  # noqa: ARG002 - the API takes no seed
-        """The request for a prompt; one picture a prompt, for there is no seed to tell two apart."""
-        width, height = (int(s) for s in self.size.split("x")) if self.size != "auto" else (0, 0)
-        settings = {"quality": self.quality, "endpoint": self.base_url or "openai", **dict(self.extra)}
-        return Request(self.model, "", prompt.text, None, None, width, height, settings)
+    def check(self, width: int, height: int, what: str) -> None:
+        """Raise ConfigError, beginning with ``what``, unless the server draws this size."""
+        sides = (min(width, height), max(width, height))
+        if any(side % self.multiple for side in sides):
+            raise ConfigError(f"{what} must have sides that are multiples of {self.multiple}")
+        if sides[1] > self.longest or sides[1] > self.widest * sides[0]:
+            raise ConfigError(f"{what} must have no side above {self.longest} pixels and be at most {self.widest:g} times as long as short")
+        if not self.least_pixels <= width * height <= self.most_pixels:
+            raise ConfigError(f"{what} must have {self.least_pixels:,} to {self.most_pixels:,} pixels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesServer(Hosted):
+    """What servers with OpenAI's ``images/generations`` share. Each adds ``request`` and ``arguments``."""
+
+    def arguments(self, request: Request) -> dict[str, Any]:
+        """What ``images.generate`` is told."""
+        raise NotImplementedError
+
+    def money(self, usage: Mapping[str, Any]) -> float:  # noqa: ARG002 - OpenAI reports tokens, no money
+        """USD that ``usage`` says the answer cost; NaN where it does not."""
+        return math.nan
 
     def check(self) -> None:
-        """Raise MissingKeyError without a key."""
-        if not os.environ.get(self.api_key_env):
-            raise MissingKeyError(f"{self.name} needs a key: export {self.api_key_env}=…; without one, model=tiny-dev runs anywhere")
+        """Raise ConfigError for a model that its vendor shut down; else as ``Hosted.check``."""
+        gone = retired.find(self.model) if self.base_url is None else None
+        if gone:
+            raise ConfigError(str(gone))
+        super().check()
 
-    def open(self, say: Callable[[str], None]) -> OpenAISession:
-        """Build the client; nothing is sent yet."""
-        began = time.monotonic()
-        import openai  # noqa: PLC0415 - slow import
+    async def connect(self, say: Callable[[str], None]) -> OpenAIClient:
+        """Build the client; nothing is sent yet. Raises as ``check`` does."""
+        self.check()
+        began = time.perf_counter()
+        from bench.providers.openai_client import OpenAIClient  # noqa: PLC0415 - slow import
 
-        say(f"{self.name}: {self.model} at {self.base_url or 'OpenAI'}")
-        key = os.environ[self.api_key_env]
-        client = openai.OpenAI(api_key=key, base_url=self.base_url, timeout=self.timeout_s, max_retries=0)
-        return OpenAISession(self, client, key, time.monotonic() - began)
+        say(f"{self.name}: {self.model} at {self.address}")
+        return OpenAIClient(self, began)
 
 
-class OpenAISession:
-    """One call a picture; latency is the whole call.
+@dataclass(frozen=True, kw_only=True)
+class OpenAIProvider(ImagesServer):
+    """An image model behind ``images.generate``. It takes no seed: one picture a prompt.
 
-    The head of the answer ends generation, for servers send it when the picture is there; its body, and the file behind
-    a link, are the download. Waiting in the server's queue cannot be told from generation. Nothing is tried twice.
+    Attributes:
+        sizes: what the server offers, a list of "WIDTHxHEIGHT"; None for ``any_size``.
+        any_size: the limits of a server that offers every size within them.
+        size: "WIDTHxHEIGHT" of a prompt without an aspect, and the pixel count of the others; "auto" leaves it to the server.
+        quality: the server's own word ("low", "high", "hd", …); None leaves it to the server.
+        response_format: "b64_json" or "url" for servers in the manner of DALL·E; None for GPT image models, which refuse it.
+        extra: further fields of the request, scalars; part of the settings that are recorded.
+
+    Raises:
+        ConfigError: a size that is not offered, or a field that is no part of the protocol.
     """
 
-    def __init__(self, provider: OpenAIProvider, client: Any, key: str, load_s: float) -> None:  # noqa: ANN401 - SDK client
-        self._provider, self._client, self._key = provider, client, key
-        self._load_s = load_s
+    api_key_env: str = "OPENAI_API_KEY"
+    sizes: Sequence[str] | None = None
+    any_size: AnySize | None = None
+    size: str = "1024x1024"
+    quality: str | None = None
+    response_format: Literal["b64_json", "url"] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """Where pictures are made."""
-        return {"device": "hosted", "endpoint": self._provider.base_url or "openai", "load_s": self._load_s}
+    home: ClassVar[str] = "https://api.openai.com/v1"
+    lists_prices_as: ClassVar[str] = "openai"
 
-    def render(self, requests: Sequence[Request]) -> list[Rendered]:
-        """Pictures, refusals and failures. Raises BenchError when the key is wrong, for that ends the run."""
-        return [self._one(request) for request in requests]
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.response_format not in {None, "b64_json", "url"}:
+            raise ConfigError(f"model.response_format={self.response_format!r} must be b64_json, url or null")
+        check_extra(self.extra, _OURS)
+        if isinstance(self.sizes, str) or not (self.sizes or self.any_size):
+            raise ConfigError(f"model.sizes={self.sizes!r} must be a list like [1024x1024,1536x1024]")
+        for size in self.sizes or ():
+            _sides("sizes", size)
+        if self.size == "auto":
+            return
+        width, height = _sides("size", self.size)
+        if self.any_size and not self.sizes:
+            self.any_size.check(width, height, f"model.size={self.size}")
+        elif self.sizes and self.size not in self.sizes:
+            raise ConfigError(f"model.size={self.size} is not offered by {self.model}; say one of {', '.join(self.sizes)} or auto")
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+    def request(self, prompt: Prompt, seed: int | None) -> Request:  # noqa: ARG002 - the API takes no seed
+        """The request for a prompt: its aspect exactly where the server offers it, else the nearest, noted in ``aspect``."""
+        settings = {"quality": self.quality, "endpoint": self.endpoint, **self.extra}
+        width, height, same = self._shape(prompt.aspect)
+        if not same:
+            settings["aspect"] = prompt.aspect
+        return Request(self.model, "", prompt.text, None, None, width, height, settings)
 
-    def _one(self, request: Request) -> Rendered:
-        import openai  # noqa: PLC0415 - imported by ``open``
+    def arguments(self, request: Request) -> dict[str, Any]:
+        """What ``images.generate`` is told."""
+        told: dict[str, Any] = {"model": request.model, "prompt": request.prompt, "n": 1, "extra_body": dict(self.extra)}
+        told["size"] = f"{request.width}x{request.height}" if request.width else "auto"
+        if self.quality is not None:
+            told["quality"] = self.quality
+        if self.response_format is not None:
+            told["response_format"] = self.response_format
+        return told
 
-        began = time.perf_counter()
-        told: dict[str, Any] = {"model": request.model, "prompt": request.prompt, "size": self._provider.size, **dict(self._provider.extra)}
-        if self._provider.quality:
-            told["quality"] = self._provider.quality
-        try:
-            with self._client.images.with_streaming_response.generate(**told) as response:
-                generated = time.perf_counter()
-                answer = _read(response)
-            data = list(answer.data or [])
-            image = self._bytes(data[0]) if data else None
-            ended = time.perf_counter()
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise BenchError(
-                f"{self._provider.name}: the server refuses the key in {self._provider.api_key_env}: {self._clean(error)}"
-            ) from None
-        except openai.BadRequestError as error:
-            refused = error.code in _REFUSALS
-            return Rendered("refused" if refused else "failed", error=self._clean(error), timing=_took(began), detail={"code": error.code})
-        except (openai.OpenAIError, OSError, ValueError) as error:
-            return Rendered("failed", error=self._clean(error), timing=_took(began))
-        usage = answer.usage.model_dump() if answer.usage else {}
-        if image is None:
-            return Rendered("refused", error="the server answered without a picture", timing=_took(began), detail={"usage": usage})
-        timing = Timing(latency_s=ended - began, generate_s=generated - began, download_s=ended - generated, retry_s=0.0)
-        return Rendered("ok", image, timing, revised_prompt=data[0].revised_prompt, detail={"usage": usage})
-
-    def _bytes(self, item: Any) -> bytes | None:  # noqa: ANN401 - SDK object
-        if item.b64_json:
-            data = base64.b64decode(item.b64_json, validate=True)
-        elif item.url:
-            data = self._download(item.url)
-        else:
-            return None
-        if not data.startswith((b"\x89PNG", b"\xff\xd8\xff", b"RIFF")):
-            raise ValueError("the server sent something that is no PNG, JPEG or WebP picture")
-        return data
-
-    def _download(self, url: str) -> bytes:
-        own = self._provider.base_url or ""
-        if not url.startswith("https://") and not (own.startswith("http://") and url.startswith("http://")):
-            raise ValueError("the picture's address is not https")
-        with urllib.request.urlopen(url, timeout=self._provider.timeout_s) as answer:  # noqa: S310 - scheme checked above
-            data: bytes = answer.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise ValueError("the picture is larger than 64 MiB")
-        return data
-
-    def _clean(self, error: Exception) -> str:
-        return " ".join(str(error).replace(self._key, "***").split())[:300]
+    def _shape(self, aspect: str) -> tuple[int, int, bool]:
+        """Width and height for an aspect, and whether they have it; 0 and 0 where the server decides."""
+        if self.size == "auto":
+            return 0, 0, aspect == "1:1"
+        width, height = _sides("size", self.size)
+        if aspect == "1:1":
+            return width, height, shapes.exact(width, height, aspect)
+        pixels = width * height
+        if self.any_size and not self.sizes:
+            width, height = self.any_size.fit(aspect, pixels)
+            return width, height, shapes.exact(width, height, aspect)
+        alike = sorted(self.sizes or (), key=lambda size: abs(math.log(math.prod(_sides("sizes", size)) / pixels)))
+        near, same = shapes.nearest(aspect, alike)
+        return *_sides("sizes", near), same
 
 
-def _read(response: Any) -> Any:  # noqa: ANN401 - SDK objects
-    """The body of an answer. Raises OSError where it breaks off, for the SDK lets its transport's own errors through."""
-    import openai  # noqa: PLC0415 - imported by ``open``
-
-    try:
-        return response.parse()
-    except (openai.OpenAIError, OSError, ValueError):
-        raise
-    except Exception as error:
-        raise OSError(f"the answer broke off: {error}") from error
+def check_extra(extra: Mapping[str, Any], taken: set[str]) -> None:
+    """Raise ConfigError for a field of ``extra`` that is ``taken`` or holds no scalar."""
+    for name, value in extra.items():
+        if name in taken:
+            raise ConfigError(f"model.extra.{name} is not for extra: it is a field of its own, or would change how pictures come back")
+        if not isinstance(value, str | int | float | bool | None):
+            raise ConfigError(f"model.extra.{name} must be a text, a number, true, false or null")
 
 
-def _took(began: float) -> Timing:
-    return Timing(latency_s=time.perf_counter() - began, retry_s=0.0)
+def _sides(key: str, size: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9]\d{1,4})x([1-9]\d{1,4})", str(size))
+    if not match:
+        raise ConfigError(f"model.{key} holds {size!r}, which must be WIDTHxHEIGHT{' or auto' if key == 'size' else ''}")
+    return int(match[1]), int(match[2])

@@ -81,10 +81,11 @@ def _axes(height: float) -> tuple[Any, Any, Any]:
 
 
 def _seconds(axes: Any) -> None:  # noqa: ANN401 - matplotlib
-    from matplotlib.ticker import LogLocator, NullFormatter  # noqa: PLC0415 - slow import
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter  # noqa: PLC0415 - slow import
 
     low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,)))
+    near = MaxNLocator(5, steps=[1, 2, 5, 10]) if high / low < 4 else None
+    axes.xaxis.set_major_locator(near or LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} s" if value >= 1 else f"{1000 * value:g} ms")
     axes.xaxis.set_minor_formatter(NullFormatter())
 

@@ -1,7 +1,7 @@
 """Runs as named pandas frames: the one source of every table and picture of a report.
 
 ``images``: a row a picture. ``scores``: long form, a row a score. ``summary``: a row a run and metric. ``latency``: a
-row a run. ``environment``: a row a run and machine.
+row a run. ``cost``: a row a run, whatever was scored (``bench.report.costs``). ``environment``: a row a run and machine.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pandas as pd
 from bench import schema
 from bench.errors import ConfigError
 from bench.fingerprint import difference
+from bench.report import costs
 from bench.report.summary import TIMED, summarise
 from bench.types import Timing
 
@@ -42,6 +43,7 @@ def frames(runs: Sequence[Run], *, without: Sequence[str] = ()) -> dict[str, pd.
         "scores": scores,
         "summary": summary,
         "latency": _latency(summary),
+        "cost": costs.table(labels),
         "environment": _environment(infos),
     }
 
@@ -76,9 +78,9 @@ def _labels(runs: Sequence[Run]) -> dict[str, Run]:
 
 
 def _images(label: str, run: Run) -> pd.DataFrame:
-    rows = []
+    rows, info = [], run.info()
     for record in run.current():
-        row = schema.record_to_json(record)
+        row = schema.record_to_json(record) | {"cost_usd": costs.of_picture(record, info)}
         row["settings"], row["detail"] = json.dumps(row["settings"]), json.dumps(row["detail"])
         rows.append({"run": label, **row})
     table = pd.DataFrame(rows, columns=["run", *schema.record_columns()])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import shutil
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup
-from PIL import Image
 
+from bench import decoding
 from bench.report import figures, wording
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.store import Run
+    from bench.types import ImageRecord
 
 _EDGE = 512
 _SHOWN = ("clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "ocr.cer", "latency")
@@ -46,7 +46,10 @@ def write_page(runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Pat
         environments=tables["environment"].fillna("").to_dict("records"),
         missing=tables["summary"][tables["summary"]["unscored"] > 0].to_dict("records"),
         notes=_notes(tables["summary"]),
-        statuses=[(run, dict(group["status"].value_counts())) for run, group in tables["images"].groupby("run", sort=False)],
+        statuses=[wording.counted(group["status"]) for _, group in tables["images"].groupby("run", sort=False)],
+        covered=list(wording.covered(tables).values()),
+        costs=_costs(wording.money(tables), labels),
+        spending=[wording.spending(row) for row in wording.money(tables).values()],
         style=Markup((template / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         script=Markup((template / "report.js").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         data=Markup(_json(gallery)),  # noqa: S704 - every "<" is written as an escape
@@ -88,13 +91,27 @@ def _table(summary: pd.DataFrame, labels: Sequence[str]) -> dict[str, Any]:
                 "mean": wording.number(row["mean"], row["unit"]), "interval": f"{low} to {high}" if low != "–" else "",
                 "n": int(row["n"]) if known else 0, "coverage": wording.coverage(row), "best": bool(row["best"]),
                 "refused": wording.with_refused(row),
-                "reason": row["reason"] or ("does not apply" if row["not_applicable"] else ""), "known": known,
+                "reason": wording.text(row["reason"]) or ("does not apply" if row["not_applicable"] else ""), "known": known,
             })  # fmt: skip
         rows.append({
             "metric": re.findall(r"[^._]+[._]?", metric), "unit": group["unit"].iloc[0], "cells": cells, "front": metric in front,
             "arrow": wording.arrow(higher=group["higher_is_better"].iloc[0]),
         })  # fmt: skip
     return {"front": [r for r in rows if r["front"]], "rest": [r for r in rows if not r["front"]]}
+
+
+def _costs(money: dict[str, dict[str, Any]], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of the first table that speak of money."""
+    runs = [money[label] for label in labels]
+    whole = [wording.usd(row["usd"] + row["presumed_usd"]) for row in runs]
+    about = {"per_picture": [wording.price_range(row) for row in runs], "per_success": [f"{total} in all" for total in whole]}
+    return [
+        {"name": name, "cells": [
+            {"text": wording.usd(row[column]), "known": row[column] == row[column], "about": told, "why": row["reason"]}
+            for row, told in zip(runs, about[column], strict=True)
+        ]}
+        for column, name in wording.COSTS.items()
+    ]  # fmt: skip
 
 
 def _figures(tables: dict[str, pd.DataFrame]) -> list[tuple[str, Markup]]:
@@ -113,6 +130,7 @@ def _figures(tables: dict[str, pd.DataFrame]) -> list[tuple[str, Markup]]:
 def _gallery(runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Path) -> dict[str, Any]:
     """What the script shows: a row a prompt, a column a run, pictures by seed."""
     labels = list(dict.fromkeys(tables["images"]["run"]))
+    seeded = any(r.request.seed is not None for run in runs for r in run.current())
     scores: dict[tuple[str, str], dict[str, Any]] = {}
     for row in tables["scores"].to_dict("records"):
         if row["request_id"] is not None and row["metric"] in _SHOWN and row["status"] == "ok":
@@ -129,7 +147,9 @@ def _gallery(runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Path)
                 "expected": list(record.expected_text), "cells": [[] for _ in labels],
             })  # fmt: skip
             found = scores.get((label, f"{record.prompt_id} {record.request.id}"), {"values": {}, "detail": None})
-            picture: dict[str, Any] = {"seed": record.request.seed, "status": record.status, "scores": found["values"]}
+            words, kind = wording.status(record.status)
+            picture: dict[str, Any] = {"seed": record.request.seed, "status": words, "kind": kind, "scores": found["values"]}
+            picture["notes"] = _remarks(record, seeded=seeded)
             if record.status == "ok":
                 picture |= _thumb(run.image_path(record), folder, f"thumbs/{number}")
             else:
@@ -142,6 +162,18 @@ def _gallery(runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Path)
     return {"labels": labels, "prompts": list(prompts.values())}
 
 
+def _remarks(record: ImageRecord, *, seeded: bool) -> list[str]:
+    """What sets a picture apart from those beside it: no seed where others have one, another shape or size than asked for."""
+    request, told = record.request, ["no seed"] if seeded and record.request.seed is None else []
+    sent = f"{request.width} × {request.height}" if request.width and request.height else ""
+    if "aspect" in request.settings:
+        told.append(f"wanted {request.settings['aspect']}" + (f", asked for {sent}" if sent else ""))
+    came = record.detail.get("size")
+    if sent and came and list(came) != [request.width, request.height]:
+        told.append(f"came as {came[0]} × {came[1]}" + ("" if "aspect" in request.settings else f", asked for {sent}"))
+    return told
+
+
 def _one(value: float, unit: str) -> str:
     """A single picture's score: a yes or no as 1 or 0, seconds with their unit."""
     if unit == "share" and value in {0.0, 1.0}:
@@ -150,21 +182,13 @@ def _one(value: float, unit: str) -> str:
 
 
 def _thumb(source: Path, folder: Path, below: str) -> dict[str, Any]:
-    """A picture of at most 512 pixels beside the page; small ones are copied as they are."""
+    """A picture of at most 512 pixels beside the page, without metadata; small ones keep every pixel."""
     target = folder / below
     target.mkdir(parents=True, exist_ok=True)
-    with Image.open(source) as image:
-        size = {"w": image.width, "h": image.height}
-        if max(image.size) <= _EDGE:
-            name = source.name
-            shutil.copyfile(source, target / name)
-        else:
-            name = f"{source.stem}.webp"
-            image.thumbnail((_EDGE, _EDGE), Image.Resampling.LANCZOS)
-            data = io.BytesIO()
-            image.convert("RGB").save(data, "WEBP", quality=88)
-            (target / name).write_bytes(data.getvalue())
-    return {"src": f"{below}/{name}", **size}
+    shown = decoding.thumbnail(source.read_bytes(), _EDGE)
+    name = f"{source.stem}{shown.ending}"
+    (target / name).write_bytes(shown.data)
+    return {"src": f"{below}/{name}", "w": shown.width, "h": shown.height}
 
 
 def _marked(expected: str, read: str) -> list[list[str]]:

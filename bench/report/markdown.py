@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def summary_markdown(tables: dict[str, pd.DataFrame], title: str) -> str:
-    """Findings, the summary table (mean with 95 % interval, n), what was unscored, and the machines."""
+    """Findings, the summary table (mean with 95 % interval, n), what was unscored, the money and the machines."""
     summary = tables["summary"]
     runs = list(dict.fromkeys(tables["images"]["run"]))
     lines = [f"# {_plain(title)}", "", *(f"- {_plain(s)}" for s in wording.sentences(tables)), ""]
@@ -30,10 +30,22 @@ def summary_markdown(tables: dict[str, pd.DataFrame], title: str) -> str:
             cells.append(f"**{text}**" if row["best"] else text)
         unit = f" ({rows['unit'].iloc[0]})" if rows["unit"].iloc[0] else ""
         lines.append(f"| {metric}{unit} {wording.arrow(higher=rows['higher_is_better'].iloc[0])} | " + " | ".join(cells) + " |")
+    money = wording.money(tables)
+    statuses = [wording.counted(tables["images"].loc[tables["images"]["run"] == run, "status"]) for run in runs]
+    shares = wording.covered(tables).values()
+    cells = [
+        ", ".join([*(f"{n} {words}" for n, words, _ in found), share]).strip(", ") for found, share in zip(statuses, shares, strict=True)
+    ]
+    lines.append(f"| pictures | {' | '.join(cells)} |")
+    for column, name in wording.COSTS.items():
+        spans = [wording.price_range(money[run]) if column == "per_picture" else "" for run in runs]
+        cells = [wording.usd(money[run][column]) + (f" [{span}]" if span else "") for run, span in zip(runs, spans, strict=True)]
+        lines.append(f"| {name} (USD) ↓ | " + " | ".join(cells) + " |")
     missing = summary[summary["unscored"] > 0]
     if len(missing):
         lines += ["", "## Unscored", ""]
         lines += [f"- {_plain(r.run)}, {r.metric}: {r.unscored}, {_plain(str(r.reason))}" for r in missing.itertuples()]
+    lines += ["", "## Money", "", *(f"- {_plain(wording.spending(row))}" for row in money.values())]
     lines += ["", "## Machines", ""]
     lines += [f"- {_plain(r.run)}: {r.device}, {r.cpu}, {r.cores} cores, {r.packages}" for r in tables["environment"].itertuples()]
     return "\n".join(lines) + "\n"

@@ -43,7 +43,7 @@ def summarise(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]]) -> p
     first = list(dict.fromkeys(r["metric"] for r in rows))
     rows.sort(key=lambda r: (_rank(r["metric"]), first.index(r["metric"]), order[r["run"]]))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table["best"], table["behind"] = _order(table, scores, infos)
+    table["best"], table["behind"], table["compared"] = _order(table, scores, infos)
     return table
 
 
@@ -93,13 +93,13 @@ def _rank(metric: str) -> int:
     return next((i for i, head in enumerate(_ORDER) if metric == head or (metric.startswith(head) and head != "latency")), len(_ORDER))
 
 
-def _order(table: pd.DataFrame, scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]]) -> tuple[list[bool], list[bool]]:
-    """Which rows are shown to be the best of their metric, and which are shown to be behind its top mean: see ``_ahead``.
+def _order(table: pd.DataFrame, scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]]) -> np.ndarray:
+    """Which rows are shown to be the best of their metric, which to be behind its top mean (see ``_ahead``), and which were compared.
 
     Only runs that can be compared are: for what depends on the machine, one environment and no mix of hosted and local.
     A run that serves as ceiling is never best, and a metric without a better end has no best.
     """
-    best, behind = np.zeros((2, len(table)), dtype=bool)
+    best, behind, compared = marks = np.zeros((3, len(table)), dtype=bool)
     for metric, group in table.groupby("metric", sort=False):
         rivals = group[~group["ceiling"].astype(bool) & group["mean"].notna()]
         same = group["higher_is_better"].notna().all()
@@ -108,18 +108,24 @@ def _order(table: pd.DataFrame, scores: pd.DataFrame, infos: Mapping[str, Mappin
         if len(rivals) < 2 or not same or rivals["n"].min() == 0:
             continue
         order = rivals.sort_values("mean", ascending=not rivals["higher_is_better"].iloc[0])
-        for index in order.index[1:]:
-            behind[index] = _ahead(scores, _PACE.get(str(metric), str(metric)), order["run"].iloc[0], order["run"][index])
+        found = [_ahead(scores, _PACE.get(str(metric), str(metric)), order["run"].iloc[0], run) for run in order["run"].iloc[1:]]
+        behind[order.index[1:]] = [bool(one) for one in found]
+        compared[order.index] = None not in found
         best[order.index[0]] = behind[order.index[1]]
-    return best.tolist(), behind.tolist()
+    return marks
 
 
-def _ahead(scores: pd.DataFrame, metric: str, first: str, second: str) -> bool:
-    """Whether the 95 % interval of the paired difference, prompt by prompt, leaves out zero; False without pairs."""
+def _ahead(scores: pd.DataFrame, metric: str, first: str, second: str) -> bool | None:
+    """Whether the 95 % interval of the paired difference, prompt by prompt, leaves out zero; None without a prompt in common.
+
+    Seeds of a prompt are averaged first, so a run without seeds pairs with one that has several.
+    """
     fit = scores[(scores["metric"] == metric) & (scores["status"] == "ok") & scores["prompt_id"].notna()]
     means = fit.pivot_table(index="prompt_id", columns="run", values="value")
     if first not in means or second not in means:
         return False
     gap = (means[first] - means[second]).dropna()
-    _, low, high = stats.cluster_mean(gap.to_numpy(), gap.index.to_numpy()) if len(gap) else (0.0, 0.0, 0.0)
+    if gap.empty:
+        return None
+    _, low, high = stats.cluster_mean(gap.to_numpy(), gap.index.to_numpy())
     return bool(low > 0 or high < 0)

@@ -19,23 +19,28 @@ if TYPE_CHECKING:
 _WIDTH = 9
 _LEFT_OUT = ("ocr.recall", "latency.p90", "kid", "kid_clip_tiny")
 """Headline metrics that the page shows and the terminal has no room for."""
+_COSTS = {"per_picture": "USD a\npicture", "per_success": "USD a\nsuccess"}
 
 
 def print_table(tables: dict[str, pd.DataFrame], console: Console) -> None:
-    """Models by headline metrics: mean, best in bold."""
-    summary = tables["summary"]
+    """Models by headline metrics: mean, best in bold; and what pictures cost where that is known of any."""
+    summary, money = tables["summary"], wording.money(tables)
+    priced = [column for column in wording.COSTS if tables["cost"][column].notna().any()]
     metrics = [m for m in wording.headline(summary) if m not in _LEFT_OUT]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", no_wrap=True)
     for metric in metrics:
         up = summary.loc[summary["metric"] == metric, "higher_is_better"].iloc[0]
         table.add_column(f"{_folded(metric)} {wording.arrow(higher=up)}", justify="right", overflow="fold")
+    for column in priced:
+        table.add_column(_COSTS[column], justify="right", overflow="fold")
     for run in dict.fromkeys(tables["images"]["run"]):
         cells = [Text(str(run))]
         for metric in metrics:
             mine = summary[(summary["run"] == run) & (summary["metric"] == metric)]
             text = wording.number(mine["mean"].iloc[0], mine["unit"].iloc[0]) if len(mine) else "–"
             cells.append(Text(text, style="bold green" if len(mine) and mine["best"].iloc[0] else ""))
+        cells += [Text(wording.usd(money[run][column])) for column in priced]
         table.add_row(*cells)
     console.print(table)
 

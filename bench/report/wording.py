@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
+
+from bench.hosted.money import dollars
+from bench.types import FINAL, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     import pandas as pd
 
 HEADLINE = ("clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "ocr.recall", "ocr.ned", "fid", "kid",
@@ -13,6 +18,12 @@ HEADLINE = ("clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "sce
 """Metrics of the first table; the others follow in the full one."""
 _TOLD = ("clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "fid", "fd_clip_tiny", "latency.p50")
 """Metrics whose best run is named in words."""
+_STATUS = {
+    "rate_limited": "rate limited", "timeout": "timed out", "provider_error": "failed at the server", "invalid_image": "no valid picture",
+    "expired_url": "link expired",
+}  # fmt: skip
+COSTS = {"per_picture": "cost a picture", "per_success": "cost a successful picture"}
+"""Columns of the frame ``cost`` that every report shows."""
 
 
 def number(value: float, unit: str = "") -> str:
@@ -61,6 +72,61 @@ def with_refused(row: pd.Series[Any]) -> str:
     return f"{row['refused']} refused{counted}"
 
 
+def status(name: str) -> tuple[str, str]:
+    """A picture's status in words, and which of ok, refused and failed it is.
+
+    >>> status("timeout"), status("refused")
+    (('timed out', 'failed'), ('refused', 'refused'))
+    """
+    return _STATUS.get(name, name), name if name in FINAL else "failed"
+
+
+def counted(statuses: Iterable[str]) -> list[tuple[int, str, str]]:
+    """How many pictures have each status: count, words, kind; made first, then refused, then failures."""
+    found = list(statuses)
+    return [(found.count(name), *status(name)) for name in get_args(Status) if name in found]
+
+
+def usd(amount: float) -> str:
+    """An amount of money without its unit; a dash where it is not known."""
+    return "–" if math.isnan(amount) else dollars(amount)
+
+
+def money(tables: dict[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
+    """The rows of the frame ``cost`` by run."""
+    rows = [{str(k): v for k, v in row.items()} for row in tables["cost"].to_dict("records")]
+    return {str(row["run"]): row | {"reason": text(row["reason"])} for row in rows}
+
+
+def text(cell: object) -> str:
+    """A cell of a text column, "" for None and for the NaN that pandas makes of it."""
+    return cell if isinstance(cell, str) else ""
+
+
+def price_range(row: Mapping[str, Any]) -> str:
+    """The interval of a run's price a picture, "" where pictures cost the same."""
+    return "" if math.isnan(row["low"]) else f"{dollars(row['low'])} to {dollars(row['high'])}"
+
+
+def spending(row: Mapping[str, Any]) -> str:
+    """A run's money in one sentence: what was spent, on what price, what is presumed and what left out."""
+    told = [] if math.isnan(row["usd"]) else [f"{dollars(row['usd'])} USD spent"]
+    if row["presumed_usd"] > 0:
+        told.append(f"{dollars(row['presumed_usd'])} USD more presumed for requests whose cost nobody told")
+    told.append(row["basis"])
+    if row["reason"] and row["reason"] != row["basis"]:
+        told.append(row["reason"])
+    return f"{row['run']}: {'; '.join(told)}."
+
+
+def covered(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
+    """For each run the share of all prompts that it was asked, "" where that is all of them."""
+    images = tables["images"]
+    total = images["prompt_id"].nunique()
+    asked = images.groupby("run", sort=False)["prompt_id"].nunique()
+    return {str(run): "" if n == total else f"{n} of {total} prompts" for run, n in asked.items()}
+
+
 def _listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
@@ -69,20 +135,20 @@ def sentences(tables: dict[str, pd.DataFrame]) -> list[str]:
     """The findings in words: scope first, then the marked best of each headline metric."""
     images, summary = tables["images"], tables["summary"]
     runs, prompts = images["run"].nunique(), images["prompt_id"].nunique()
-    status = images["status"].value_counts()
-    said = [
-        f"{runs} model{'s' if runs != 1 else ''}, {prompts} prompts, {int(status.get('ok', 0))} pictures"
-        + "".join(f", {int(status[s])} {s}" for s in ("refused", "failed") if s in status)
-        + "."
-    ]
+    made = int((images["status"] == "ok").sum())
+    missing = "".join(f", {n} {words}" for n, words, kind in counted(images["status"]) if kind != "ok")
+    said = [f"{runs} model{'s' if runs != 1 else ''}, {prompts} prompts, {made} pictures{missing}."]
+    short = [f"{run} {share}" for run, share in covered(tables).items() if share]
+    if short:
+        said.append(f"Not every model has every prompt: {'; '.join(short)}. Differences count shared prompts only.")
     for metric in [m for m in headline(summary) if m in _TOLD]:
         rows = summary[(summary["metric"] == metric) & summary["mean"].notna()]
         for _, row in rows[rows["best"]].iterrows():
             unit = f" {row['unit']}" if row["unit"] in {"s", "1/s"} else ""
             said.append(f"Best {metric}: {row['run']}, {cell(row)}{unit}.")
         level = rows[~rows["behind"] & ~rows["ceiling"]]
-        if rows["behind"].any() and not rows["best"].any():
+        if rows["behind"].any() and not rows["best"].any() and level["compared"].all():
             said.append(f"{metric}: {_listed(level['run'].tolist())} lead, with no difference shown between them.")
-        elif len(level) > 1 and not rows["best"].any() and rows["low"].notna().all():
+        elif level["compared"].sum() > 1 and not rows["best"].any() and rows["low"].notna().all():
             said.append(f"{metric}: no difference shown.")
     return said

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bench import environment, presets
@@ -42,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     for column in ("what", "found", "to do"):
         table.add_column(column, overflow="fold")
     for finding in findings:
-        table.add_row(finding.what, finding.found, finding.fix, style="red" if finding.fix else "")
+        table.add_row(finding.what, escape(finding.found), escape(finding.fix), style="red" if finding.fix else "")
     console.print(table)
     ill = any(f.fix for f in findings)
     console.print("the default job cannot run: see 'to do'" if ill else "the default job can run: python -m bench run")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from bench import images, prompts
@@ -50,8 +50,7 @@ def _import(args: argparse.Namespace, source: Path) -> int:
     show(plan, len(wanted.prompts), progress)
     if args.dry_run:
         return 0
-    ask = not args.yes and sys.stdin.isatty()
-    if ask and progress.console.input("write this run? [y/N] ", markup=False).strip().lower() not in {"y", "yes"}:
+    if not args.yes and progress.ask("write this run?") is False:
         return 0
     run = Store(args.results).run(f"{args.name}.{wanted.name}.imported", create=True)
     provenance = {"source": args.origin, "model_version": args.model_version, "date": args.date}
@@ -72,7 +71,7 @@ def show(plan: images.Plan, total: int, progress: Progress) -> None:
     for column in ("file", "prompt", "seed", "matched by"):
         table.add_column(column, overflow="fold")
     for match in plan.matched:
-        table.add_row(match.file.name, match.prompt.id, str(match.seed), match.how)
+        table.add_row(escape(match.file.name), match.prompt.id, str(match.seed), match.how)
     progress.console.print(table)
     covered = total - len(plan.uncovered)
     progress.say(f"{len(plan.matched)} pictures for {covered} of {total} prompts ({100 * covered / total:.0f} % coverage)")

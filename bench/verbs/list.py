@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 from importlib.util import find_spec
@@ -10,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bench import presets, prompts
 from bench.errors import BenchError
-from bench.providers import weights
+from bench.hosted import money
+from bench.providers import retired, weights
 from bench.store import Store
+from bench.types import Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,21 +53,32 @@ def main(argv: Sequence[str]) -> int:
 
 
 def models() -> Table:
-    """Presets with licence, size, memory and what is missing."""
-    table = _table("models", "model", "licence", "size", "memory", "missing to use it")
+    """Presets with licence, size, memory or price, and what is missing."""
+    table = _table("models", "model", "licence", "size", "needs", "missing to use it")
     for name in presets.names("model"):
         data = presets.read("model", name)
         card = data["card"]
         size = card.get("parameters_b")
         shown = "hosted" if size is None else "-" if not size else f"{size:g} B" if size >= 0.1 else f"{1000 * size:g} M"
         memory = card.get("memory_gb")
-        about = f"{card['licence']}\n[dim]{card['description']}[/]"
-        table.add_row(name, about, shown, f"{memory:g} GB" if memory else "-", missing(data))
+        needs = price(name) if size is None else f"{memory:g} GB" if memory else "-"
+        about = f"{escape(card['licence'])}\n[dim]{escape(card['description'])}[/]"
+        table.add_row(name, about, shown, needs, missing(data))
     return table
+
+
+def price(name: str) -> str:
+    """What a square picture of a hosted preset may cost, "" where no price list says."""
+    provider = presets.provider(name)
+    usd = money.tariff(provider.vendor, provider.model, None).estimate(provider.request(Prompt("probe", "probe"), 0))
+    return "" if math.isnan(usd) else f"{money.dollars(usd)} USD a picture"
 
 
 def missing(data: dict[str, object]) -> str:
     """What a model preset lacks on this machine; "" if it can run."""
+    gone = retired.find(str(data.get("model"))) if data.get("base_url") is None else None
+    if gone:
+        return f"shut down {gone.day}; set model.base_url"
     key = data.get("api_key_env")
     if isinstance(key, str):
         return "" if os.environ.get(key) else f"{key} is not set"
@@ -84,7 +99,7 @@ def prompt_sets() -> Table:
         held = prompts.read(path)
         written = sum(bool(p.expected_text) for p in held.prompts)
         kinds = ", ".join(dict.fromkeys(p.category for p in held.prompts))
-        table.add_row(name, held.version, str(len(held.prompts)), str(written), held.language, held.licence, kinds)
+        table.add_row(name, held.version, str(len(held.prompts)), str(written), held.language, escape(held.licence), escape(kinds))
     return table
 
 
@@ -132,7 +147,7 @@ def runs(store: Store) -> Table:
             scored = ", ".join(dict.fromkeys(s.metric for s in run.scores() if s.request_id))
             table.add_row(name, str(run.info().get("model", "")), str(len(records)), str(sum(r.status != "ok" for r in records)), scored)
         except BenchError as error:
-            table.add_row(name, "", "", "", f"unreadable: {error}")
+            table.add_row(name, "", "", "", escape(f"unreadable: {error}"))
     return table
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import presets, prompts, resources, runner
 from bench.cli import complain
 from bench.errors import BenchError, ConfigError, unknown
+from bench.forecast import forecast
+from bench.hosted import money
+from bench.hosted.ledger import Ledger
 from bench.progress import Progress
 from bench.store import Store
 
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
-OPTIONS = ("model", "metric", "prompts", "seeds", "limit", "categories", "label", "dry_run", "fresh", "results")
+OPTIONS = ("model", "metric", "prompts", "seeds", "limit", "categories", "label", "budget", "dry_run", "fresh", "results")
 _SEEDS = [0, 1]
 _HELP = """usage: python -m bench run [model=NAME] [prompts=SET] [OPTION=VALUE â€¦] [-m] [--cfg job]
 
@@ -28,6 +32,9 @@ _HELP = """usage: python -m bench run [model=NAME] [prompts=SET] [OPTION=VALUE â
   seeds=[0,1]          pictures a prompt; default two, one for hosted models
   limit=N              the first N prompts            categories=[text,people]   only these
   label=NAME           a name of your own             results=FOLDER             default: results
+  budget.max=USD       never spend more on this run    budget.confirm=USD   ask above this estimate (default 1)
+  budget.yes=true      do not ask                      budget.price=USD     price of a picture, instead of the price list
+  budget.per_hour=USD  price of an hour of this machine, for models that run here
   dry_run=true         pictures, time, disk, money; nothing is loaded
   fresh=true           render again what is there
   -m model=a,b,c       a sweep; ends with a comparison
@@ -64,11 +71,12 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
     wanted = prompts.load(str(config.prompts))
     picked = prompts.select(wanted, limit=config.limit, categories=list(config.categories or []))
     jobs = runner.plan(provider, picked, seeds(config.seeds, hosted=provider.hosted))
-    store = Store(Path(config.results))
-    run = store.run(runner.run_name(provider, wanted, config.label), create=True)
-    progress = Progress()
+    run = Store(Path(config.results)).run(runner.run_name(provider, wanted, config.label), create=True)
+    progress, budget, fresh = Progress(), presets.build(config.budget), _flag(config, "fresh")
+    tariff = money.tariff(provider.vendor, provider.model, budget.price) if provider.hosted else None
+    todo = runner.pending(jobs, run, fresh=fresh)
     if _flag(config, "dry_run"):
-        _forecast(run, jobs, provider, progress)
+        progress.say(forecast(run, jobs, todo, tariff, budget))
         return None, 0
     from omegaconf import OmegaConf  # noqa: PLC0415 - loaded by Hydra by now
 
@@ -76,17 +84,25 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
 
     planned = [m.wanted for m in chosen if getattr(m, "wanted", None)]
     scenarios.refuse_hosted(planned, provider)
-    todo = runner.pending(jobs, run, fresh=_flag(config, "fresh"))
     if todo:
+        provider.check()
+        if all(job.request.seed is None for job in jobs) and config.seeds is not None:
+            progress.say(f"{provider.name} takes no seed: one picture a prompt, paired with other models by prompt")
+        if tariff is not None:
+            ledger = Ledger(run)
+            unpaid = [job.request for job in todo if ledger.task(job) is None]
+            money.approve(provider.name, unpaid, tariff, budget, ledger.committed_usd, progress.say, progress.ask)
         told = OmegaConf.to_container(config, resolve=True)
         sets = {**run.info().get("prompt_sets", {}), wanted.name: wanted.hash}
         request = jobs[0].request
         run.update_info(
-            name=run.name, label=config.label or provider.name, config=told, prompt_sets=sets, model=request.model,
-            revision=request.revision, hosted=provider.hosted, description=provider.card.get("description", ""),
-            ceiling=bool(provider.card.get("ceiling")),
+            name=run.name, label=config.label or provider.name, config=provider.redact(told) if provider.hosted else told,
+            prompt_sets=sets, model=request.model, revision=request.revision, hosted=provider.hosted,
+            description=provider.card.get("description", ""), ceiling=bool(provider.card.get("ceiling")),
         )  # fmt: skip
-    outcome = runner.render(jobs, provider, wanted, run, fresh=_flag(config, "fresh"), progress=progress)
+    if budget.per_hour is not None and not provider.hosted:
+        run.update_info(per_hour=budget.per_hour)
+    outcome = runner.render(jobs, provider, wanted, run, fresh=fresh, progress=progress, tariff=tariff, most_usd=budget.max)
     from bench import report, scoring  # noqa: PLC0415 - slow imports
 
     for scenario in planned:
@@ -183,36 +199,34 @@ def _hydra(job: Any, arguments: list[str]) -> None:  # noqa: ANN401 - a task fun
     except (HydraException, OmegaConfBaseException) as error:
         if isinstance(error.__cause__, BenchError):
             raise error.__cause__ from None
-        raise ConfigError(_plain(error)) from error
+        raise ConfigError(_plain(error, arguments)) from error
     finally:
         sys.argv = before
 
 
-def _plain(error: Exception) -> str:
-    """Hydra's message with the nearest field's name where it speaks of an unknown one."""
+def _plain(error: Exception, arguments: Sequence[str]) -> str:
+    """Hydra's message, or the nearest field's name where it speaks of an unknown one."""
     text = " ".join(str(error).split())
-    words = text.replace("'", " ").split()
-    wrong = next((w for w in words if w.startswith(("model.", "metric."))), None)
-    if wrong and "not in struct" in text + str(error.__cause__ or ""):
-        group, _, field = wrong.partition(".")
-        if group == "model":
-            fields = [k for k in presets.read("model", "tiny-dev") if not k.startswith("_")]
-            return str(unknown("field", f"model.{field}".rstrip(".,"), [f"model.{k}" for k in fields]))
-    return text
+    if "not in struct" not in f"{text} {error.__cause__ or ''}":
+        return text
+    words = [word.rstrip(".,") for word in text.replace("'", " ").replace("=", " ").split()]
+    wrong = next((word for word in words if word.startswith(("model.", "metric.", "budget."))), None)
+    if wrong is None:
+        return text
+    *above, _field = wrong.split(".")
+    known = _fields(above, arguments)
+    return str(unknown("field", wrong, [".".join([*above, name]) for name in known])) if known else text
 
 
-def _forecast(run: Any, jobs: Any, provider: Any, progress: Progress) -> None:  # noqa: ANN401 - see execute
-    """Say what a run would cost; loads and writes nothing."""
-    todo = runner.pending(jobs, run)
-    records = [r for r in run.records() if r.status == "ok"]
-    timed = [r.timing.latency_s / r.timing.batch_size for r in records if r.timing.latency_s == r.timing.latency_s]
-    sizes = [run.image_path(r).stat().st_size for r in records]
-    pixels = sum(job.request.width * job.request.height for job in todo)
-    took = (
-        f"{len(todo) * sum(timed) / len(timed):.0f} s (from {len(timed)} earlier pictures)" if timed else "unknown until some are rendered"
-    )
-    disk = len(todo) * sum(sizes) / len(sizes) if sizes else pixels * 1.5
-    money = "0 USD (local)" if not provider.hosted else "unknown; see the provider's price list"
-    progress.say(
-        f"{run.name}: {len(jobs)} pictures, {len(todo)} to render\ntime: {took}\ndisk: about {disk / 2**20:.1f} MiB\nmoney: {money}"
-    )
+def _fields(above: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """Names of the fields at ``above`` (like model, limits) in the presets chosen; empty where there is no such place."""
+    group, *path = above
+    if group == "budget":
+        node: Any = {field.name: None for field in fields(money.Budget)}
+    elif group == "model":
+        node = presets.read("model", (_values(arguments, "model") or ["tiny-dev"])[0])
+    else:
+        node = {name: presets.read("metric", name) for name in presets.names("metric")}
+    for name in path:
+        node = node.get(name) if isinstance(node, dict) else None
+    return [name for name in node if not name.startswith("_")] if isinstance(node, dict) else []

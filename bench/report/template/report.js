@@ -16,7 +16,7 @@ function make(tag, attributes = {}, ...children) {
 function picture(prompt, label, p) {
   const box = make("div", { class: "picture" + (p.w && p.w <= 256 ? " small-picture" : "") });
   if (p.src) {
-    const name = `${label}, ${prompt.id}, seed ${p.seed ?? "none"}`;
+    const name = `${label}, ${prompt.id}, ${p.seed === null ? "no seed" : `seed ${p.seed}`}`;
     const image = make("img", { src: p.src, width: p.w, height: p.h, loading: "lazy", alt: `${name}: ${prompt.text}` });
     const button = make("button", { type: "button", "aria-label": `enlarge ${name}` }, image);
     button.addEventListener("click", () => enlarge(button));
@@ -24,7 +24,7 @@ function picture(prompt, label, p) {
     button.dataset.pixel = p.w <= 256 ? "1" : "";
     box.append(button);
   } else {
-    box.append(make("p", { class: "gone" }, make("b", {}, p.status), ` ${p.error}`));
+    box.append(make("p", { class: "gone" }, make("b", { class: `status ${p.kind}` }, p.status), p.error));
   }
   const list = make("ul", { class: "scores" });
   for (const [metric, value] of Object.entries(p.scores)) list.append(make("li", {}, `${metric} `, make("b", {}, value)));
@@ -39,6 +39,7 @@ function picture(prompt, label, p) {
     });
     box.append(line);
   }
+  if (p.notes.length) box.append(make("p", { class: "scores" }, p.notes.join(" · ")));
   if (p.revised) box.append(make("p", { class: "scores" }, `revised: ${p.revised}`));
   return box;
 }

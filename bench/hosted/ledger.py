@@ -1,0 +1,123 @@
+"""Every attempt of a hosted run, on disk before the next step: what money was spent, and what a server still works on.
+
+Lines of ``attempts.jsonl``::
+
+    {"sent": 7, "prompt_id": …, "request_id": …, "usd": 0.04, "at": …}          before the request leaves; usd: the estimate
+    {"task": 7, "id": …, "polling_url": …}                                      the server accepted it and works on
+    {"settled": 7, "status": "ok", "seconds": 3.1, "usd": 0.04, "keep": false}  what became of it; usd null: nobody said
+
+An attempt that was sent and never settled belongs to a process that was killed: it counts as paid at its estimate. One
+that has a task and is not settled for good ("keep" true) is asked for again instead of being sent again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.store import Run
+    from bench.types import Job
+
+
+@dataclass(eq=False)
+class Attempt:
+    """One attempt; a ``bench.providers.Task`` for the client that makes it."""
+
+    ledger: Ledger
+    number: int
+    key: tuple[str, str]
+    estimate: float
+    known: dict[str, Any] | None = None
+    usd: float = math.nan
+    settled: bool = False
+    keep: bool = True
+
+    def submitted(self, facts: Mapping[str, str | float | None]) -> None:
+        """Keep what the server knows this attempt by."""
+        self.known = dict(facts)
+        self.ledger.write({"task": self.number, **facts})
+
+    def settle(self, status: str, seconds: float, usd: float, *, keep: bool = False) -> None:
+        """Write what became of it; ``keep``: the server may still finish it."""
+        row = {"settled": self.number, "status": status, "seconds": round(seconds, 4), "usd": _json(usd), "keep": keep}
+        self.ledger.write(row)
+        self.ledger.account(self, usd, keep=keep)
+
+
+class Ledger:
+    """The attempts of a run. Cheap to ask while a run goes on: totals are kept as they change."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._attempts: dict[int, Attempt] = {}
+        self._tasks: dict[tuple[str, str], Attempt] = {}
+        self.usd = self.presumed_usd = 0.0
+        self.unknown = 0
+        for row in run.attempts():
+            self._read(row)
+
+    def send(self, job: Job, estimate: float) -> Attempt:
+        """A new attempt, on disk; to be called before the request leaves."""
+        attempt = Attempt(self, len(self._attempts) + 1, job.key, estimate)
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self.write({"sent": attempt.number, "prompt_id": job.key[0], "request_id": job.key[1], "usd": _json(estimate), "at": at})
+        self._add(attempt)
+        return attempt
+
+    def task(self, job: Job) -> Attempt | None:
+        """The attempt whose result the server may still give, sent by this or an earlier process."""
+        found = self._tasks.get(job.key)
+        return found if found and found.known is not None and found.keep else None
+
+    @property
+    def committed_usd(self) -> float:
+        """Spent, presumed to be spent and in flight; attempts without an estimate count nothing."""
+        return self.usd + self.presumed_usd
+
+    def spending(self) -> dict[str, float | int]:
+        """Known money, presumed money (killed, in flight or unanswered), attempts of unknown cost, all attempts."""
+        presumed = round(max(0.0, self.presumed_usd), 9)
+        return {"usd": round(self.usd, 9), "presumed_usd": presumed, "unknown": self.unknown, "attempts": len(self._attempts)}
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append a line."""
+        self._run.add_attempt(row)
+
+    def account(self, attempt: Attempt, usd: float, *, keep: bool) -> None:
+        """Replace what ``attempt`` counted as by what it cost; NaN leaves the estimate."""
+        self._count(attempt, -1)
+        attempt.usd, attempt.settled, attempt.keep = usd, True, keep
+        self._count(attempt, 1)
+
+    def _add(self, attempt: Attempt) -> None:
+        self._attempts[attempt.number] = self._tasks[attempt.key] = attempt
+        self._count(attempt, 1)
+
+    def _count(self, attempt: Attempt, sign: int) -> None:
+        if not math.isnan(attempt.usd):
+            self.usd += sign * attempt.usd
+        elif not math.isnan(attempt.estimate):
+            self.presumed_usd += sign * attempt.estimate
+        else:
+            self.unknown += sign
+
+    def _read(self, row: dict[str, Any]) -> None:
+        if "sent" in row:
+            self._add(Attempt(self, row["sent"], (row["prompt_id"], row["request_id"]), _number(row["usd"])))
+        elif "task" in row:
+            self._attempts[row["task"]].known = {k: v for k, v in row.items() if k != "task"}
+        else:
+            self.account(self._attempts[row["settled"]], _number(row["usd"]), keep=row["keep"])
+
+
+def _json(usd: float) -> float | None:
+    return None if math.isnan(usd) else usd
+
+
+def _number(usd: float | None) -> float:
+    return math.nan if usd is None else usd
