@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 MODELS ?= tiny-pro,tiny-dev,tiny-schnell,tiny-oracle
 
-.PHONY: demo test check lint bench fid carriers verify clean
+NPM ?= .npm
+
+.PHONY: demo test check contract lint bench fid carriers verify clean
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -20,10 +22,15 @@ demo: $(VENV)/.run
 	$(BIN)/python -m bench run -m model=$(MODELS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "not slow and not gpu and not network"
+	$(BIN)/python -m pytest -q -m "not slow and not gpu and not network and not contract"
 
 check: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "slow and not gpu and not network"
+	$(BIN)/python -m pytest -q -m "slow and not gpu and not network and not contract"
+
+# Servers that nobody here wrote, from npm, and our requests against them; FLUXBENCH_OPENAPI=FILE adds OpenAI's own document.
+contract: $(VENV)/.dev
+	npm install --silent --no-fund --no-audit --prefix $(NPM) @copilotkit/aimock@1.43 @stoplight/prism-cli@5.14.2
+	FLUXBENCH_NPM=$(abspath $(NPM)) FLUXBENCH_REQUIRE=llmock,prism $(BIN)/python -m pytest -q -m contract
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -43,4 +50,4 @@ verify: $(VENV)/.run
 	$(BIN)/python -m bench verify
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(NPM) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -31,7 +31,7 @@ class Progress:
 
     def ask(self, question: str) -> bool | None:
         """A question answered with y or n (anything else is no); None where there is no terminal to answer on."""
-        if not sys.stdin.isatty():
+        if not (sys.stdin and sys.stdin.isatty()):
             return None
         return self.console.input(f"{question} [y/N] ", markup=False).strip().lower() in {"y", "yes"}
 

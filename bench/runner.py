@@ -153,10 +153,16 @@ def ask(
     most_usd: float | None,
 ) -> None:
     """Render with a model behind a server; run.json's ``spending`` says afterwards what all sessions cost."""
-    from bench.hosted import money  # noqa: PLC0415 - hosted models only
+    import PIL.Image  # noqa: PLC0415 - hosted models only
+    import pyarrow.parquet  # noqa: F401, PLC0415 - as above
+
+    from bench import schema  # noqa: PLC0415 - as above
+    from bench.hosted import money  # noqa: PLC0415 - as above
     from bench.hosted.dispatch import Dispatch  # noqa: PLC0415 - as above
     from bench.hosted.ledger import Ledger  # noqa: PLC0415 - as above
 
+    PIL.Image.preinit()
+    schema.records_table(())  # what checking and storing load at their first use takes a second: before anything is under way
     known = run.info()
     ledger, prices = Ledger(run), tariff or money.tariff(provider.vendor, provider.model, None)
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """Raised whenever a stored column changes meaning; a file of a newer version is refused."""
 
-_REQUEST = {f.name for f in fields(Request)}
+_RECORD = [f.name for f in fields(ImageRecord) if f.name not in {"request", "timing"}]
+_REQUEST = [f.name for f in fields(Request)]
 _TIMING = {f.name: f.default for f in fields(Timing)}
 
 
@@ -33,18 +34,20 @@ def check_version(found: int, where: str) -> None:
 
 def record_to_json(record: ImageRecord) -> dict[str, Any]:
     """One flat, JSON-ready row; missing measurements are null, never NaN."""
-    row = asdict(record)
-    request, timing = row.pop("request"), row.pop("timing")
-    settings = request.pop("settings")
-    row |= {**request, **timing, "request_id": record.request.id, "settings": dict(settings)}
+    row = {name: getattr(record, name) for name in _RECORD}
+    row |= {name: getattr(record.request, name) for name in _REQUEST} | {name: getattr(record.timing, name) for name in _TIMING}
+    row |= {"request_id": record.request.id, "settings": dict(record.request.settings), "detail": dict(record.detail)}
     row["expected_text"] = list(record.expected_text)
     return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
 
 
 def record_from_json(row: Mapping[str, Any]) -> ImageRecord:
     """The inverse of ``record_to_json``; a measurement that an older file lacks takes its default."""
-    data = {k: v for k, v in row.items() if k != "request_id"}
+    data = dict(row)
+    known = data.pop("request_id", None)
     request = Request(**{k: data.pop(k) for k in _REQUEST})
+    if known:
+        vars(request)["id"] = known  # the cached property's place: hashing every request again is most of reading a run
     held = {k: data.pop(k, None) for k in _TIMING}
     measured: dict[str, Any] = {k: default if held[k] is None else held[k] for k, default in _TIMING.items()}
     data["cost_usd"] = _number(data["cost_usd"])

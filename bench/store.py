@@ -19,6 +19,7 @@ dies at, a record always has its picture, and a picture without record is simply
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -34,6 +35,7 @@ from bench.errors import StoreError, unknown
 from bench.types import ImageRecord
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from bench.types import Job, PromptSet, Rendered, ScoreRow
@@ -79,6 +81,8 @@ class Run:
         self.path = Path(path)
         self.name = self.path.name
         self._owners: dict[str, str] | None = None
+        self._locked = False
+        self._open: dict[str, io.FileIO] = {}
 
     def info(self) -> dict[str, Any]:
         """The content of run.json, {} before the first write."""
@@ -142,17 +146,17 @@ class Run:
                 file = self._image_file(record, rendered.image)
                 self._replace(self.path / file, rendered.image)
                 record = replace(record, image=file, sha256=hashlib.sha256(rendered.image).hexdigest())
-            self._append("journal.jsonl", schema.record_to_json(record))
+            self._append("journal.jsonl", schema.record_to_json(record), flush=True)
         return record
 
     def attempts(self) -> list[dict[str, Any]]:
         """The lines of attempts.jsonl."""
         return self._lines("attempts.jsonl")
 
-    def add_attempt(self, line: Mapping[str, Any]) -> None:
-        """Append a line to attempts.jsonl; on disk when this returns."""
+    def add_attempt(self, line: Mapping[str, Any], *, flush: bool = False) -> None:
+        """Append a line to attempts.jsonl. It survives the death of this process; a power cut only with ``flush``."""
         with self._writing():
-            self._append("attempts.jsonl", line)
+            self._append("attempts.jsonl", line, flush=flush)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -173,13 +177,18 @@ class Run:
             ) from error
         try:
             self._repair()
+            self._locked = True
             yield
         finally:
+            self._locked = False
+            while self._open:
+                self._open.popitem()[1].close()
             handle.close()
 
     def compact(self) -> None:
         """Fold the journal into records.parquet. Dying in between leaves rows twice, which reading undoes."""
-        if not self._journaled():
+        journal = self.path / "journal.jsonl"
+        if not journal.exists() or not journal.stat().st_size:
             return
         import pyarrow as pa  # noqa: PLC0415 - slow import
         import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
@@ -188,7 +197,7 @@ class Run:
         pq.write_table(schema.records_table(self.records()), sink)
         with self._writing():
             self._replace(self.path / "records.parquet", sink.getvalue().to_pybytes())
-            os.truncate(self.path / "journal.jsonl", 0)
+            os.truncate(journal, 0)
 
     def image_path(self, record: ImageRecord) -> Path:
         """Where the picture of ``record`` lies."""
@@ -275,18 +284,24 @@ class Run:
             self._owners[name] = record.request.id
         return name
 
-    def _append(self, name: str, row: Mapping[str, Any]) -> None:
-        line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
-        with (self.path / name).open("ab") as file:
-            start = file.tell()
-            try:
-                file.write(line.encode())
-                file.flush()
+    def _append(self, name: str, row: Mapping[str, Any], *, flush: bool) -> None:
+        """Add a line to a .jsonl file, which stays open while the run is locked."""
+        line = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        file = self._open.get(name) or (self.path / name).open("ab", buffering=0)
+        if self._locked:
+            self._open[name] = file
+        start = file.seek(0, os.SEEK_END)
+        try:
+            _write(file, line)
+            if flush:
                 os.fsync(file.fileno())
-            except OSError:
-                with contextlib.suppress(OSError):
-                    os.truncate(self.path / name, start)
-                raise
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.truncate(start)
+            raise
+        finally:
+            if not self._locked:
+                file.close()
 
     def _replace(self, file: Path, data: bytes) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -310,3 +325,9 @@ class Run:
                 f"cannot write to {self.path}: {error.strerror or error}; free some space or fix the permissions, then run the "
                 "same command again: nothing already rendered is lost"
             ) from error
+
+
+def _write(file: io.FileIO, data: bytes) -> None:
+    """All of ``data``; an unbuffered file may take less, which is a full disk."""
+    if file.write(data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -91,7 +91,7 @@ class Request:
     @cached_property
     def id(self) -> str:
         """Content hash, the key by which work is resumed."""
-        return digest(asdict(self))
+        return digest({f.name: getattr(self, f.name) for f in fields(self)} | {"settings": dict(self.settings)})
 
 
 @dataclass(frozen=True)

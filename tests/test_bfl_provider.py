@@ -134,6 +134,9 @@ class Slip:
         self.known: Mapping[str, Any] | None = known
         self.server, self.polls_before = server, -1
 
+    async def turn(self) -> None:
+        """There is always a place."""
+
     def submitted(self, facts: Mapping[str, str | float | None]) -> None:
         self.known, self.polls_before = dict(facts), len(self.server.gets)
 

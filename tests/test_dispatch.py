@@ -66,6 +66,7 @@ class Scripted:
 
     async def make(self, request: Request, task: Any) -> Rendered:
         text = request.prompt
+        await task.turn()
         turn = sum(t == text for t, _ in self.asked)
         self.asked.append((text, asyncio.get_running_loop().time()))
         self.known.append(task.known)
@@ -128,7 +129,8 @@ def go(provider: Scripted, todo: list[Job], tmp_path: Path, *, most_usd: float |
             return asyncio.get_running_loop().time(), error
         return asyncio.get_running_loop().time(), None
 
-    return Done(run, ledger, *virtual.run(main()))
+    with run.lock():
+        return Done(run, ledger, *virtual.run(main()))
 
 
 def test_all_places_in_flight_are_used_and_no_more(tmp_path: Path) -> None:
@@ -310,8 +312,9 @@ def test_a_killed_process_leaves_tasks_to_poll_and_attempts_that_count_as_paid(t
     run.update_info(name="r")
     todo = jobs("task", "plain", "new")
     before = Ledger(run)
-    before.send(todo[0], 0.04).submitted({"id": "abc"})
-    before.send(todo[1], 0.04)
+    with run.lock():
+        before.send(todo[0], 0.04).submitted({"id": "abc"})
+        before.send(todo[1], 0.04)
     assert before.spending() == Ledger(run).spending() == {"usd": 0, "presumed_usd": 0.08, "unknown": 0, "attempts": 2}
     provider = Scripted(limits=Limits(in_flight=1))
     done = go(provider, todo, tmp_path)
@@ -323,7 +326,8 @@ def test_polling_a_task_needs_no_money(tmp_path: Path) -> None:
     run = Store(tmp_path).run("r", create=True)
     run.update_info(name="r")
     todo = jobs("task", "new")
-    Ledger(run).send(todo[0], 0.04).submitted({"id": "abc"})
+    with run.lock():
+        Ledger(run).send(todo[0], 0.04).submitted({"id": "abc"})
     done = go(Scripted(), todo, tmp_path, most_usd=0.05)
     assert isinstance(done.error, BudgetError)
     assert done.statuses == {"task": "ok"}
@@ -347,7 +351,8 @@ def test_the_size_and_metadata_of_the_file_are_kept(tmp_path: Path) -> None:
 def test_a_torn_line_of_the_ledger_is_dropped(tmp_path: Path) -> None:
     run = Store(tmp_path).run("r", create=True)
     run.update_info(name="r")
-    Ledger(run).send(jobs("x")[0], 0.04)
+    with run.lock():
+        Ledger(run).send(jobs("x")[0], 0.04)
     with (run.path / "attempts.jsonl").open("ab") as file:
         file.write(b'{"sent": 2, "prom')
     assert Ledger(run).spending()["attempts"] == 1

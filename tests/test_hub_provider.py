@@ -20,6 +20,7 @@ from huggingface_hub.hf_api import InferenceProviderMapping
 from huggingface_hub.inference._providers import PROVIDERS
 from huggingface_hub.inference._providers._common import HARDCODED_MODEL_INFERENCE_MAPPING
 from PIL import Image, PngImagePlugin
+from scripted import Untold
 
 from bench import presets
 from bench.errors import BenchError, ConfigError, MissingKeyError, ProviderError
@@ -90,15 +91,6 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None: ...
 
 
-class NoTask:
-    """The SDK tells of no task."""
-
-    known = None
-
-    def submitted(self, facts: Mapping[str, str | float | None]) -> None:
-        raise AssertionError(facts)
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("HF_TOKEN", KEY)
@@ -128,7 +120,7 @@ def ask(url: str | None, *prompts: Prompt | str, seed: int | None = 7, **changes
     async def go() -> list[Rendered]:
         client = await provider.connect(lambda _: None)
         try:
-            return await asyncio.gather(*(client.make(provider.request(prompt, seed), NoTask()) for prompt in wanted))
+            return await asyncio.gather(*(client.make(provider.request(prompt, seed), Untold()) for prompt in wanted))
         finally:
             await client.close()
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
+from scripted import Untold
 
 from bench import environment, presets, prompts, runner, schema, stats
 from bench.errors import ConfigError, ProviderError
@@ -433,7 +434,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Rendered]]:
         async def once(text: str) -> Rendered:
             client = await provider.connect(lambda _: None)
             try:
-                return await client.make(provider.request(Prompt("p", text), None), None)
+                return await client.make(provider.request(Prompt("p", text), None), Untold())
             finally:
                 await client.close()
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from scripted import Untold
 
 from bench import presets
 from bench.errors import BenchError, ConfigError, MissingKeyError, ProviderError
@@ -96,15 +97,6 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None: ...
 
 
-class NoTask:
-    """The server works on nothing in the background, so nothing may be told."""
-
-    known = None
-
-    def submitted(self, facts: Mapping[str, str | float | None]) -> None:
-        raise AssertionError(facts)
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("STABILITY_API_KEY", KEY)
@@ -123,7 +115,7 @@ def ask(url: str, *prompts: Prompt | str, name: str = "sd35-large-api", seed: in
     async def go() -> list[Rendered]:
         client = await provider.connect(lambda _: None)
         try:
-            return await asyncio.gather(*(client.make(provider.request(prompt, seed), NoTask()) for prompt in wanted))
+            return await asyncio.gather(*(client.make(provider.request(prompt, seed), Untold()) for prompt in wanted))
         finally:
             await client.close()
 

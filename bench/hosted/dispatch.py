@@ -1,8 +1,10 @@
 """Many requests at once, each job ending in a final status, whatever the server does.
 
-A worker a place in flight takes the retry that is due, or the next job, waits for breaker and token, checks the
-budget, writes the attempt down, makes it, and stores what came of it. Whatever ends the run (key refused, budget, disk
-full, server broken) lets the attempts in flight finish and be stored.
+A worker takes the retry that is due, or the next job, and has the client prepare it; when its turn comes (a place in
+flight, breaker, token, budget) the attempt is written down and leaves; what comes of it is stored. There are two workers more
+than places: while one request is built and one picture stored, every place is in use. So a kill loses at most the
+attempts in flight and two whose answers were being stored. Whatever ends the run (key refused, budget, disk full,
+server broken) lets the attempts in flight finish and be stored.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from bench import decoding
-from bench.errors import BenchError, BudgetError, ProviderError
+from bench.errors import BenchError, BudgetError, ProviderError, StoreError
 from bench.hosted.pacing import Breaker, RetryBudget, TokenBucket, backoff
 from bench.types import Rendered, Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bench.hosted.ledger import Attempt, Ledger
     from bench.hosted.money import Tariff
@@ -33,6 +35,12 @@ if TYPE_CHECKING:
 _LEAST_FAILURES = 10
 """Failed attempts in a row that open the breaker, or twice the places in flight if that is more."""
 _ROUNDING_USD = 1e-9
+_SPARE = 2
+"""Workers beyond the places in flight."""
+
+
+class _EndedError(Exception):
+    """The run is ending and this attempt's turn never comes."""
 
 
 @dataclass(eq=False)
@@ -43,6 +51,49 @@ class _Ticket:
     begun: float = math.nan
     tries: list[dict[str, Any]] = field(default_factory=list)
     error: ProviderError | None = None
+
+
+class _Turn:
+    """A ``bench.providers.Task``: one attempt, from its preparation to its account."""
+
+    def __init__(self, dispatch: Dispatch, ticket: _Ticket) -> None:
+        self._dispatch, self._ticket = dispatch, ticket
+        self._deadline = asyncio.timeout(None)
+        self._known = dispatch.ledger.task(ticket.job)
+        self.attempt: Attempt | None = None
+        self.began = self.seconds = 0.0
+
+    @property
+    def known(self) -> Mapping[str, Any] | None:
+        """See ``bench.providers.Task``."""
+        attempt = self.attempt or self._known
+        return attempt.known if attempt else None
+
+    def submitted(self, facts: Mapping[str, str | float | None]) -> None:
+        """See ``bench.providers.Task``."""
+        assert self.attempt is not None, "turn() comes first"
+        self.attempt.submitted(facts)
+
+    async def turn(self) -> None:
+        """See ``bench.providers.Task``. Time counts from here."""
+        self.attempt = await self._dispatch.admit(self._ticket, self._known)
+        self.began = asyncio.get_running_loop().time()
+        self._deadline.reschedule(self.began + self._dispatch.limits.timeout_s)
+
+    async def make(self, client: Client) -> Rendered:
+        """The client's attempt, ended where it takes too long; its place is free again when this returns."""
+        try:
+            async with self._deadline:
+                return await client.make(self._ticket.job.request, self)
+        finally:
+            if self.attempt is not None:
+                self.seconds = asyncio.get_running_loop().time() - self.began
+                self._dispatch.leave()
+
+    def settle(self, status: str, usd: float, *, keep: bool = False) -> None:
+        """Account for an attempt that was sent."""
+        if self.attempt is not None:
+            self.attempt.settle(status, self.seconds, usd, keep=keep)
 
 
 class Dispatch:
@@ -69,10 +120,10 @@ class Dispatch:
         save: Callable[[Job, Rendered], None],
         seed: int | None = None,
     ) -> None:
-        self._provider, self._client, self._ledger, self._tariff = provider, client, ledger, tariff
-        self._most_usd, self._save, self._limits = most_usd, save, provider.limits
-        self._bucket = TokenBucket(self._limits.per_minute)
-        self._breaker = Breaker(max(_LEAST_FAILURES, 2 * self._limits.in_flight))
+        self._provider, self._client, self.ledger, self._tariff = provider, client, ledger, tariff
+        self._most_usd, self._save, self.limits = most_usd, save, provider.limits
+        self._bucket = TokenBucket(self.limits.per_minute)
+        self._breaker = Breaker(max(_LEAST_FAILURES, 2 * self.limits.in_flight))
         self._draw = random.Random(seed)  # noqa: S311 - jitter, no secret
         self._fresh: Iterator[Job] = iter(())
         self._late: list[tuple[float, int, _Ticket]] = []
@@ -80,6 +131,7 @@ class Dispatch:
         self._busy = 0
         self._changed = asyncio.Event()
         self._stop: BenchError | None = None
+        self._places = asyncio.Semaphore(self.limits.in_flight)
         self._waiting: dict[_Ticket, asyncio.Task[Any]] = {}
         self._stored = 0
 
@@ -91,15 +143,15 @@ class Dispatch:
             BenchError: the key is refused, the disk is full, or the server only fails. Unfinished jobs stay pending.
         """
         self._fresh = iter(jobs)
-        self._retries = RetryBudget.of(len(jobs), self._limits.retries)
+        self._retries = RetryBudget.of(len(jobs), self.limits.retries)
         with ThreadPoolExecutor(1, thread_name_prefix="store") as self._disk:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._limits.in_flight, len(jobs))):
+                for _ in range(min(self.limits.in_flight + _SPARE, len(jobs))):
                     group.create_task(self._work())
             if self._stop:
                 for ticket in [*self._waiting, *(late[-1] for late in self._late)]:
                     if ticket.error:
-                        await self._record(ticket, _not_made(ticket.error))
+                        await self._in_thread(self._record, ticket, _not_made(ticket.error))
                 raise self._stop
 
     async def _work(self) -> None:
@@ -138,86 +190,112 @@ class Dispatch:
                 task.cancel()
 
     async def _attempt(self, ticket: _Ticket) -> None:
-        attempt = await self._admitted(ticket)
-        if attempt is None:
-            return
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        turn = _Turn(self, ticket)
         try:
-            async with asyncio.timeout(self._limits.timeout_s):
-                rendered = await self._client.make(ticket.job.request, attempt)
-            rendered = await self._checked(ticket.job, rendered)
-        except TimeoutError:
-            error = ProviderError(f"no answer within {self._limits.timeout_s:g} s", status="timeout", transient=True, keep_task=True)
-            await self._failed(ticket, attempt, error, loop.time() - began)
-        except ProviderError as error:
-            await self._failed(ticket, attempt, error, loop.time() - began)
-        except BenchError:
-            paid = attempt.known is not None
-            attempt.settle("stopped", loop.time() - began, math.nan if paid else 0.0, keep=paid)
-            raise
+            rendered = await turn.make(self._client)
+            usd = self._tariff.cost(ticket.job.request, rendered)
+            await self._in_thread(self._keep, ticket, turn, replace(rendered, cost_usd=usd))
         except Exception as error:  # noqa: BLE001 - one broken picture must not end a long run
-            told = ProviderError(f"{type(error).__name__}: {self._provider.clean(error)}", status="provider_error")
-            await self._failed(ticket, attempt, told, loop.time() - began)
+            if turn.attempt is None and self._stop:
+                return
+            await self._failed(ticket, turn, self._meant(error, turn))
         else:
             self._breaker.answered()
-            seconds = loop.time() - began
-            lost = began - ticket.begun if ticket.tries else 0.0
-            self._note(ticket, rendered.status, seconds)
-            await self._record(ticket, replace(rendered, timing=replace(rendered.timing, retry_s=lost)))
-            attempt.settle(rendered.status, seconds, rendered.cost_usd)
+            turn.settle(rendered.status, usd)
 
-    async def _admitted(self, ticket: _Ticket) -> Attempt | None:
-        """Wait for breaker and token, then write the attempt down; None when the run ends first, or the money does."""
+    def _meant(self, error: Exception, turn: _Turn) -> ProviderError:
+        """What an exception says about its picture. Raises BenchErrors that end the run."""
+        if isinstance(error, ProviderError):
+            return error
+        if isinstance(error, StoreError):
+            raise error
+        if isinstance(error, BenchError):
+            paid = turn.known is not None
+            turn.settle("stopped", math.nan if paid else 0.0, keep=paid)
+            raise error
+        if isinstance(error, TimeoutError):
+            return ProviderError(f"no answer within {self.limits.timeout_s:g} s", status="timeout", transient=True, keep_task=True)
+        return ProviderError(f"{type(error).__name__}: {self._provider.clean(error)}", status="provider_error")
+
+    async def admit(self, ticket: _Ticket, known: Attempt | None) -> Attempt:
+        """Wait for a place, the breaker and a token, then write the attempt down.
+
+        Raises:
+            _EndedError: the run ends first, or the money does.
+        """
         task = asyncio.current_task()
         assert task is not None
         self._waiting[ticket] = task
-        known = self._ledger.task(ticket.job)
+        await self._places.acquire()
+        try:
+            attempt = await self._cleared(ticket, known)
+        except BaseException:
+            self._places.release()
+            raise
+        del self._waiting[ticket]
+        return attempt
+
+    async def _cleared(self, ticket: _Ticket, known: Attempt | None) -> Attempt:
+        """Breaker, token and budget, in this order; a task that is known needs no token and no money."""
         await self._breaker.enter()
         if known is None:
             await self._bucket.take()
         if self._stop:
-            return None
+            raise _EndedError
         if not ticket.tries:
             ticket.begun = asyncio.get_running_loop().time()
-        if known is None:
-            usd = self._tariff.estimate(ticket.job.request)
-            if self._most_usd is not None and not self._ledger.committed_usd + usd <= self._most_usd + _ROUNDING_USD:
-                self._halt(self._out_of_money(usd))
-                return None
-            known = self._ledger.send(ticket.job, usd)
-        del self._waiting[ticket]
-        return known
+        if known is not None:
+            return known
+        usd = self._tariff.estimate(ticket.job.request)
+        if self._most_usd is not None and not self.ledger.committed_usd + usd <= self._most_usd + _ROUNDING_USD:
+            self._halt(self._out_of_money(usd))
+            raise _EndedError
+        return self.ledger.send(ticket.job, usd)
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._places.release()
 
     def _out_of_money(self, usd: float) -> BudgetError:
-        spent, most = self._ledger.committed_usd, self._most_usd
+        spent, most = self.ledger.committed_usd, self._most_usd
         return BudgetError(
             f"{self._provider.name}: the next picture could cost {usd:.3g} USD and pass budget.max={most:g}: {spent:.4g} USD are spent or "
             f"under way; {self._stored} pictures of this session are stored. The same command with a higher budget.max continues"
         )
 
-    async def _checked(self, job: Job, rendered: Rendered) -> Rendered:
-        """``rendered`` with its price, and what was found in its file. Raises ProviderError for bytes that are no picture."""
-        usd = self._tariff.cost(job.request, rendered)
+    async def _in_thread(self, work: Callable[..., None], *args: object) -> None:
+        """Disk and decoder have a thread of their own, one thing at a time."""
+        await asyncio.get_running_loop().run_in_executor(self._disk, work, *args)
+
+    def _keep(self, ticket: _Ticket, turn: _Turn, rendered: Rendered) -> None:
+        """Store a picture or a refusal. Raises ProviderError for bytes that are no picture."""
+        checked = self._checked(rendered)
+        lost = turn.began - ticket.begun if ticket.tries else 0.0
+        self._note(ticket, checked.status, turn.seconds)
+        self._record(ticket, replace(checked, timing=replace(checked.timing, retry_s=lost)))
+
+    def _checked(self, rendered: Rendered) -> Rendered:
+        """``rendered`` with what was found in its file."""
         if rendered.image is None:
-            return replace(rendered, cost_usd=usd)
+            return rendered
         try:
-            picture = await asyncio.get_running_loop().run_in_executor(self._disk, decoding.inspect, rendered.image)
+            picture = decoding.inspect(rendered.image)
         except ValueError as error:
-            raise ProviderError(self._provider.clean(error), status="invalid_image", transient=True, usd=usd) from None
+            told = self._provider.clean(error)
+            raise ProviderError(told, status="invalid_image", transient=True, usd=rendered.cost_usd) from None
         found: dict[str, Any] = {"size": [picture.width, picture.height]}
         if picture.metadata:
             found["metadata"] = dict(picture.metadata)
-        return replace(rendered, cost_usd=usd, detail={**rendered.detail, **found})
+        return replace(rendered, detail={**rendered.detail, **found})
 
-    async def _failed(self, ticket: _Ticket, attempt: Attempt, error: ProviderError, seconds: float) -> None:
+    async def _failed(self, ticket: _Ticket, turn: _Turn, error: ProviderError) -> None:
         """Settle a failed attempt, and either line the job up again or record why there is no picture."""
-        attempt.settle(error.status, seconds, error.usd, keep=error.keep_task and attempt.known is not None)
+        turn.settle(error.status, error.usd, keep=error.keep_task and turn.known is not None)
         if error.status == "rate_limited" or not error.transient:
             self._breaker.answered()
         else:
             self._breaker.failed()
-        self._note(ticket, error.status, seconds, error=str(error))
+        self._note(ticket, error.status, turn.seconds, error=str(error))
         ticket.error = error
         if self._breaker.broken:
             self._halt(
@@ -227,22 +305,22 @@ class Dispatch:
                 )
             )
         asked = error.retry_after or 0.0
-        patient = asked <= self._limits.longest_wait_s
+        patient = asked <= self.limits.longest_wait_s
         if asked and patient:
             self._bucket.hold(asked)
-        if error.transient and patient and len(ticket.tries) < self._limits.attempts and not self._stop and self._retries.take():
+        if error.transient and patient and len(ticket.tries) < self.limits.attempts and not self._stop and self._retries.take():
             wait = backoff(len(ticket.tries), self._draw)
             if error.retry_after is not None:
                 wait = asked + self._draw.uniform(0.0, min(1.0, asked))
             ticket.tries[-1]["waited"] = round(wait, 4)
             heapq.heappush(self._late, (asyncio.get_running_loop().time() + wait, next(self._order), ticket))
         else:
-            await self._record(ticket, _not_made(error))
+            await self._in_thread(self._record, ticket, _not_made(error))
 
     def _note(self, ticket: _Ticket, status: str, seconds: float, **more: str) -> None:
         ticket.tries.append({"status": status, "seconds": round(seconds, 4), **more})
 
-    async def _record(self, ticket: _Ticket, rendered: Rendered) -> None:
+    def _record(self, ticket: _Ticket, rendered: Rendered) -> None:
         """Store the outcome, free of the key."""
         free = self._provider.redact
         told = replace(
@@ -252,7 +330,7 @@ class Dispatch:
             detail=free({**rendered.detail, "tries": ticket.tries}),
             timing=replace(rendered.timing, attempts=len(ticket.tries)),
         )
-        await asyncio.get_running_loop().run_in_executor(self._disk, self._save, ticket.job, told)
+        self._save(ticket.job, told)
         self._stored += told.image is not None
 
 

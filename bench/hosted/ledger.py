@@ -1,4 +1,4 @@
-"""Every attempt of a hosted run, on disk before the next step: what money was spent, and what a server still works on.
+"""Every attempt of a hosted run, written down before the next step: what money was spent, and what a server still works on.
 
 Lines of ``attempts.jsonl``::
 
@@ -40,7 +40,7 @@ class Attempt:
     def submitted(self, facts: Mapping[str, str | float | None]) -> None:
         """Keep what the server knows this attempt by."""
         self.known = dict(facts)
-        self.ledger.write({"task": self.number, **facts})
+        self.ledger.write({"task": self.number, **facts}, flush=True)
 
     def settle(self, status: str, seconds: float, usd: float, *, keep: bool = False) -> None:
         """Write what became of it; ``keep``: the server may still finish it."""
@@ -62,7 +62,7 @@ class Ledger:
             self._read(row)
 
     def send(self, job: Job, estimate: float) -> Attempt:
-        """A new attempt, on disk; to be called before the request leaves."""
+        """A new attempt, written down; to be called before the request leaves."""
         attempt = Attempt(self, len(self._attempts) + 1, job.key, estimate)
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         self.write({"sent": attempt.number, "prompt_id": job.key[0], "request_id": job.key[1], "usd": _json(estimate), "at": at})
@@ -84,9 +84,9 @@ class Ledger:
         presumed = round(max(0.0, self.presumed_usd), 9)
         return {"usd": round(self.usd, 9), "presumed_usd": presumed, "unknown": self.unknown, "attempts": len(self._attempts)}
 
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Append a line."""
-        self._run.add_attempt(row)
+    def write(self, row: Mapping[str, Any], *, flush: bool = False) -> None:
+        """Append a line. Tasks are flushed to disk; what else a power cut could take is only the last attempts' account."""
+        self._run.add_attempt(row, flush=flush)
 
     def account(self, attempt: Attempt, usd: float, *, keep: bool) -> None:
         """Replace what ``attempt`` counted as by what it cost; NaN leaves the estimate."""

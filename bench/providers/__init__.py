@@ -106,7 +106,13 @@ class Client(Protocol):
 
 
 class Task(Protocol):
-    """What a server that works in the background knows one attempt by; kept so that a killed run can still fetch it."""
+    """One attempt as its caller keeps it: when it may begin, and what a server that works in the background knows it by."""
+
+    async def turn(self) -> None:
+        """To be awaited once, right before the server is asked: waits for a place in flight, which is held until ``make`` ends.
+
+        Raises what must be let through: the run is ending, nothing may be sent.
+        """
 
     @property
     def known(self) -> Mapping[str, Any] | None:

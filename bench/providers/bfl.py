@@ -194,6 +194,7 @@ class BFLClient:
 
     async def make(self, request: Request, task: Task) -> Rendered:
         """One attempt; with ``task.known`` the picture is fetched and nothing submitted."""
+        await task.turn()
         began = time.perf_counter()
         known, fresh = task.known, task.known is None
         if known is None:

@@ -128,8 +128,9 @@ class HubClient:
         """Close the connections."""
         await self._client.close()
 
-    async def make(self, request: Request, task: Task) -> Rendered:  # noqa: ARG002 - the SDK keeps its tasks to itself
-        """One attempt."""
+    async def make(self, request: Request, task: Task) -> Rendered:
+        """One attempt; what tasks a provider has the SDK keeps to itself."""
+        await task.turn()
         began = time.perf_counter()
         try:
             picture = await self._client.text_to_image(

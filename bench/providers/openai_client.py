@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -58,6 +59,17 @@ class _Told:
     usage: Any = None
 
 
+@dataclass
+class _Call:
+    """An attempt on its way through the SDK, and when its request left."""
+
+    task: Task
+    began: float = 0.0
+
+
+_CALL: ContextVar[_Call] = ContextVar("_CALL")
+
+
 class OpenAIClient:
     """One call a picture, on the official SDK with its retries off.
 
@@ -75,7 +87,8 @@ class OpenAIClient:
         self._most_bytes = decoding.MOST_BYTES * 4 // 3 + 2**20
         limit = provider.limits.timeout_s
         self._fetcher = Fetcher(own=provider.base_url, timeout_s=limit)
-        http = openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=limit, event_hooks={"response": [_stop_unless_ok]})
+        hooks: dict[str, list[Any]] = {"request": [_begin], "response": [_stop_unless_ok]}
+        http = openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=limit, event_hooks=hooks)
         self._sdk = openai.AsyncOpenAI(api_key=provider.key, base_url=provider.address, timeout=limit, max_retries=0, http_client=http)
         self._facts = {
             "device": "hosted",
@@ -89,19 +102,20 @@ class OpenAIClient:
         """Where pictures are made, and through what."""
         return self._facts
 
-    async def make(self, request: Request, task: Task) -> Rendered:  # noqa: ARG002 - answers come at once, there is no task
-        """One attempt; see ``bench.providers.Client``."""
+    async def make(self, request: Request, task: Task) -> Rendered:
+        """One attempt; see ``bench.providers.Client``. Its turn is awaited when the SDK has built the request, which takes a while."""
         import anyio  # noqa: PLC0415 - imported with the SDK
         import httpx2  # noqa: PLC0415 - as above
         import openai  # noqa: PLC0415 - as above
 
-        began = time.perf_counter()
+        call = _Call(task)
+        _CALL.set(call)
         try:
             async with self._sdk.images.with_streaming_response.generate(**self._provider.arguments(request)) as response:
                 headed = time.perf_counter()
                 body = await _at_most(response.iter_bytes(), self._most_bytes)
         except _NotOkError as answered:
-            return self._declined(answered, began)
+            return self._declined(answered, call.began)
         except openai.APIConnectionError as error:
             cause = error.__cause__
             raise answers.broken(self._provider, cause if isinstance(cause, Exception) else error) from None
@@ -114,7 +128,7 @@ class OpenAIClient:
             raise ProviderError(
                 f"the answer is no JSON object: {self._provider.clean(_text(body))}", status="provider_error", transient=True
             )
-        return await self._answered(request, answer, began, headed)
+        return await self._answered(request, answer, call.began, headed)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -209,6 +223,13 @@ class OpenAIClient:
 
     def _code(self, told: _Told) -> str | None:
         return self._provider.clean(told.code)[:60] if told.code else None
+
+
+async def _begin(_request: Any) -> None:  # noqa: ANN401 - httpx2.Request
+    """Wait for the attempt's turn; called when the request is built and about to leave."""
+    call = _CALL.get()
+    await call.task.turn()
+    call.began = time.perf_counter()
 
 
 async def _stop_unless_ok(response: Any) -> None:  # noqa: ANN401 - httpx2.Response

@@ -114,10 +114,11 @@ class StabilityClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def make(self, request: Request, task: Task) -> Rendered:  # noqa: ARG002 - the server has no tasks
+    async def make(self, request: Request, task: Task) -> Rendered:
         """One attempt."""
         import httpx2  # noqa: PLC0415 - imported by ``connect``
 
+        await task.turn()
         began = time.perf_counter()
         try:
             async with self._http.stream("POST", self._address, files=self._form(request)) as response:

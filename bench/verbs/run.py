@@ -50,7 +50,9 @@ def main(argv: Sequence[str]) -> int:
         return 0
     codes: list[int] = []
     overrides = [word for word in argv if "=" in word and not word.startswith("-")]
-    arguments = [*(word for word in argv if word not in overrides), *_defaults(argv), *overrides]
+    added = _defaults(argv)
+    others = [word for word in argv if word not in overrides]
+    arguments = [*others, *added, *_of_each_model(overrides)]
 
     def job(config: DictConfig) -> str | None:
         try:
@@ -183,6 +185,29 @@ def _defaults(argv: Sequence[str]) -> list[str]:
         fitting = [card for card in cards if card["prompts"] == chosen[0]] or cards
         added.append(f"metric=[{','.join(fitting[0]['metrics'])}]")
     return added
+
+
+def _of_each_model(overrides: Sequence[str]) -> list[str]:
+    """The overrides of a sweep over models, whose fields Hydra would look for in the default model, made ones that it takes.
+
+    Raises:
+        ConfigError: a field that one of the models does not have.
+    """
+    models = _values(overrides, "model") or []
+    if len(models) < 2:
+        return list(overrides)
+    made = []
+    for word in overrides:
+        path, _, value = word.partition("=")
+        if path.startswith("model."):
+            *above, name = path.split(".")
+            for model in models:
+                known = _fields(above, [f"model={model}"])
+                if name not in known:
+                    where = f"field of {model}" if known else "field"
+                    raise unknown(where, path, [".".join([*above, k]) for k in known or _fields(["model"], [f"model={model}"])])
+        made.append(f"++{path}={value}" if path.startswith("model.") else word)
+    return made
 
 
 def _hydra(job: Any, arguments: list[str]) -> None:  # noqa: ANN401 - a task function
