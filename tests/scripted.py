@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any
 
 from PIL import Image
@@ -100,14 +100,22 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(usual: Reply) -> Iterator[Server]:
-    with Server(usual) as http:
+def running(http: HTTPServer) -> Iterator[None]:
+    """``http`` answers until the block ends."""
+    with http:
         thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
         thread.start()
-        yield http
-        http.ended.set()
+        yield
         http.shutdown()
         thread.join()
+
+
+@contextmanager
+def serving(usual: Reply) -> Iterator[Server]:
+    http = Server(usual)
+    with running(http):
+        yield http
+        http.ended.set()
 
 
 class Untold:
@@ -124,18 +132,27 @@ class Untold:
         raise AssertionError(facts)
 
 
-def attempts(provider: Any, *prompts: Prompt) -> list[Rendered | BaseException]:
+def attempts(provider: Any, *prompts: Prompt, seed: int | None = 7) -> list[Rendered | BaseException]:
     """What one attempt at each prompt gave, all at once."""
 
     async def go() -> list[Rendered | BaseException]:
         client = await provider.connect(lambda _: None)
         try:
-            requests = [provider.request(prompt, 7) for prompt in prompts]
+            requests = [provider.request(prompt, seed) for prompt in prompts]
             return await asyncio.gather(*(client.make(request, Untold()) for request in requests), return_exceptions=True)
         finally:
             await client.close()
 
     return asyncio.run(go())
+
+
+def made(provider: Any, *prompts: Prompt | str, seed: int | None = 7) -> list[Rendered]:
+    """The same; raises the first exception."""
+    outcomes = attempts(provider, *(Prompt(str(i), p) if isinstance(p, str) else p for i, p in enumerate(prompts)), seed=seed)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [outcome for outcome in outcomes if isinstance(outcome, Rendered)]
 
 
 def attempt(provider: Any, text: str, **fields: Any) -> Rendered:

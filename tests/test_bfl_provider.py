@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
+from scripted import running
 
 from bench import presets
 from bench.errors import BenchError, ConfigError, MissingKeyError, ProviderError
@@ -144,12 +145,9 @@ class Slip:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("BFL_API_KEY", KEY)
-    with Server() as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    http = Server()
+    with running(http):
         yield http
-        http.shutdown()
-        thread.join()
 
 
 def at(server: Server, name: str = "flux-pro", **changes: Any) -> Any:

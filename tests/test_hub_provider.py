@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import json
 import math
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -20,7 +18,7 @@ from huggingface_hub.hf_api import InferenceProviderMapping
 from huggingface_hub.inference._providers import PROVIDERS
 from huggingface_hub.inference._providers._common import HARDCODED_MODEL_INFERENCE_MAPPING
 from PIL import Image, PngImagePlugin
-from scripted import Untold
+from scripted import made, running
 
 from bench import presets
 from bench.errors import BenchError, ConfigError, MissingKeyError, ProviderError
@@ -94,12 +92,9 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("HF_TOKEN", KEY)
-    with Server() as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    http = Server()
+    with running(http):
         yield http
-        http.shutdown()
-        thread.join()
     huggingface_hub.close_session()
 
 
@@ -115,16 +110,7 @@ def served(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
 
 def ask(url: str | None, *prompts: Prompt | str, seed: int | None = 7, **changes: Any) -> list[Rendered]:
     provider = replace(preset("hub-flux-dev"), base_url=url, **changes)
-    wanted = [Prompt(str(i), p) if isinstance(p, str) else p for i, p in enumerate(prompts)]
-
-    async def go() -> list[Rendered]:
-        client = await provider.connect(lambda _: None)
-        try:
-            return await asyncio.gather(*(client.make(provider.request(prompt, seed), Untold()) for prompt in wanted))
-        finally:
-            await client.close()
-
-    return asyncio.run(go())
+    return made(provider, *prompts, seed=seed)
 
 
 def failing(url: str | None, text: str, **changes: Any) -> ProviderError:

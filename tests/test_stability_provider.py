@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import json
 import math
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from email import message_from_bytes
@@ -17,7 +15,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from scripted import Untold
+from scripted import made, running
 
 from bench import presets
 from bench.errors import BenchError, ConfigError, MissingKeyError, ProviderError
@@ -100,26 +98,14 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("STABILITY_API_KEY", KEY)
-    with Server() as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    http = Server()
+    with running(http):
         yield http
-        http.shutdown()
-        thread.join()
 
 
 def ask(url: str, *prompts: Prompt | str, name: str = "sd35-large-api", seed: int | None = 7, **changes: Any) -> list[Rendered]:
     provider = replace(preset(name), base_url=url, **changes)
-    wanted = [Prompt(str(i), p) if isinstance(p, str) else p for i, p in enumerate(prompts)]
-
-    async def go() -> list[Rendered]:
-        client = await provider.connect(lambda _: None)
-        try:
-            return await asyncio.gather(*(client.make(provider.request(prompt, seed), Untold()) for prompt in wanted))
-        finally:
-            await client.close()
-
-    return asyncio.run(go())
+    return made(provider, *prompts, seed=seed)
 
 
 def failing(url: str, text: str, **changes: Any) -> ProviderError:
