@@ -119,7 +119,7 @@ def render(
             else:
                 make(todo, cast("LocalProvider", provider), run, save, progress, warmup=warmup)
         finally:
-            run.compact()
+            run.compact([job.key for job in jobs])
         made, refused = counts["ok"], counts["refused"]
         return Outcome(made, kept, refused, counts.total() - made - refused, time.monotonic() - began)
 

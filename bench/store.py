@@ -81,8 +81,7 @@ class Run:
         self.path = Path(path)
         self.name = self.path.name
         self._owners: dict[str, str] | None = None
-        self._locked = False
-        self._open: dict[str, io.FileIO] = {}
+        self._attempts: io.FileIO | None = None
 
     def info(self) -> dict[str, Any]:
         """The content of run.json, {} before the first write."""
@@ -146,7 +145,7 @@ class Run:
                 file = self._image_file(record, rendered.image)
                 self._replace(self.path / file, rendered.image)
                 record = replace(record, image=file, sha256=hashlib.sha256(rendered.image).hexdigest())
-            self._append("journal.jsonl", schema.record_to_json(record), flush=True)
+            self._append("journal.jsonl", schema.record_to_json(record))
         return record
 
     def attempts(self) -> list[dict[str, Any]]:
@@ -154,9 +153,14 @@ class Run:
         return self._lines("attempts.jsonl")
 
     def add_attempt(self, line: Mapping[str, Any], *, flush: bool = False) -> None:
-        """Append a line to attempts.jsonl. It survives the death of this process; a power cut only with ``flush``."""
+        """Append a line to attempts.jsonl, for whoever holds the lock; the file stays open until it is given back.
+
+        The line survives the death of this process; a power cut only with ``flush``.
+        """
         with self._writing():
-            self._append("attempts.jsonl", line, flush=flush)
+            if self._attempts is None:
+                self._attempts = (self.path / "attempts.jsonl").open("ab", buffering=0)
+            _add(self._attempts, line, flush=flush)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -177,24 +181,28 @@ class Run:
             ) from error
         try:
             self._repair()
-            self._locked = True
             yield
         finally:
-            self._locked = False
-            while self._open:
-                self._open.popitem()[1].close()
+            if self._attempts is not None:
+                self._attempts.close()
+                self._attempts = None
             handle.close()
 
-    def compact(self) -> None:
-        """Fold the journal into records.parquet. Dying in between leaves rows twice, which reading undoes."""
+    def compact(self, order: Sequence[tuple[str, str]] = ()) -> None:
+        """Fold the journal into records.parquet. Dying in between leaves rows twice, which reading undoes.
+
+        Args:
+            order: keys of records as they should follow each other; answers of a server come as they like. Others stand first.
+        """
         journal = self.path / "journal.jsonl"
         if not journal.exists() or not journal.stat().st_size:
             return
         import pyarrow as pa  # noqa: PLC0415 - slow import
         import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
 
+        place = {key: i for i, key in enumerate(order)}
         sink = pa.BufferOutputStream()
-        pq.write_table(schema.records_table(self.records()), sink)
+        pq.write_table(schema.records_table(sorted(self.records(), key=lambda r: place.get(r.key, -1))), sink)
         with self._writing():
             self._replace(self.path / "records.parquet", sink.getvalue().to_pybytes())
             os.truncate(journal, 0)
@@ -284,24 +292,10 @@ class Run:
             self._owners[name] = record.request.id
         return name
 
-    def _append(self, name: str, row: Mapping[str, Any], *, flush: bool) -> None:
-        """Add a line to a .jsonl file, which stays open while the run is locked."""
-        line = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode()
-        file = self._open.get(name) or (self.path / name).open("ab", buffering=0)
-        if self._locked:
-            self._open[name] = file
-        start = file.seek(0, os.SEEK_END)
-        try:
-            _write(file, line)
-            if flush:
-                os.fsync(file.fileno())
-        except OSError:
-            with contextlib.suppress(OSError):
-                file.truncate(start)
-            raise
-        finally:
-            if not self._locked:
-                file.close()
+    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+        """Add a line to a .jsonl file; on disk when this returns."""
+        with (self.path / name).open("ab", buffering=0) as file:
+            _add(file, row, flush=True)
 
     def _replace(self, file: Path, data: bytes) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -327,7 +321,16 @@ class Run:
             ) from error
 
 
-def _write(file: io.FileIO, data: bytes) -> None:
-    """All of ``data``; an unbuffered file may take less, which is a full disk."""
-    if file.write(data) != len(data):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def _add(file: io.FileIO, row: Mapping[str, Any], *, flush: bool) -> None:
+    """A line of JSON at the end of ``file``, wholly or not at all."""
+    line = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    start = file.seek(0, os.SEEK_END)
+    try:
+        if file.write(line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - an unbuffered file takes less where the disk is full
+        if flush:
+            os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            file.truncate(start)
+        raise

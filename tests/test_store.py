@@ -50,6 +50,16 @@ def test_a_record_comes_back_as_it_was_saved_before_and_after_compaction(tmp_pat
     assert run.image_path(saved).read_bytes() == PNG
 
 
+def test_compaction_puts_records_into_the_order_asked_for(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    wanted = [job(f"text {i}") for i in range(5)]
+    with run.lock():
+        for one in (wanted[i] for i in (3, 0, 4, 1, 2)):
+            run.save(one, Rendered("ok", PNG), prompt_set=SET, environment="e")
+        run.compact([one.key for one in wanted[1:]])
+    assert [r.request.prompt for r in run.records()] == [f"text {i}" for i in range(5)]
+
+
 def test_a_later_record_of_the_same_job_wins(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     with run.lock():
