@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import StoreError
-from bench.types import ImageRecord, Request, ScoreRow, Timing
+from bench.types import ImageRecord, Rendered, Request, ScoreRow, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,6 +20,7 @@ SCHEMA_VERSION = 1
 
 _RECORD = [f.name for f in fields(ImageRecord) if f.name not in {"request", "timing"}]
 _REQUEST = [f.name for f in fields(Request)]
+_RENDERED = [f.name for f in fields(Rendered) if f.name not in {"image", "timing"}]
 _TIMING = {f.name: f.default for f in fields(Timing)}
 
 
@@ -48,11 +49,29 @@ def record_from_json(row: Mapping[str, Any]) -> ImageRecord:
     request = Request(**{k: data.pop(k) for k in _REQUEST})
     if known:
         vars(request)["id"] = known  # the cached property's place: hashing every request again is most of reading a run
-    held = {k: data.pop(k, None) for k in _TIMING}
-    measured: dict[str, Any] = {k: default if held[k] is None else held[k] for k, default in _TIMING.items()}
+    timing = _timing(data)
+    data = {k: v for k, v in data.items() if k not in _TIMING}
     data["cost_usd"] = _number(data["cost_usd"])
     data["expected_text"] = tuple(data["expected_text"])
-    return ImageRecord(request=request, timing=Timing(**measured), **data)
+    return ImageRecord(request=request, timing=timing, **data)
+
+
+def rendered_to_json(rendered: Rendered) -> dict[str, Any]:
+    """What a provider gave back as a flat, JSON-ready row, without the picture."""
+    row = {name: getattr(rendered, name) for name in _RENDERED} | {name: getattr(rendered.timing, name) for name in _TIMING}
+    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
+
+
+def rendered_from_json(row: Mapping[str, Any], image: bytes | None) -> Rendered:
+    """The inverse of ``rendered_to_json``, with the picture."""
+    held = {k: row[k] for k in _RENDERED} | {"cost_usd": _number(row["cost_usd"])}
+    return Rendered(image=image, timing=_timing(row), **held)
+
+
+def _timing(row: Mapping[str, Any]) -> Timing:
+    """The measurements of a row; one that an older file lacks takes its default."""
+    measured: dict[str, Any] = {k: default if row.get(k) is None else row[k] for k, default in _TIMING.items()}
+    return Timing(**measured)
 
 
 def _number(value: float | None) -> float:

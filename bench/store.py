@@ -4,7 +4,8 @@
 
     results/<run>/run.json          configuration, environments, schema version
                   journal.jsonl     records since the last compaction, one line a picture, flushed to disk
-                  attempts.jsonl    hosted: every attempt as sent and settled (bench/hosted/ledger.py)
+                  attempts.jsonl    hosted: every attempt as sent, answered and settled (bench/hosted/ledger.py)
+                  answers/          hosted: pictures that have come and are not stored yet
                   records.parquet   the compacted records
                   scores.parquet    long-form scores
                   images/           <prompt id>_s<seed>.png
@@ -161,6 +162,22 @@ class Run:
             if self._attempts is None:
                 self._attempts = (self.path / "attempts.jsonl").open("ab", buffering=0)
             _add(self._attempts, line, flush=flush)
+
+    def park(self, number: int, data: bytes) -> None:
+        """Keep the picture of an attempt until it is stored; it survives the death of this process."""
+        file = self.path / "answers" / str(number)
+        with self._writing():
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(data)
+
+    def parked(self, number: int) -> bytes | None:
+        """The picture that ``park`` kept, None where there is none."""
+        file = self.path / "answers" / str(number)
+        return file.read_bytes() if file.exists() else None
+
+    def unpark(self, number: int) -> None:
+        """Drop a parked picture."""
+        (self.path / "answers" / str(number)).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

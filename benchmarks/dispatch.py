@@ -47,6 +47,12 @@ class Forgetful:
         """None."""
         return []
 
+    def park(self, number: int, data: bytes) -> None:
+        """Nothing."""
+
+    def unpark(self, number: int) -> None:
+        """Nothing."""
+
     def add_attempt(self, line: Mapping[str, Any], *, flush: bool = False) -> None:
         """Nothing."""
 

@@ -14,6 +14,7 @@ import pytest
 import virtual
 from PIL import Image
 
+from bench import schema
 from bench.errors import BenchError, BudgetError, ProviderError, StoreError
 from bench.hosted.dispatch import Dispatch
 from bench.hosted.ledger import Ledger
@@ -320,6 +321,54 @@ def test_a_killed_process_leaves_tasks_to_poll_and_attempts_that_count_as_paid(t
     done = go(provider, todo, tmp_path)
     assert provider.known == [{"id": "abc"}, None, None]
     assert done.ledger.spending() == {"usd": pytest.approx(0.12), "presumed_usd": 0.04, "unknown": 0, "attempts": 4}
+
+
+def left_answered(tmp_path: Path, todo: list[Job], image: bytes | None, usd: float = 0.05) -> Run:
+    """A run whose process died with the first job answered and not stored."""
+    run = Store(tmp_path).run("r", create=True)
+    run.update_info(name="r")
+    said = Rendered("ok", image, Timing(latency_s=1.5), revised_prompt="as told", cost_usd=usd, detail={"usage": {"n": 1}})
+    with run.lock():
+        Ledger(run).send(todo[0], 0.04).answered(schema.rendered_to_json(said), image, 1.6)
+    return run
+
+
+def test_an_answer_that_a_killed_process_did_not_store_is_stored_and_not_asked_for_again(tmp_path: Path) -> None:
+    todo = jobs("answered", "new")
+    left_answered(tmp_path, todo, picture("answered"))
+    provider = Scripted()
+    done = go(provider, todo, tmp_path)
+    assert [text for text, _ in provider.asked] == ["new"]
+    record = next(r for r in done.run.records() if r.request.prompt == "answered")
+    assert done.run.image_path(record).read_bytes() == picture("answered")
+    assert (record.timing.latency_s, record.revised_prompt, record.cost_usd) == (1.5, "as told", 0.05)
+    assert (record.detail["usage"], record.detail["tries"]) == ({"n": 1}, [{"status": "ok", "seconds": 1.6}])
+    assert done.ledger.spending() == {"usd": pytest.approx(0.09), "presumed_usd": 0.0, "unknown": 0, "attempts": 2}
+    assert not list((done.run.path / "answers").iterdir())
+
+
+@pytest.mark.parametrize("damage", ["gone", "half", "no picture"])
+def test_an_answer_that_is_not_whole_is_asked_for_again(damage: str, tmp_path: Path) -> None:
+    todo = jobs("answered")
+    run = left_answered(tmp_path, todo, b"<html>" if damage == "no picture" else picture())
+    parked = run.path / "answers" / "1"
+    if damage == "gone":
+        parked.unlink()
+    if damage == "half":
+        parked.write_bytes(parked.read_bytes()[:20])
+    provider = Scripted()
+    done = go(provider, todo, tmp_path)
+    assert len(provider.asked) == 1
+    assert done.statuses == {"answered": "ok"}
+    assert done.ledger.spending()["attempts"] == 2
+
+
+def test_what_was_stored_but_not_accounted_for_is_settled_at_its_price(tmp_path: Path) -> None:
+    todo = jobs("answered", "new")
+    left_answered(tmp_path, todo, picture())
+    done = go(Scripted(), todo[1:], tmp_path)
+    assert done.ledger.spending() == {"usd": pytest.approx(0.09), "presumed_usd": 0.0, "unknown": 0, "attempts": 2}
+    assert Ledger(done.run).spending() == done.ledger.spending()
 
 
 def test_polling_a_task_needs_no_money(tmp_path: Path) -> None:

@@ -38,8 +38,6 @@ HOSTED = ("gpt-image", "grok-imagine", "flux-pro", "sd35-large-api", "dalle3")
 VARIABLES = ("OPENAI_API_KEY", "XAI_API_KEY", "BFL_API_KEY", "STABILITY_API_KEY")
 PRICE = 0.01
 IN_FLIGHT = 8
-LOST = IN_FLIGHT + 2
-"""Most attempts a kill may cost: those in flight, and two whose answers were being stored."""
 WIDE = 24
 """In flight where most prompts fail: so many failures in a row are no reason yet to stop and wait half a minute."""
 SLACK = 1e-6
@@ -263,13 +261,13 @@ def test_200_prompts_with_faults_killed_in_the_middle_and_continued_end_as_if_un
         assert statuses(run) == calm
         check_pictures(run)
         report = server.report()
-        assert sum(n - 1 for n in report["delivered"].values()) <= LOST, "a picture was handed over again"
+        assert sum(n - 1 for n in report["delivered"].values()) <= IN_FLIGHT, "a picture was handed over again"
         sent_again = [text for text in PROMPTS if report["asked"][text] > calmly_asked[text]]
-        assert len(sent_again) <= LOST
-        spending = check_money(run, server, killed=LOST)
+        assert len(sent_again) <= IN_FLIGHT
+        spending = check_money(run, server, killed=IN_FLIGHT)
         settled = {row["settled"] for row in lines(run) if "settled" in row}
         opened = [row for row in lines(run) if "sent" in row and row["sent"] not in settled]
-        assert 0 < len(opened) <= LOST, "what the kill left open stays in the books"
+        assert 0 < len(opened) <= IN_FLIGHT, "what the kill left open stays in the books"
         assert spending["presumed_usd"] >= PRICE * len(opened) - SLACK
         assert sum(r.cost_usd for r in run.records() if r.status == "ok") == pytest.approx(calm_usd)
         assert main(words) == 0
@@ -304,9 +302,9 @@ def test_tasks_submitted_before_a_kill_are_polled_and_not_submitted_again(tmp_pa
         assert statuses(run) == calm
         check_pictures(run)
         report = server.report()
-        assert sum(n - 1 for n in report["delivered"].values()) <= LOST
-        assert len([text for text in PROMPTS if report["asked"][text] > calmly_asked[text]]) <= LOST
-        check_money(run, server, killed=LOST)
+        assert sum(n - 1 for n in report["delivered"].values()) <= IN_FLIGHT
+        assert len([text for text in PROMPTS if report["asked"][text] > calmly_asked[text]]) <= IN_FLIGHT
+        check_money(run, server, killed=IN_FLIGHT)
 
 
 @pytest.mark.slow
@@ -326,8 +324,8 @@ def test_ctrl_c_ends_with_130_and_the_same_command_continues() -> None:
         assert set(statuses(run).values()) == {"ok"}
         assert len(run.records()) == 60
         check_pictures(run)
-        assert sum(n - 1 for n in server.report()["delivered"].values()) <= LOST
-        check_money(run, server, killed=LOST)
+        assert sum(n - 1 for n in server.report()["delivered"].values()) <= IN_FLIGHT
+        check_money(run, server, killed=IN_FLIGHT)
 
 
 # -- money -----------------------------------------------------------------------------------------------------------------

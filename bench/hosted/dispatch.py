@@ -1,10 +1,10 @@
 """Many requests at once, each job ending in a final status, whatever the server does.
 
 A worker takes the retry that is due, or the next job, and has the client prepare it; when its turn comes (a place in
-flight, breaker, token, budget) the attempt is written down and leaves; what comes of it is stored. There are two workers more
-than places: while one request is built and one picture stored, every place is in use. So a kill loses at most the
-attempts in flight and two whose answers were being stored. Whatever ends the run (key refused, budget, disk full,
-server broken) lets the attempts in flight finish and be stored.
+flight, breaker, token, budget) the attempt is written down and leaves. Its answer is written down as it came, which frees
+the place, and is then checked and stored. There are two workers more than places: while one request is built and one
+picture stored, every place is in use, and a kill costs at most the attempts in flight. Whatever ends the run (key
+refused, budget, disk full, server broken) lets the attempts in flight finish and be stored.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from bench import decoding
 from bench.errors import BenchError, BudgetError, ProviderError, StoreError
 from bench.hosted.pacing import Breaker, RetryBudget, TokenBucket, backoff
+from bench.schema import rendered_to_json
 from bench.types import Rendered, Timing
 
 if TYPE_CHECKING:
@@ -80,14 +81,24 @@ class _Turn:
         self.began = asyncio.get_running_loop().time()
         self._deadline.reschedule(self.began + self._dispatch.limits.timeout_s)
 
+    def recalled(self) -> Rendered | None:
+        """The answer that an earlier process had and did not store."""
+        attempt = self._dispatch.ledger.answer(self._ticket.job)
+        rendered = attempt.recall() if attempt else None
+        if attempt and attempt.answer and rendered:
+            self.attempt, self.seconds = attempt, attempt.answer["seconds"]
+        return rendered
+
     async def make(self, client: Client) -> Rendered:
         """The client's attempt, ended where it takes too long; its place is free again when this returns."""
         try:
             async with self._deadline:
-                return await client.make(self._ticket.job.request, self)
+                rendered = await client.make(self._ticket.job.request, self)
+            self.seconds = asyncio.get_running_loop().time() - self.began
+            return self._dispatch.answered(self, self._ticket.job, rendered)
         finally:
             if self.attempt is not None:
-                self.seconds = asyncio.get_running_loop().time() - self.began
+                self.seconds = self.seconds or asyncio.get_running_loop().time() - self.began
                 self._dispatch.leave()
 
     def settle(self, status: str, usd: float, *, keep: bool = False) -> None:
@@ -142,6 +153,7 @@ class Dispatch:
             BudgetError: the next request could pass ``most_usd``.
             BenchError: the key is refused, the disk is full, or the server only fails. Unfinished jobs stay pending.
         """
+        self.ledger.reconcile({job.key for job in jobs})
         self._fresh = iter(jobs)
         self._retries = RetryBudget.of(len(jobs), self.limits.retries)
         with ThreadPoolExecutor(1, thread_name_prefix="store") as self._disk:
@@ -192,16 +204,15 @@ class Dispatch:
     async def _attempt(self, ticket: _Ticket) -> None:
         turn = _Turn(self, ticket)
         try:
-            rendered = await turn.make(self._client)
-            usd = self._tariff.cost(ticket.job.request, rendered)
-            await self._in_thread(self._keep, ticket, turn, replace(rendered, cost_usd=usd))
+            rendered = turn.recalled() or await turn.make(self._client)
+            await self._in_thread(self._keep, ticket, turn, rendered)
         except Exception as error:  # noqa: BLE001 - one broken picture must not end a long run
             if turn.attempt is None and self._stop:
                 return
             await self._failed(ticket, turn, self._meant(error, turn))
         else:
             self._breaker.answered()
-            turn.settle(rendered.status, usd)
+            turn.settle(rendered.status, rendered.cost_usd)
 
     def _meant(self, error: Exception, turn: _Turn) -> ProviderError:
         """What an exception says about its picture. Raises BenchErrors that end the run."""
@@ -251,6 +262,13 @@ class Dispatch:
             self._halt(self._out_of_money(usd))
             raise _EndedError
         return self.ledger.send(ticket.job, usd)
+
+    def answered(self, turn: _Turn, job: Job, rendered: Rendered) -> Rendered:
+        """``rendered`` with its price, written down so that it is neither lost nor paid again."""
+        assert turn.attempt is not None, "a client awaits its turn"
+        priced = replace(rendered, cost_usd=self._tariff.cost(job.request, rendered))
+        turn.attempt.answered(self._provider.redact(rendered_to_json(priced)), priced.image, turn.seconds)
+        return priced
 
     def leave(self) -> None:
         """Give a place back."""

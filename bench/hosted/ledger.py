@@ -4,24 +4,29 @@ Lines of ``attempts.jsonl``::
 
     {"sent": 7, "prompt_id": …, "request_id": …, "usd": 0.04, "at": …}          before the request leaves; usd: the estimate
     {"task": 7, "id": …, "polling_url": …}                                      the server accepted it and works on
+    {"answered": 7, "seconds": 3.1, "sha256": …, "status": "ok", …}             the answer is here; its picture lies in answers/7
     {"settled": 7, "status": "ok", "seconds": 3.1, "usd": 0.04, "keep": false}  what became of it; usd null: nobody said
 
 An attempt that was sent and never settled belongs to a process that was killed: it counts as paid at its estimate. One
-that has a task and is not settled for good ("keep" true) is asked for again instead of being sent again.
+that was answered is stored by the next process, and one that has a task and is not settled for good ("keep" true) is asked
+for again: neither is sent again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from bench import schema
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from bench.store import Run
-    from bench.types import Job
+    from bench.types import Job, Rendered
 
 
 @dataclass(eq=False)
@@ -33,6 +38,7 @@ class Attempt:
     key: tuple[str, str]
     estimate: float
     known: dict[str, Any] | None = None
+    answer: dict[str, Any] | None = None
     usd: float = math.nan
     settled: bool = False
     keep: bool = True
@@ -42,20 +48,36 @@ class Attempt:
         self.known = dict(facts)
         self.ledger.write({"task": self.number, **facts}, flush=True)
 
+    def answered(self, row: Mapping[str, Any], image: bytes | None, seconds: float) -> None:
+        """Keep an answer (``schema.rendered_to_json``, nothing secret) and its picture, before the next request takes its place."""
+        if image is not None:
+            self.ledger.run.park(self.number, image)
+        self.answer = {"seconds": round(seconds, 4), "sha256": _mark(image), **row}
+        self.ledger.write({"answered": self.number, **self.answer})
+
+    def recall(self) -> Rendered | None:
+        """The answer as it was kept; None without one, or where its picture is not whole."""
+        if self.answer is None:
+            return None
+        image = self.ledger.run.parked(self.number)
+        return schema.rendered_from_json(self.answer, image) if _mark(image) == self.answer["sha256"] else None
+
     def settle(self, status: str, seconds: float, usd: float, *, keep: bool = False) -> None:
         """Write what became of it; ``keep``: the server may still finish it."""
         row = {"settled": self.number, "status": status, "seconds": round(seconds, 4), "usd": _json(usd), "keep": keep}
         self.ledger.write(row)
         self.ledger.account(self, usd, keep=keep)
+        if self.answer:
+            self.ledger.run.unpark(self.number)
 
 
 class Ledger:
     """The attempts of a run. Cheap to ask while a run goes on: totals are kept as they change."""
 
     def __init__(self, run: Run) -> None:
-        self._run = run
+        self.run = run
         self._attempts: dict[int, Attempt] = {}
-        self._tasks: dict[tuple[str, str], Attempt] = {}
+        self._latest: dict[tuple[str, str], Attempt] = {}
         self.usd = self.presumed_usd = 0.0
         self.unknown = 0
         for row in run.attempts():
@@ -71,8 +93,19 @@ class Ledger:
 
     def task(self, job: Job) -> Attempt | None:
         """The attempt whose result the server may still give, sent by this or an earlier process."""
-        found = self._tasks.get(job.key)
+        found = self._latest.get(job.key)
         return found if found and found.known is not None and found.keep else None
+
+    def answer(self, job: Job) -> Attempt | None:
+        """The attempt that an earlier process had answered and did not store."""
+        found = self._latest.get(job.key)
+        return found if found and found.answer and not found.settled else None
+
+    def reconcile(self, open_keys: Collection[tuple[str, str]]) -> None:
+        """Settle what was answered and stored by a process that died before it could say so."""
+        for attempt in self._attempts.values():
+            if attempt.answer and not attempt.settled and attempt.key not in open_keys:
+                attempt.settle(attempt.answer["status"], attempt.answer["seconds"], _number(attempt.answer["cost_usd"]))
 
     @property
     def committed_usd(self) -> float:
@@ -86,7 +119,7 @@ class Ledger:
 
     def write(self, row: Mapping[str, Any], *, flush: bool = False) -> None:
         """Append a line. Tasks are flushed to disk; what else a power cut could take is only the last attempts' account."""
-        self._run.add_attempt(row, flush=flush)
+        self.run.add_attempt(row, flush=flush)
 
     def account(self, attempt: Attempt, usd: float, *, keep: bool) -> None:
         """Replace what ``attempt`` counted as by what it cost; NaN leaves the estimate."""
@@ -95,7 +128,7 @@ class Ledger:
         self._count(attempt, 1)
 
     def _add(self, attempt: Attempt) -> None:
-        self._attempts[attempt.number] = self._tasks[attempt.key] = attempt
+        self._attempts[attempt.number] = self._latest[attempt.key] = attempt
         self._count(attempt, 1)
 
     def _count(self, attempt: Attempt, sign: int) -> None:
@@ -109,10 +142,16 @@ class Ledger:
     def _read(self, row: dict[str, Any]) -> None:
         if "sent" in row:
             self._add(Attempt(self, row["sent"], (row["prompt_id"], row["request_id"]), _number(row["usd"])))
+        elif "answered" in row:
+            self._attempts[row["answered"]].answer = {k: v for k, v in row.items() if k != "answered"}
         elif "task" in row:
             self._attempts[row["task"]].known = {k: v for k, v in row.items() if k != "task"}
         else:
             self.account(self._attempts[row["settled"]], _number(row["usd"]), keep=row["keep"])
+
+
+def _mark(image: bytes | None) -> str | None:
+    return None if image is None else hashlib.sha256(image).hexdigest()
 
 
 def _json(usd: float) -> float | None:

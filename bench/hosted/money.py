@@ -41,7 +41,8 @@ class Budget:
 
     Attributes:
         confirm: ask above this estimate, USD; None never asks.
-        max: never spend more on a run, earlier sessions and requests in flight included, USD; None sets no limit.
+        max: send nothing that could pass it by the estimates, earlier sessions of the run and requests in flight included,
+            USD; None sets no limit.
         price: USD a picture, instead of the price list; 0 is free.
         per_hour: USD an hour of this machine, for models that run on it.
         yes: go on without asking.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +26,7 @@ _MOST = 10_000
 
 
 @dataclass(frozen=True)
-class SetDistance:
+class SetDistance(ABC):
     """What the distances share: the reference, its refusals, and the notes on what was compared.
 
     Attributes:
@@ -74,15 +75,15 @@ class SetDistance:
         except BenchError as error:
             return [column.missing(self.fingerprint(), str(error), detail={"n": len(features)}) for column in self.columns]
 
-    def check(self, n: int, dimensions: int) -> None:
+    def check(self, n: int, dimensions: int) -> None:  # noqa: B027 - most distances take any number
         """Raise ConfigError where ``n`` pictures are too few, before the reference is loaded."""
 
+    @abstractmethod
     def measure(self, features: np.ndarray, held: Held) -> tuple[Sequence[float], dict[str, Any]]:
         """A value of each column, and details."""
-        raise NotImplementedError
 
-    def _right_name(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _right_name(self) -> str: ...
 
     @cached_property
     def _reference(self) -> Reference | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -63,12 +64,12 @@ class AnySize:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImagesServer(Hosted):
+class ImagesServer(Hosted, ABC):
     """What servers with OpenAI's ``images/generations`` share. Each adds ``request`` and ``arguments``."""
 
+    @abstractmethod
     def arguments(self, request: Request) -> dict[str, Any]:
         """What ``images.generate`` is told."""
-        raise NotImplementedError
 
     def money(self, usage: Mapping[str, Any]) -> float:  # noqa: ARG002 - OpenAI reports tokens, no money
         """USD that ``usage`` says the answer cost; NaN where it does not."""

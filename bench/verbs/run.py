@@ -32,7 +32,7 @@ _HELP = """usage: python -m bench run [model=NAME] [prompts=SET] [OPTION=VALUE â
   seeds=[0,1]          pictures a prompt; default two, one for hosted models
   limit=N              the first N prompts            categories=[text,people]   only these
   label=NAME           a name of your own             results=FOLDER             default: results
-  budget.max=USD       never spend more on this run    budget.confirm=USD   ask above this estimate (default 1)
+  budget.max=USD       send nothing that could pass it  budget.confirm=USD   ask above this estimate (default 1)
   budget.yes=true      do not ask                      budget.price=USD     price of a picture, instead of the price list
   budget.per_hour=USD  price of an hour of this machine, for models that run here
   dry_run=true         pictures, time, disk, money; nothing is loaded
@@ -92,7 +92,7 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
             progress.say(f"{provider.name} takes no seed: one picture a prompt, paired with other models by prompt")
         if tariff is not None:
             ledger = Ledger(run)
-            unpaid = [job.request for job in todo if ledger.task(job) is None]
+            unpaid = [job.request for job in todo if not (ledger.task(job) or ledger.answer(job))]
             money.approve(provider.name, unpaid, tariff, budget, ledger.committed_usd, progress.say, progress.ask)
         told = OmegaConf.to_container(config, resolve=True)
         sets = {**run.info().get("prompt_sets", {}), wanted.name: wanted.hash}
