@@ -167,8 +167,13 @@ class Run:
         """Keep the picture of an attempt until it is stored; it survives the death of this process."""
         file = self.path / "answers" / str(number)
         with self._writing():
-            file.parent.mkdir(exist_ok=True)
-            file.write_bytes(data)
+            try:
+                handle = file.open("wb", buffering=0)
+            except FileNotFoundError:
+                file.parent.mkdir()
+                handle = file.open("wb", buffering=0)
+            with handle:
+                handle.write(data)
 
     def parked(self, number: int) -> bytes | None:
         """The picture that ``park`` kept, None where there is none."""

@@ -2,9 +2,9 @@
 
 A worker takes the retry that is due, or the next job, and has the client prepare it; when its turn comes (a place in
 flight, breaker, token, budget) the attempt is written down and leaves. Its answer is written down as it came, which frees
-the place, and is then checked and stored. There are two workers more than places: while one request is built and one
-picture stored, every place is in use, and a kill costs at most the attempts in flight. Whatever ends the run (key
-refused, budget, disk full, server broken) lets the attempts in flight finish and be stored.
+the place, and is then checked and stored: a kill costs at most the attempts in flight. There are more workers than
+places, so that every place is in use while requests are built and pictures stored, in bursts too. Whatever ends the run
+(key refused, budget, disk full, server broken) lets the attempts in flight finish and be stored.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _LEAST_FAILURES = 10
 """Failed attempts in a row that open the breaker, or twice the places in flight if that is more."""
 _ROUNDING_USD = 1e-9
-_SPARE = 2
+_SPARE = 8
 """Workers beyond the places in flight."""
 
 
@@ -287,10 +287,16 @@ class Dispatch:
 
     def _keep(self, ticket: _Ticket, turn: _Turn, rendered: Rendered) -> None:
         """Store a picture or a refusal. Raises ProviderError for bytes that are no picture."""
-        checked = self._checked(rendered)
+        assert turn.attempt is not None, "it was answered"
+        try:
+            checked = self._checked(rendered)
+        except ProviderError:
+            turn.attempt.done_with()
+            raise
         lost = turn.began - ticket.begun if ticket.tries else 0.0
         self._note(ticket, checked.status, turn.seconds)
         self._record(ticket, replace(checked, timing=replace(checked.timing, retry_s=lost)))
+        turn.attempt.done_with()
 
     def _checked(self, rendered: Rendered) -> Rendered:
         """``rendered`` with what was found in its file."""

@@ -62,13 +62,16 @@ class Attempt:
         image = self.ledger.run.parked(self.number)
         return schema.rendered_from_json(self.answer, image) if _mark(image) == self.answer["sha256"] else None
 
+    def done_with(self) -> None:
+        """Drop the kept picture of an answer that is stored, or of no use."""
+        if self.answer:
+            self.ledger.run.unpark(self.number)
+
     def settle(self, status: str, seconds: float, usd: float, *, keep: bool = False) -> None:
         """Write what became of it; ``keep``: the server may still finish it."""
         row = {"settled": self.number, "status": status, "seconds": round(seconds, 4), "usd": _json(usd), "keep": keep}
         self.ledger.write(row)
         self.ledger.account(self, usd, keep=keep)
-        if self.answer:
-            self.ledger.run.unpark(self.number)
 
 
 class Ledger:
@@ -105,6 +108,7 @@ class Ledger:
         """Settle what was answered and stored by a process that died before it could say so."""
         for attempt in self._attempts.values():
             if attempt.answer and not attempt.settled and attempt.key not in open_keys:
+                attempt.done_with()
                 attempt.settle(attempt.answer["status"], attempt.answer["seconds"], _number(attempt.answer["cost_usd"]))
 
     @property
