@@ -2,114 +2,24 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 
-from bench.errors import BenchError, ConfigError
-from bench.fingerprint import Trait, fingerprint
-from bench.metrics import Extractor, distances, kernels, manifold
-from bench.metrics.reference import Held, Reference, kind
+from bench.errors import ConfigError
+from bench.fingerprint import Trait
+from bench.metrics import Extractor, distances, influence, kernels, manifold
+from bench.metrics.reference import Held
+from bench.metrics.setdistance import SetDistance
 from bench.types import Column
 
-if TYPE_CHECKING:
-    from bench.types import ImageRecord, ScoreRow
-
-VERSION = 2
 _CMMD_CLIP = "openai/clip-vit-large-patch14-336"
 _MOST = 10_000
-"""Pictures of a set that enter KID's interval at most."""
-
-
-@dataclass(frozen=True)
-class SetDistance(ABC):
-    """What the distances share: the reference, its refusals, and the notes on what was compared.
-
-    Attributes:
-        extractor: what turns pictures into features.
-        name: column; it says which extractor made the features, and a wrong one is refused.
-        reference: see ``Reference.where``; None leaves the run unscored.
-        samples: pictures a prompt that the renderer draws.
-    """
-
-    version: ClassVar[int] = VERSION
-
-    extractor: Extractor
-    name: str
-    reference: str | None = None
-    samples: int = 8
-
-    def __post_init__(self) -> None:
-        right = self._right_name()
-        if self.name != right:
-            raise ConfigError(f"metric {self.name!r} with the extractor {self.extractor.name!r} must be called {right!r}")
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """One column of its own name, lower is better."""
-        return (Column(self.name, "distance", higher_is_better=False),)
-
-    def settings(self) -> dict[str, Trait]:
-        """The fields that change the value."""
-        return {}
-
-    def fingerprint(self) -> str:
-        """The extractor's traits, the reference by content, the settings."""
-        identity = self._reference.identity if self._reference else "none"
-        return fingerprint(self.name, self.version, **self.extractor.traits(), reference=identity, **self.settings())
-
-    def obstacle(self) -> str | None:
-        """No reference, and how to name one."""
-        if self.reference is None:
-            return f"no reference; name one with: metric.{self.name}.reference=FOLDER (pictures, a run, or an .npz with mu, sigma, n)"
-        return None
-
-    def compare(self, features: np.ndarray, records: Sequence[ImageRecord]) -> list[ScoreRow]:
-        """A row of each column; n, the reference's n and a note on what is unequal in ``detail``."""
-        try:
-            return self._compared(features, records)
-        except BenchError as error:
-            return [column.missing(self.fingerprint(), str(error), detail={"n": len(features)}) for column in self.columns]
-
-    def check(self, n: int, dimensions: int) -> None:  # noqa: B027 - most distances take any number
-        """Raise ConfigError where ``n`` pictures are too few, before the reference is loaded."""
-
-    @abstractmethod
-    def measure(self, features: np.ndarray, held: Held) -> tuple[Sequence[float], dict[str, Any]]:
-        """A value of each column, and details."""
-
-    @abstractmethod
-    def _right_name(self) -> str: ...
-
-    @cached_property
-    def _reference(self) -> Reference | None:
-        return None if self.reference is None else Reference(self.reference, self.samples)
-
-    def _compared(self, features: np.ndarray, records: Sequence[ImageRecord]) -> list[ScoreRow]:
-        why = self.obstacle()
-        if why or self._reference is None:
-            raise ConfigError(why or "no reference")
-        if len(features) < 2:
-            raise ConfigError(f"{len(features)} picture{'s' * (len(features) != 1)}; a distance between sets needs at least two")
-        self.check(len(features), features.shape[1])
-        held = self._reference.load(self.extractor, records)
-        if held.dimensions != features.shape[1]:
-            raise ConfigError(
-                f"the reference has {held.dimensions} features a picture, {self.extractor.name} gives {features.shape[1]}; "
-                "name a reference made with the same extractor"
-            )
-        refuse_shared(features, records, held)
-        by_content = np.argsort([str(r.sha256) for r in records], kind="stable")
-        values, detail = self.measure(features[by_content], held)
-        notes = [*unlike(records, held), *([detail["note"]] if "note" in detail else [])]
-        detail |= {"n": len(features), "reference_n": held.n or None, "dimensions": features.shape[1]}
-        if notes:
-            detail["note"] = f"{self.name}: {'; '.join(notes)}"
-        return [c.scored(self.fingerprint(), v, detail=detail) for c, v in zip(self.columns, values, strict=True)]
+"""Pictures of a set that enter KID's interval and the influences at most."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +55,10 @@ class FrechetDistance(SetDistance):
                 f"{dimensions:,} features: the distance is biased upwards; compare only runs of equal n"
             )
         return [distances.distance(here, there)], detail
+
+    def draws(self, features: np.ndarray, held: Held, values: Sequence[float], members: np.ndarray) -> np.ndarray:
+        """By the influence of each picture, whatever the number of pictures and features."""
+        return _moved(values[0], influence.frechet(features, held.gaussian), members)
 
     def _small(self, what: str, rank: int, dimensions: int) -> str:
         kernel = _after_inception("kid", "kid", self.extractor)
@@ -205,6 +119,10 @@ class FrechetInfinity(SetDistance):
         detail = {"low": low, "high": high, "slope": limit.slope, "sizes": list(limit.sizes), "distances": list(limit.distances)}
         return [limit.value], {**detail, "reference_rank": there.rank}
 
+    def draws(self, features: np.ndarray, held: Held, values: Sequence[float], members: np.ndarray) -> np.ndarray:  # noqa: ARG002 - the same for all
+        """None: the subsets that the line is fitted to add chance of their own, which halves of the prompts do not show."""
+        raise ConfigError("the random subsets of the fit add chance that halves of the prompts do not show; compare the plain distance")
+
 
 @dataclass(frozen=True)
 class KernelDistance(SetDistance):
@@ -218,6 +136,8 @@ class KernelDistance(SetDistance):
         subset_size: pictures of each set in one; never more than the smaller set has.
         seed: of the subsets; 2020 is torch-fidelity's.
     """
+
+    limits: ClassVar[Sequence[tuple[float, float]]] = ((-math.inf, math.inf),)
 
     subsets: int = 100
     subset_size: int = 1000
@@ -249,6 +169,11 @@ class KernelDistance(SetDistance):
             detail["note"] = f"subsets of {found.subset_size:,} pictures instead of {self.subset_size:,}, which is all there are"
         return [found.value], detail
 
+    def draws(self, features: np.ndarray, held: Held, values: Sequence[float], members: np.ndarray) -> np.ndarray:
+        """By the influence of each picture on the complete estimate, of 10,000 pictures of each set at most."""
+        there, among = _some(_features(held, self.name), self.seed), _some(np.arange(len(features)), self.seed)
+        return _moved(values[0], influence.discrepancy(features, there, kernels.cubic, among), members)
+
 
 @dataclass(frozen=True)
 class ClipDiscrepancy(SetDistance):
@@ -279,6 +204,12 @@ class ClipDiscrepancy(SetDistance):
         note = {"note": f"{few:,} pictures: the estimate is biased upwards; compare only runs of equal n"} if few < 1000 else {}
         return [kernels.cmmd(features, there, sigma=self.sigma)], note
 
+    def draws(self, features: np.ndarray, held: Held, values: Sequence[float], members: np.ndarray) -> np.ndarray:
+        """By the influence of each picture, of 10,000 pictures of each set at most."""
+        ours, theirs = (kernels.unit(z) for z in (features, _some(_features(held, self.name), 0)))
+        kernel = partial(kernels.gaussian_less_one, sigma=self.sigma)
+        return _moved(values[0], 1000 * influence.discrepancy(ours, theirs, kernel, _some(np.arange(len(ours)), 0)), members)
+
 
 @dataclass(frozen=True)
 class PrecisionRecall(SetDistance):
@@ -287,6 +218,8 @@ class PrecisionRecall(SetDistance):
     Attributes:
         k: nearest neighbours that a ball reaches.
     """
+
+    limits: ClassVar[Sequence[tuple[float, float]]] = ((0.0, 1.0), (0.0, 1.0), (0.0, math.inf), (0.0, 1.0))
 
     k: int = 5
 
@@ -311,39 +244,18 @@ class PrecisionRecall(SetDistance):
         except ValueError as error:
             raise ConfigError(str(error)) from error
 
-
-def refuse_shared(features: np.ndarray, records: Sequence[ImageRecord], held: Held) -> None:
-    """Raise ConfigError if a picture of the sample is in the reference: the same file, or the same features to rounding.
-
-    Of drawn pictures only those with the renderer's own seeds are looked at: flat scenes of other seeds can coincide.
-    """
-    same = np.array([r.sha256 in held.hashes for r in records])
-    if held.features is not None:
-        asked = np.array([held.seeds is None or (r.request.seed or 0) in held.seeds for r in records])
-        if asked.any():
-            same[asked] |= distances.shared(features[asked], held.features)
-    if same.any():
-        who = records[int(same.argmax())]
-        raise ConfigError(
-            f"the reference shares {int(same.sum()):,} of {len(same):,} pictures with the sample ({who.prompt_id}, seed {who.request.seed}"
-            f"{' and others' if same.sum() > 1 else ''}), so the distance says little; name a reference without them"
-        )
+    def draws(self, features: np.ndarray, held: Held, values: Sequence[float], members: np.ndarray) -> np.ndarray:  # noqa: ARG002 - the same for all
+        """The shares of each half."""
+        try:
+            return manifold.prdc_halves(features, _features(held, self.name), self.k, members)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
 
 
-def unlike(records: Sequence[ImageRecord], held: Held) -> list[str]:
-    """Notes on formats and sizes that are mixed within the sample or differ from the reference: they move the distance."""
-    mine = (frozenset(kind(r.image) for r in records if r.image), frozenset(f"{r.request.width}x{r.request.height}" for r in records))
-    notes = []
-    for what, ours, theirs in zip(("formats", "sizes"), mine, (held.formats, held.sizes), strict=True):
-        if len(ours) > 1:
-            notes.append(f"mixed {what} ({_listed(ours)}) in the sample")
-        if theirs and ours and theirs != ours:
-            notes.append(f"{what} differ: {_listed(ours)} in the sample, {_listed(theirs)} in the reference")
-    return notes
-
-
-def _listed(values: frozenset[str]) -> str:
-    return ", ".join(sorted(values)[:4]) + (f" and {len(values) - 4} more" if len(values) > 4 else "")
+def _moved(value: float, by: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """``value`` and what the pictures of each part (R, N) move it by (N,), to first order; (R, 1)."""
+    moved: np.ndarray = value + members @ by / members.sum(1)
+    return moved[:, None]
 
 
 def _after_inception(with_inception: str, otherwise: str, extractor: Extractor) -> str:

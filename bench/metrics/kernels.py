@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -110,10 +111,17 @@ def cmmd(x: np.ndarray, y: np.ndarray, *, sigma: float = 10.0, scale: float = 10
         sigma: width of the kernel.
         scale: factor that makes the number readable.
     """
-    a, b = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)))
-
-    def kernel(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        return np.expm1((np.minimum(one @ other.T, 1.0) - 1) / sigma**2)  # type: ignore[no-any-return]
-
+    a, b = (unit(np.asarray(z, dtype=np.float64)) for z in (x, y))
+    kernel = partial(gaussian_less_one, sigma=sigma)
     inside = sum(_row_sums(z, z, kernel)[0].sum() / len(z) ** 2 for z in (a, b))
     return max(0.0, float(scale * (inside - 2 * _row_sums(a, b, kernel)[0].sum() / (len(a) * len(b)))))
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    """Rows of (N, D), none of length zero, at length 1."""
+    return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True))
+
+
+def gaussian_less_one(x: np.ndarray, y: np.ndarray, *, sigma: float) -> np.ndarray:
+    """exp(-|x - y|^2 / (2 sigma^2)) - 1 of rows of length 1: (N, D) and (M, D) to (N, M)."""
+    return np.asarray(np.expm1((np.minimum(x @ y.T, 1.0) - 1) / sigma**2))

@@ -51,6 +51,40 @@ def prdc(pictures: np.ndarray, reference: np.ndarray, k: int = 5) -> Manifold:
     return Manifold(float((held > 0).mean()), float(recalled.mean()), float(held.mean() / k), float(covered.mean()))
 
 
+def prdc_halves(pictures: np.ndarray, reference: np.ndarray, k: int, members: np.ndarray) -> np.ndarray:
+    """``prdc`` of parts of the pictures, float (R, 4): distances are reckoned once for all parts.
+
+    Args:
+        pictures: (N, D).
+        reference: (M, D), M > k.
+        k: neighbours.
+        members: bool (R, N), which pictures are in each part; more than k.
+
+    Raises:
+        ValueError: a part or the reference has no more than k members.
+    """
+    x, y = np.asarray(pictures, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    if min(int(members.sum(1).min()), len(y)) <= k:
+        raise ValueError(f"{k} nearest neighbours need more than {k} pictures on each side of every part")
+    centre = y.mean(0)
+    x, y = x - centre, y - centre
+    reach_y, held = _reach(y, k), np.empty(len(x))
+    covered, recalled = (np.zeros((len(members), len(y)), dtype=bool) for _ in range(2))
+    for start in range(0, len(x), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        across, within = _squares(x[part], y), _squares(x[part], x)
+        within[np.arange(len(within)), start + np.arange(len(within))] = np.inf
+        inside = across <= reach_y
+        held[part] = inside.sum(1)
+        covered |= members[:, part].astype(np.float32) @ inside.astype(np.float32) > 0
+        for i, member in enumerate(members):
+            mine = member[part]
+            reach = np.partition(within[mine][:, member], k - 1, axis=1)[:, k - 1]
+            recalled[i] |= (across[mine] <= reach[:, None]).any(0)
+    share = members / members.sum(1, keepdims=True)
+    return np.stack([share @ (held > 0), recalled.mean(1), share @ held / k, covered.mean(1)], axis=1)
+
+
 def _squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Squared distances (N, M)."""
     return np.maximum((x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T, 0)  # type: ignore[no-any-return]

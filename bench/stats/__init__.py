@@ -1,0 +1,36 @@
+"""Statistics of scores: pure functions of numbers.
+
+The unit is the prompt: seeds of a prompt are averaged first, and prompts are what is resampled. Everything random is
+seeded, so that the same numbers give the same interval. ``docs/statistics.md`` has the formulas and how often they hold.
+"""
+
+from bench.stats.agreement import krippendorff
+from bench.stats.halves import Halves, half_interval, halves, resampled_difference
+from bench.stats.intervals import Interval, cluster_mean, cluster_ratio, mean_interval, mean_intervals, percentile_interval, wilson
+from bench.stats.paired import LEAST, Paired, paired, paired_many
+from bench.stats.planning import adjust, detectable, needed
+from bench.stats.ranking import Strength, bradley_terry
+
+__all__ = [
+    "LEAST",
+    "Halves",
+    "Interval",
+    "Paired",
+    "Strength",
+    "adjust",
+    "bradley_terry",
+    "cluster_mean",
+    "cluster_ratio",
+    "detectable",
+    "half_interval",
+    "halves",
+    "krippendorff",
+    "mean_interval",
+    "mean_intervals",
+    "needed",
+    "paired",
+    "paired_many",
+    "percentile_interval",
+    "resampled_difference",
+    "wilson",
+]

@@ -1,0 +1,85 @@
+"""Figures of a whole set of pictures, resampled by halves of its prompts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from bench.stats.intervals import Interval
+
+
+class Halves(NamedTuple):
+    """Random halves of a set's prompts.
+
+    Attributes:
+        members: bool (R, N), which pictures are in each half: all of a prompt's or none.
+        prompts: how many prompts there are.
+        kept: how many of them a half has: ``prompts`` // 2.
+    """
+
+    members: np.ndarray
+    prompts: int
+    kept: int
+
+
+def halves(prompts: Sequence[str], resamples: int, seed: int = 0) -> Halves:
+    """``resamples`` halves of the distinct ``prompts``, drawn without replacement: the same for the same set of prompts.
+
+    Args:
+        prompts: (N,), the prompt of each picture; neither order nor repetition changes which prompts a half has.
+        resamples: R.
+        seed: of the halves.
+    """
+    names, index = np.unique(np.asarray(prompts), return_inverse=True)
+    n = len(names)
+    order = np.argsort(np.random.default_rng((seed, n)).random((resamples, n)), axis=1)
+    chosen = np.zeros((resamples, n), dtype=bool)
+    np.put_along_axis(chosen, order[:, : n // 2], values=True, axis=1)
+    return Halves(chosen[:, index], n, n // 2)
+
+
+def half_interval(value: float, draws: np.ndarray, prompts: int, *, least: float = -math.inf, most: float = math.inf) -> Interval:
+    """``value`` -+ t sd of ``draws`` (R,), cut at ``least`` and ``most``.
+
+    With half of the prompts left out each time, the variance of the draws is an estimate of the value's own (delete-half
+    jackknife, Shao and Wu 1989). t is Student's with 1 / (1 / (R - 1) + 1 / (prompts - 1)) degrees: the deviation is known
+    from so many draws and so many prompts only.
+    """
+    reach = float(stdtrit(_freedom(len(draws), prompts), 0.975)) * float(np.std(draws, ddof=1))
+    return Interval(value, max(least, value - reach), min(most, value + reach))
+
+
+def resampled_difference(
+    value_a: float, value_b: float, draws_a: np.ndarray, draws_b: np.ndarray, prompts: float = math.inf
+) -> tuple[Interval, float]:
+    """value_a - value_b with its 95 % interval and two-sided p, from draws on the same halves.
+
+    The standard error is the standard deviation of draws_a - draws_b; ends and p are Student's, degrees as in
+    ``half_interval``.
+
+    Args:
+        value_a: of the whole set.
+        value_b: of the other run's.
+        draws_a: float (R,), R >= 2, on halves of the prompts.
+        draws_b: float (R,), on the same halves.
+        prompts: how many prompts were halved.
+
+    Returns:
+        The difference, and p: 1 where the runs are the same, NaN (ends too) where the draws do not vary but the values differ.
+    """
+    gap = float(value_a) - float(value_b)
+    draws = np.asarray(draws_a, dtype=np.float64) - np.asarray(draws_b, dtype=np.float64)
+    error, size = float(np.std(draws, ddof=1)), max(abs(value_a), abs(value_b))
+    if error <= 1e-12 * size:
+        return (Interval(gap, gap, gap), 1.0) if abs(gap) <= 1e-9 * size else (Interval(gap, math.nan, math.nan), math.nan)
+    freedom = _freedom(len(draws), prompts)
+    reach = float(stdtrit(freedom, 0.975)) * error
+    return Interval(gap, gap - reach, gap + reach), float(2 * stdtr(freedom, -abs(gap) / error))
+
+
+def _freedom(resamples: int, prompts: float) -> float:
+    return 1 / (1 / (resamples - 1) + 1 / (prompts - 1))

@@ -1,0 +1,75 @@
+"""Random weights and signs: resampling as a product of matrices, the same matrix for everything of the same size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+
+_ENTRIES = 20_000_000
+"""Numbers that a table of weights holds at most, as long as 2,000 resamples fit."""
+_BLOCK = 2_000_000
+"""Numbers that are turned into floats at a time."""
+_DRAWN = 100_000
+"""Numbers that are drawn at a time, few enough for a processor's cache."""
+_KEPT = 10_000
+"""Units up to which a table of weights is kept: 20 MB each."""
+
+
+def resamples(n: int) -> int:
+    """How often ``n`` units are resampled: 10,000 times up to 2,000 units, then fewer, 2,000 times from 10,000 units on."""
+    return min(10_000, max(2_000, _ENTRIES // n))
+
+
+def drawn_sums(columns: np.ndarray, seed: int) -> np.ndarray:
+    """Sums over resampled units: float64 (resamples(n), k) of float (n, k).
+
+    Reckoned in single precision, so columns should be near 1 in size.
+    """
+    n = len(columns)
+    counts = _kept(n, seed) if n <= _KEPT else _counts(n, seed)
+    values = np.asarray(columns, dtype=np.float32)
+    found = np.empty((len(counts), columns.shape[1]))
+    step = max(1, _BLOCK // n)
+    for start in range(0, len(counts), step):
+        found[start : start + step] = counts[start : start + step].astype(np.float32) @ values
+    return found
+
+
+def _counts(n: int, seed: int) -> np.ndarray:
+    """How often each resample has each unit: uint8 (resamples(n), n); each row sums to n."""
+    rng, total = np.random.default_rng((seed, n)), resamples(n)
+    counts = np.empty((total, n), dtype=np.uint8)
+    step = max(1, _DRAWN // n)
+    for start in range(0, total, step):
+        rows = min(step, total - start)
+        picks = rng.integers(n, size=(rows, n)) + np.arange(rows)[:, None] * n
+        counts[start : start + rows] = np.bincount(picks.ravel(), minlength=rows * n).reshape(rows, n)
+    return counts
+
+
+_kept = lru_cache(maxsize=16)(_counts)
+
+
+@lru_cache(maxsize=16)
+def all_signs(n: int) -> np.ndarray:
+    """Every choice of signs of n numbers up to a common one: float64 (2^(n - 1), n), the first all +1."""
+    codes = np.arange(2 ** (n - 1))[:, None]
+    return 1.0 - 2.0 * (codes >> np.arange(n) & 1)
+
+
+def coins(n: int, total: int, seed: int, start: int = 0) -> Iterator[np.ndarray]:
+    """Blocks of random zeros and ones, float32 (rows, n), ``total`` rows in all; ``start`` skips so many rows.
+
+    ``start`` and ``total`` are multiples of 1,000.
+    """
+    step = max(1, _BLOCK // n // 1000) * 1000
+    for row in range(start, start + total, step):
+        yield _coins(n, min(step, start + total - row), seed, row)
+
+
+@lru_cache(maxsize=4)
+def _coins(n: int, rows: int, seed: int, row: int) -> np.ndarray:
+    packed = np.random.default_rng((seed, n, row)).integers(256, size=(rows, -(-n // 8)), dtype=np.uint8)
+    return np.unpackbits(packed, axis=1, count=n).astype(np.float32)
