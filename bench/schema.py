@@ -141,9 +141,14 @@ def scores_table(scores: Iterable[ScoreRow]) -> pa.Table:
 
 
 def scores_from_table(table: pa.Table) -> list[ScoreRow]:
-    """The inverse of ``scores_table``; refuses a newer schema."""
-    check_version(_version(table), "scores.parquet")
+    """The inverse of ``scores_table``."""
     return [ScoreRow(**{**row, "value": _number(row["value"]), "detail": json.loads(row["detail"])}) for row in table.to_pylist()]
+
+
+def checked(table: pa.Table, where: str) -> pa.Table:
+    """``table`` as it is; raises StoreError where a newer version of this program wrote it."""
+    check_version(_version(table), where)
+    return table
 
 
 def _version(table: pa.Table) -> int:

@@ -1,4 +1,4 @@
-"""The results folder. The only module that writes to it.
+"""The results folder. The only module that writes to it, with bench/voting/book.py for votes.
 
 ::
 
@@ -12,6 +12,8 @@
                   features/         caches of feature extractors
                   report/           what people read
     results/comparisons/<name>/     comparison reports
+    results/votes.jsonl             what people chose (bench/voting), one line a vote or retraction
+    results/.vote/                  tokens of the voting page, for the owner's eyes
 
 A picture is written under a temporary name, flushed, renamed, and only then journaled: whatever instant the process
 dies at, a record always has its picture, and a picture without record is simply made again.
@@ -39,7 +41,11 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    import pyarrow as pa
+
     from bench.types import Job, PromptSet, Rendered, ScoreRow
+    from bench.voting.ballots import Retraction, Vote
+    from bench.voting.book import VoteBook
 
 COMPARISONS = "comparisons"
 _KINDS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp"}
@@ -73,6 +79,20 @@ class Store:
     def comparison_folder(self, name: str) -> Path:
         """The folder of a comparison report."""
         return self.root / COMPARISONS / name
+
+    def vote_book(self) -> VoteBook:
+        """The votes of people on pictures of these runs, to add to."""
+        from bench.voting.book import VoteBook  # noqa: PLC0415 - it imports this module
+
+        return VoteBook(self.root / "votes.jsonl")
+
+    def votes(self) -> list[Vote]:
+        """The votes that stand, oldest first; [] where nobody voted."""
+        return list(self.vote_book().standing().values())
+
+    def add_vote(self, entry: Vote | Retraction) -> bool:
+        """Keep a vote or take one back; see ``VoteBook.add``, which is quicker for many."""
+        return self.vote_book().add(entry)
 
 
 class Run:
@@ -161,7 +181,7 @@ class Run:
         with self._writing():
             if self._attempts is None:
                 self._attempts = (self.path / "attempts.jsonl").open("ab", buffering=0)
-            _add(self._attempts, line, flush=flush)
+            add_line(self._attempts, line, flush=flush)
 
     def park(self, number: int, data: bytes) -> None:
         """Keep the picture of an attempt until it is stored; it survives the death of this process."""
@@ -237,12 +257,14 @@ class Run:
 
     def scores(self) -> list[ScoreRow]:
         """Every stored score."""
-        file = self.path / "scores.parquet"
-        if not file.exists():
-            return []
+        return schema.scores_from_table(self.scores_table())
+
+    def scores_table(self) -> pa.Table:
+        """Every stored score in long form, as ``bench.schema`` lays it out; ``detail`` is JSON text."""
         import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
 
-        return schema.scores_from_table(pq.read_table(file))
+        file = self.path / "scores.parquet"
+        return schema.checked(pq.read_table(file), file.name) if file.exists() else schema.scores_table([])
 
     def save_scores(self, rows: Sequence[ScoreRow]) -> None:
         """Add scores; a row replaces an earlier one of the same metric and picture (or of the whole run).
@@ -317,7 +339,7 @@ class Run:
     def _append(self, name: str, row: Mapping[str, Any]) -> None:
         """Add a line to a .jsonl file; on disk when this returns."""
         with (self.path / name).open("ab", buffering=0) as file:
-            _add(file, row, flush=True)
+            add_line(file, row, flush=True)
 
     def _replace(self, file: Path, data: bytes) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -332,18 +354,23 @@ class Run:
             raise
         part.replace(file)
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StoreError(
-                f"cannot write to {self.path}: {error.strerror or error}; free some space or fix the permissions, then run the "
-                "same command again: nothing already rendered is lost"
-            ) from error
+    def _writing(self) -> contextlib.AbstractContextManager[None]:
+        return writing(self.path)
 
 
-def _add(file: io.FileIO, row: Mapping[str, Any], *, flush: bool) -> None:
+@contextlib.contextmanager
+def writing(path: Path, kept: str = "rendered") -> Iterator[None]:
+    """Turn what the system says against writing to ``path`` into a StoreError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to {path}: {error.strerror or error}; free some space or fix the permissions, then run the "
+            f"same command again: nothing already {kept} is lost"
+        ) from error
+
+
+def add_line(file: io.FileIO, row: Mapping[str, Any], *, flush: bool) -> None:
     """A line of JSON at the end of ``file``, wholly or not at all."""
     line = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode()
     start = file.seek(0, os.SEEK_END)

@@ -1,0 +1,157 @@
+"""The voting page: a small server on 127.0.0.1 and the files of the page."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import webbrowser
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from bench.errors import BenchError, ConfigError
+from bench.voting.guard import Guard
+from bench.voting.session import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+    from bench.voting.session import Session
+
+HOST = "127.0.0.1"
+_PAGE = {"": ("page.html", "text/html"), "page.css": ("page.css", "text/css"), "page.js": ("page.js", "text/javascript")}
+_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
+_MOST_BYTES = 8192
+
+
+def listen(port: int, *, remembered: int | None = None) -> socket.socket:
+    """A socket on 127.0.0.1 that takes connections from now on: at ``port``, for 0 at ``remembered`` if free, else at any.
+
+    Raises:
+        ConfigError: ``port`` is taken or not allowed.
+    """
+    for wanted in (port,) if port or not remembered else (remembered, 0):
+        opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, so that asyncio sends small answers at once
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind((HOST, wanted))
+            opened.listen(128)
+        except (OSError, OverflowError) as error:
+            opened.close()
+            if wanted == remembered and not port:
+                continue
+            raise ConfigError(f"--port {port}: {getattr(error, 'strerror', None) or error}; leave it out for a free one") from error
+        return opened
+    raise AssertionError
+
+
+def serve(app: ASGIApp, opened: socket.socket) -> None:
+    """Serve ``app`` on ``opened`` until Ctrl-C."""
+    config = uvicorn.Config(
+        app, access_log=False, log_level="warning", lifespan="off", ws="none", proxy_headers=False, server_header=False,
+        timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    try:
+        uvicorn.Server(config).run(sockets=[opened])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        opened.close()
+
+
+def browse(address: str) -> None:
+    """Open ``address`` in the user's browser where there is a screen, without waiting for it."""
+    if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+
+def application(session: Session, port: int) -> Guard:
+    """The page of ``session`` behind its guard."""
+
+    async def state(request: Request) -> Response:
+        asked = request.query_params.get("rater") or session.rater
+        about = {"session": session.name, "fixed": session.rater, "runs": len(session.runs), "total": len(session.ballots)}
+        if not asked:
+            return JSONResponse({**about, "rater": None})
+        return await _answer(lambda: {**about, **session.state(asked)})
+
+    async def vote(request: Request) -> Response:
+        said = await _said(request)
+        return await _answer(lambda: session.vote(said))
+
+    async def undo(request: Request) -> Response:
+        said = await _said(request)
+        return await _answer(lambda: session.undo(said))
+
+    async def picture(request: Request) -> Response:
+        found = await run_in_threadpool(session.picture, request.path_params["name"])
+        if found is None:
+            return _refusal("this picture is gone or was made anew", 410)
+        return Response(found.data, media_type=_TYPES[found.ending])
+
+    async def tally(request: Request) -> Response:
+        asked = request.query_params.get("rater") or session.rater or ""
+        return await _answer(lambda: {"rows": session.tally(asked)})
+
+    return Guard(
+        Starlette(
+            routes=[
+                *(Route(f"/{name}", _file(*held), methods=["GET"]) for name, held in _PAGE.items()),
+                Route("/state", state, methods=["GET"]),
+                Route("/tally", tally, methods=["GET"]),
+                Route("/picture/{name}", picture, methods=["GET"]),
+                Route("/vote", vote, methods=["POST"]),
+                Route("/undo", undo, methods=["POST"]),
+            ]
+        ),
+        session.token,
+        port,
+    )
+
+
+def _file(name: str, kind: str) -> Callable[[Request], Response]:
+    data = (files("bench.voting") / "page" / name).read_bytes()
+
+    def answer(_: Request) -> Response:
+        return Response(data, media_type=kind)
+
+    return answer
+
+
+async def _said(request: Request) -> Mapping[str, Any]:
+    """The JSON object of a request; {} for anything else, which no answer accepts."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            return {}
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
+    """What ``work`` gives: 200; 422 for what can never be kept; 503 for what may be kept on another try."""
+    try:
+        return JSONResponse(await run_in_threadpool(work))
+    except RefusedError as error:
+        return _refusal(str(error), 422)
+    except BenchError as error:
+        return _refusal(str(error), 503)
+
+
+def _refusal(why: str, code: int) -> Response:
+    return JSONResponse({"error": why}, code)
