@@ -16,6 +16,8 @@ VERBS = {
     "run": "render prompts with a model, score them, write a report",
     "score": "score finished runs again, without rendering",
     "compare": "write the comparison report of several runs",
+    "vote": "let people choose between the pictures of runs, blind",
+    "gate": "pass or fail a candidate against a baseline",
     "report": "write one run's report again",
     "list": "show models, prompts, metrics or runs",
     "verify": "check every metric against known answers",
@@ -29,7 +31,7 @@ _HELP = """usage: python -m bench VERB …
 {verbs}
 
 python -m bench VERB --help says more. Exit codes: 0 done; 1 it ran and something failed; 2 the request cannot be
-carried out as given; 3 cannot tell; 4 stopped by the budget; 130 interrupted.
+carried out as given; 3 the gate cannot tell; 4 stopped by the budget; 130 interrupted.
 """
 
 

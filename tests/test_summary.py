@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.report import wording
-from bench.report.summary import summarise
+from bench.report import pairwise, wording
+from bench.report.summary import marked, summarise
 
 
 def scores(*rows: dict[str, Any]) -> pd.DataFrame:
@@ -61,11 +61,17 @@ def test_what_applies_to_nothing_is_left_out() -> None:
     assert summarise(rows, {"a": {}})["metric"].tolist() == ["ocr.exact"]
 
 
+def best(rows: pd.DataFrame, *runs: str) -> dict[str, bool]:
+    infos: dict[str, dict[str, Any]] = {run: {} for run in runs}
+    table = marked(summarise(rows, infos), pairwise.table(rows, infos, {}))
+    return dict(zip(table["run"], table["best"], strict=True))
+
+
 def test_a_metric_without_a_better_end_has_no_best() -> None:
     pairs = [(run, f"p{i}", value) for run, value in (("a", 0.1), ("b", 0.9)) for i in range(8)]
     rows = scores(*({"run": run, "prompt_id": prompt, "value": value} for run, prompt, value in pairs))
-    assert summarise(rows, {"a": {}, "b": {}})["best"].tolist() == [False, True]
-    assert summarise(rows.assign(higher_is_better=None), {"a": {}, "b": {}})["best"].tolist() == [False, False]
+    assert best(rows, "a", "b") == {"a": False, "b": True}
+    assert best(rows.assign(higher_is_better=None), "a", "b") == {"a": False, "b": False}
     assert wording.arrow(higher=None) == ""
 
 
@@ -82,11 +88,11 @@ def test_a_run_with_seeds_and_one_without_are_paired_by_prompt() -> None:
     without = [("b", f"p{i}", None, i / 10) for i in range(8)]
     keys = ("run", "prompt_id", "seed", "value")
     rows = scores(*(dict(zip(keys, row, strict=True)) for row in with_seeds + without))
+    assert best(rows, "a", "b") == {"a": True, "b": False}
     table = summarise(rows, {"a": {}, "b": {}}).set_index("run")
-    assert table["best"].to_dict() == {"a": True, "b": False}
     assert (table.loc["a", "mean"], table.loc["b", "mean"]) == (pytest.approx(0.36), pytest.approx(0.35))
     unlike = rows.assign(prompt_id=[p if r == "a" else f"q{p}" for r, p in zip(rows["run"], rows["prompt_id"], strict=True)])
-    assert not summarise(unlike, {"a": {}, "b": {}})["best"].any(), "no prompt in common, no comparison"
+    assert not any(best(unlike, "a", "b").values()), "no prompt in common, no comparison"
 
 
 def test_failures_of_a_server_are_told_one_by_one() -> None:

@@ -1,4 +1,4 @@
-"""Reports: frames to Parquet and CSV, a Markdown summary, one HTML page that needs no network."""
+"""Reports: frames as Parquet and CSV, the summary as Markdown and LaTeX, one HTML page that needs no network."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.report.frames import frames
 from bench.report.html import write_page
+from bench.report.latex import summary_latex
 from bench.report.markdown import summary_markdown
 from bench.report.terminal import print_table
 
@@ -13,32 +14,66 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import pandas as pd
     from rich.console import Console
 
+    from bench.progress import Progress
     from bench.store import Run
+    from bench.voting.ballots import Vote
 
 
-def write_run(run: Run) -> Path:
-    """Write a run's report into its own folder; returns the page."""
-    return _write([run], run.path / "report", f"{run.info().get('label', run.name)}")
+def write_run(run: Run, *, console: Console | None = None, progress: Progress | None = None) -> Path:
+    """Write a run's report into its own folder, and print its table on ``console``; returns the page."""
+    return _write([run], frames([run]), run.path / "report", console=console, progress=progress)
 
 
-def write_comparison(runs: Sequence[Run], folder: Path, *, without: Sequence[str] = ()) -> Path:
-    """Write the comparison of ``runs``, less the metrics ``without``, into ``folder``, which can be copied anywhere; returns the page."""
-    labels = [str(run.info().get("label", run.name)) for run in runs]
-    return _write(runs, folder, " · ".join(labels), without)
+def write_comparison(
+    runs: Sequence[Run],
+    folder: Path,
+    *,
+    without: Sequence[str] = (),
+    votes: Sequence[Vote] = (),
+    embed: bool = False,
+    console: Console | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Write the comparison of some runs.
+
+    Args:
+        runs: in the order of the tables.
+        folder: where to; it can be copied anywhere.
+        without: metrics to leave out.
+        votes: of people on pictures of these runs.
+        embed: put everything into the page, to be sent as one file.
+        console: where to print the table and the answer; None prints nothing.
+        progress: shows the making of thumbnails.
+
+    Returns:
+        The page.
+
+    Raises:
+        ConfigError: one metric has unlike fingerprints.
+    """
+    return _write(runs, frames(runs, without=without, votes=votes), folder, embed=embed, console=console, progress=progress)
 
 
-def show(runs: Sequence[Run], console: Console, *, without: Sequence[str] = ()) -> None:
-    """Print the table of ``runs``."""
-    print_table(frames(runs, without=without), console)
-
-
-def _write(runs: Sequence[Run], folder: Path, title: str, without: Sequence[str] = ()) -> Path:
-    tables = frames(runs, without=without)
+def _write(
+    runs: Sequence[Run],
+    tables: dict[str, pd.DataFrame],
+    folder: Path,
+    *,
+    embed: bool = False,
+    console: Console | None,
+    progress: Progress | None,
+) -> Path:
+    title = " · ".join(dict.fromkeys(tables["images"]["run"])) or " · ".join(run.name for run in runs)
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet", index=False)
         table.to_csv(folder / f"{name}.csv", index=False)
     (folder / "summary.md").write_text(summary_markdown(tables, title), encoding="utf-8")
-    return write_page(runs, tables, folder, title)
+    (folder / "summary.tex").write_text(summary_latex(tables), encoding="utf-8")
+    page = write_page(runs, tables, folder, title, embed=embed, progress=progress)
+    if console is not None:
+        print_table(tables, console)
+    return page

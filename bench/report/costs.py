@@ -13,7 +13,6 @@ from bench import stats
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.store import Run
     from bench.types import ImageRecord
 
 COLUMNS = ("run", "pictures", "ok", "refused", "failed", "usd", "presumed_usd", "unknown", "per_picture", "low", "high", "per_success",
@@ -34,8 +33,8 @@ def of_picture(record: ImageRecord, info: Mapping[str, Any]) -> float:
     return math.nan if hour is None else record.timing.latency_s / record.timing.batch_size * hour / 3600
 
 
-def table(runs: Mapping[str, Run]) -> pd.DataFrame:
-    """The frame ``cost``: a row for each of ``runs``, which are given by label.
+def table(runs: Mapping[str, tuple[Mapping[str, Any], Sequence[ImageRecord], Sequence[ImageRecord]]]) -> pd.DataFrame:
+    """The frame ``cost``: a row for each of ``runs``: by label its run.json, all its records, and the current ones.
 
     ``usd``: all money known to be spent, on refused, failed and repeated requests too; ``presumed_usd``: what requests
     that nobody accounted for may have cost at most; ``unknown``: requests of which nothing is known, in no sum.
@@ -43,11 +42,10 @@ def table(runs: Mapping[str, Run]) -> pd.DataFrame:
     (usd + presumed_usd) / pictures made. ``basis`` and ``as_of``: where prices come from, and their date. ``reason``: why
     a number is missing, or what it leaves out. Money in US dollars.
     """
-    return pd.DataFrame([_row(label, run.info(), run) for label, run in runs.items()], columns=list(COLUMNS))
+    return pd.DataFrame([_row(label, *told) for label, told in runs.items()], columns=list(COLUMNS))
 
 
-def _row(label: str, info: Mapping[str, Any], run: Run) -> dict[str, Any]:
-    current = run.current()
+def _row(label: str, info: Mapping[str, Any], records: Sequence[ImageRecord], current: Sequence[ImageRecord]) -> dict[str, Any]:
     made = [r for r in current if r.status == "ok"]
     prices = np.array([of_picture(r, info) for r in made])
     known = ~np.isnan(prices)
@@ -56,7 +54,7 @@ def _row(label: str, info: Mapping[str, Any], run: Run) -> dict[str, Any]:
         mean, low, high = stats.cluster_mean(prices[known], np.array([r.prompt_id for r in made])[known])
     if high - low < _SAME_USD:
         low = high = math.nan
-    usd, presumed, unknown = _spent(info, run.records())
+    usd, presumed, unknown = _spent(info, records)
     total = usd + presumed if made and (known.all() or not unknown) else math.nan
     basis, as_of = _basis(info, priced=not math.isnan(usd))
     return {

@@ -3,63 +3,79 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F", "#7F7F7F")
+SHAPES = "osD^vP*X"
+POINTS = 400
+"""Points drawn of a run's latencies; of more, so many quantiles stand for them."""
 _TEXT = "#010203"
 """Stands for the page's text colour until the SVG is written."""
+_LONGEST = 24
 
 
-def quality_latency(summary: pd.DataFrame, metric: str) -> str | None:
-    """Mean of ``metric`` with its interval against the median latency of each run; None with fewer than two points."""
-    quality = summary[(summary["metric"] == metric) & summary["mean"].notna()].set_index("run")
-    pace = summary[(summary["metric"] == "latency.p50") & summary["mean"].notna()].set_index("run")["mean"]
-    runs = [r for r in quality.index if r in pace.index]
-    if len(runs) < 2:
-        return None
-    plt, figure, axes = _axes(4.2)
-    colours = dict(zip(dict.fromkeys(summary["run"]), PALETTE * 9, strict=False))
-    for i, run in enumerate(runs):
-        q = quality.loc[run]
-        bars = np.nan_to_num([[q["mean"] - q["low"]], [q["high"] - q["mean"]]])
-        axes.errorbar(pace[run], q["mean"], yerr=bars, fmt="osD^vP*X"[i % 8], ms=9, lw=1.8, capsize=4, color=colours[run], label=run)
-    axes.set_xscale("log")
-    _seconds(axes)
-    axes.set_xlabel("median seconds a picture (log scale)")
-    axes.set_ylabel(f"{metric}, {'higher' if quality['higher_is_better'].iloc[0] else 'lower'} is better")
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=min(4, len(runs)), columnspacing=1.2)
-    return _svg(plt, figure)
+def latency_distribution(images: pd.DataFrame, runs: Sequence[str]) -> str | None:
+    """Each run's latencies as points, with the quartiles as a box and the median as a line; None without timings.
 
-
-def latency_distribution(images: pd.DataFrame) -> str | None:
-    """Every picture's latency as a point, with the quartiles as a box, a row a run; None without timings."""
+    Args:
+        images: frame ``images``: run and latency_s are read.
+        runs: all runs of the page, which decide the colours.
+    """
     timed = images[images["latency_s"].notna()]
-    runs = list(dict.fromkeys(timed["run"]))
-    if not runs:
+    shown = [run for run in runs if (timed["run"] == run).any()]
+    if not shown:
         return None
-    plt, figure, axes = _axes(1.0 + 0.55 * len(runs))
-    colours = dict(zip(dict.fromkeys(images["run"]), PALETTE * 9, strict=False))
-    for y, run in enumerate(reversed(runs)):
-        seconds = timed.loc[timed["run"] == run, "latency_s"].to_numpy()
-        scatter = np.random.default_rng(0).uniform(-0.16, 0.16, len(seconds))
-        axes.scatter(seconds, y + scatter, s=9, alpha=0.45, color=colours[run], linewidths=0)
+    figure, axes = blank((8.4, 0.9 + 0.5 * len(shown)), "latency")
+    colours = dict(zip(runs, PALETTE * (len(runs) // len(PALETTE) + 1), strict=False))
+    for y, run in enumerate(reversed(shown)):
+        seconds = timed.loc[timed["run"] == run, "latency_s"].to_numpy(float)
         low, middle, high = np.percentile(seconds, [25, 50, 75])
-        axes.plot([low, high], [y, y], lw=7, alpha=0.35, color=colours[run], solid_capstyle="butt")
-        axes.plot([middle, middle], [y - 0.28, y + 0.28], lw=2, color=colours[run])
-    axes.set_yticks(range(len(runs)), list(reversed(runs)))
-    axes.set_ylim(-0.6, len(runs) - 0.4)
+        if len(seconds) > POINTS:
+            seconds = np.quantile(seconds, np.linspace(0, 1, POINTS))
+        _dots(axes, seconds, y + np.random.default_rng(0).uniform(-0.22, 0.22, len(seconds)), colours[run])
+        axes.plot([low, high], [y, y], lw=9, alpha=0.4, color=colours[run], solid_capstyle="butt")
+        axes.plot([middle, middle], [y - 0.32, y + 0.32], lw=2.2, color=colours[run])
+    axes.set_yticks(range(len(shown)), [short(run) for run in reversed(shown)])
+    for label in axes.get_yticklabels():
+        label.set_parse_math(False)
+    axes.set_ylim(-0.6, len(shown) - 0.4)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
     axes.set_xscale("log")
-    _seconds(axes)
-    axes.set_xlabel("seconds a picture (log scale): every picture, quartiles, median")
-    return _svg(plt, figure)
+    log_ticks(axes, seconds_text)
+    axes.set_xlabel("seconds a picture, log scale")
+    return svg(figure)
 
 
-def _axes(height: float) -> tuple[Any, Any, Any]:
+def _dots(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:
+    """Round dots as one path of strokes without length: a tenth of the text that markers take."""
+    gap = np.full_like(x, np.nan)
+    (line,) = axes.plot(np.column_stack([x, x, gap]).ravel(), np.column_stack([y, y, gap]).ravel(), lw=2.6, alpha=0.55, color=colour)
+    line.set_solid_capstyle("round")
+
+
+def short(name: str) -> str:
+    """A run's name as a figure has room for it.
+
+    >>> short("a-model-with-a-very-long-name"), short("tiny-pro")
+    ('a-model-with-a-very-lon…', 'tiny-pro')
+    """
+    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
+
+
+def blank(size: tuple[float, float], salt: str) -> tuple[Figure, Axes]:
+    """An empty plot of ``size`` inches; ``salt`` tells its inner names from those of other figures of the page."""
     import matplotlib as mpl  # noqa: PLC0415 - slow import
 
     mpl.use("Agg")
@@ -72,30 +88,46 @@ def _axes(height: float) -> tuple[Any, Any, Any]:
         "ytick.color": _TEXT,
         "axes.edgecolor": _TEXT,
     }
-    plt.rcParams.update({**quiet, "svg.fonttype": "none", "svg.hashsalt": "fluxbench", "font.size": 11, "font.family": "sans-serif"})
-    figure, axes = plt.subplots(figsize=(7.6, height))
+    plt.rcParams.update({
+        **quiet, "svg.fonttype": "none", "svg.hashsalt": f"fluxbench {salt}", "font.size": 10, "font.family": "sans-serif",
+        "path.simplify": False,
+    })  # fmt: skip
+    figure, axes = plt.subplots(figsize=size)
     axes.spines[["top", "right"]].set_visible(b=False)
-    axes.grid(visible=True, alpha=0.18, lw=0.8, color=_TEXT)
+    axes.grid(visible=True, alpha=0.16, lw=0.8, color=_TEXT)
     axes.set_axisbelow(b=True)
-    return plt, figure, axes
+    return figure, axes
 
 
-def _seconds(axes: Any) -> None:  # noqa: ANN401 - matplotlib
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter  # noqa: PLC0415 - slow import
+def seconds_text(value: float) -> str:
+    """Seconds, small ones as milliseconds."""
+    return f"{value:g} s" if value >= 1 else f"{1000 * value:g} ms"
+
+
+def log_ticks(axes: Axes, text: Any) -> None:  # noqa: ANN401 - matplotlib takes any function of a value
+    """Few round numbers along a logarithmic x axis, each as ``text(value)``."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator  # noqa: PLC0415 - slow import
 
     low, high = axes.get_xlim()
-    near = MaxNLocator(5, steps=[1, 2, 5, 10]) if high / low < 4 else None
-    axes.xaxis.set_major_locator(near or LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,)))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} s" if value >= 1 else f"{1000 * value:g} ms")
+    near = MaxNLocator(4, steps=[1, 2, 5, 10]) if high / low < 5 else None
+    axes.xaxis.set_major_locator(near or LogLocator(subs=(1, 2, 5) if high / low < 40 else (1,)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(lambda value, _: text(float(f"{value:.10g}")))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _svg(plt: Any, figure: Any) -> str:  # noqa: ANN401 - matplotlib
+def svg(figure: Figure) -> str:
+    """The figure as SVG text in the page's colour, without names that nothing in it refers to; closes it."""
+    import matplotlib.pyplot as plt  # noqa: PLC0415 - slow import
+
     data = io.StringIO()
-    figure.savefig(data, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    figure.savefig(data, format="svg", transparent=True, bbox_inches="tight", pad_inches=0.03, metadata={"Date": None, "Creator": None})
     plt.close(figure)
     text = data.getvalue()
     text = text[text.index("<svg") :].replace(_TEXT, "currentColor")
-    return text.replace("font: 11px 'sans-serif'", "font: 11px system-ui, sans-serif").replace(
-        "font-family: sans-serif", "font-family: inherit"
-    )
+    used = {*re.findall(r'href="#([^"]+)"', text), *re.findall(r"url\(#([^)]+)\)", text)}
+    text = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", text)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"\n\s*", "\n", re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL))
+    text = re.sub(r"font: ([\d.]+px) 'sans-serif'", r"font: \1 system-ui, sans-serif", text)
+    return text.replace("font-family: sans-serif", "font-family: inherit")

@@ -1,7 +1,15 @@
 """Runs as named pandas frames: the one source of every table and picture of a report.
 
-``images``: a row a picture. ``scores``: long form, a row a score. ``summary``: a row a run and metric. ``latency``: a
-row a run. ``cost``: a row a run, whatever was scored (``bench.report.costs``). ``environment``: a row a run and machine.
+- ``images``: a row a picture: ``run`` and the columns of a stored record (``bench.schema``).
+- ``scores``: long form, a row a score; human votes are the metric ``human_preference``.
+- ``summary``: a row a run and metric (``bench.report.summary``).
+- ``pairwise``: a row a pair of runs and metric (``bench.report.pairwise``).
+- ``ranking``: a row a metric and run, from Bradley and Terry (``bench.report.ranking``).
+- ``latency``: a row a run, a column a figure, seconds. ``cost``: a row a run, US dollars (``bench.report.costs``).
+- ``environment``: a row a run and machine.
+- ``votes``, ``agreement``: only with votes (``bench.voting.tally``).
+
+``docs/frames.md`` names every column.
 """
 
 from __future__ import annotations
@@ -15,37 +23,85 @@ import pandas as pd
 from bench import schema
 from bench.errors import ConfigError
 from bench.fingerprint import difference
-from bench.report import costs
-from bench.report.summary import TIMED, summarise
+from bench.report import costs, pairwise, ranking
+from bench.report.comparable import TIMED
+from bench.report.summary import marked, summarise
 from bench.types import Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.store import Run
+    from bench.types import ImageRecord
+    from bench.voting.ballots import Vote
 
 
-def frames(runs: Sequence[Run], *, without: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
-    """All frames of ``runs``, in the order given; metrics named in ``without`` are left out.
+def frames(runs: Sequence[Run], *, without: Sequence[str] = (), votes: Sequence[Vote] = ()) -> dict[str, pd.DataFrame]:
+    """All frames of some runs.
+
+    Args:
+        runs: in the order of the tables.
+        without: metrics to leave out, with the columns below them.
+        votes: of people on pictures of these runs; votes on others are passed over.
 
     Raises:
         ConfigError: one metric has unlike fingerprints; the message names the fields that differ and the way out.
     """
     labels = _labels(runs)
     infos = {label: run.info() for label, run in labels.items()}
-    images = pd.concat([_images(label, run) for label, run in labels.items()], ignore_index=True)
-    scores = pd.concat([_scores(label, run) for label, run in labels.items()], ignore_index=True)
+    records = {label: run.current() for label, run in labels.items()}
+    images = pd.concat([_images(label, held, infos[label]) for label, held in records.items()], ignore_index=True)
+    scores = pd.concat([_scores(label, run, records[label]) for label, run in labels.items()], ignore_index=True)
     scores = scores[~_below(scores["metric"], without)].reset_index(drop=True)
     _refuse_unlike(scores, labels)
+    told = _voted(votes, labels, images, scores)
+    if told:
+        scores = pd.concat([scores, told["scores"].reindex(columns=scores.columns)], ignore_index=True)
     summary = summarise(scores, infos)
+    environments = _timed_on(summary)
+    fit = _of_one_machine(scores, images, environments)
+    pairs = pairwise.table(fit, infos, environments)
+    order = ranking.table(fit[fit["metric"] != "human_preference"], infos, environments)
     return {
         "images": images,
         "scores": scores,
-        "summary": summary,
+        "summary": marked(summary, pairs),
+        "pairwise": pairs,
+        "ranking": pd.concat([told["ranking"], order], ignore_index=True) if told else order,
         "latency": _latency(summary),
-        "cost": costs.table(labels),
+        "cost": costs.table({label: (infos[label], run.records(), records[label]) for label, run in labels.items()}),
         "environment": _environment(infos),
+        **({name: told[name] for name in ("votes", "agreement")} if told else {}),
     }
+
+
+def _voted(
+    votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.DataFrame, scores: pd.DataFrame
+) -> dict[str, pd.DataFrame] | None:
+    """What people said of these runs; None where nobody did."""
+    names = {run.name for run in labels.values()}
+    mine = [vote for vote in votes if {vote.a, vote.b} <= names]
+    if not mine:
+        return None
+    from bench.voting import tally  # noqa: PLC0415 - only with votes
+
+    return tally.frames(mine, labels, images, scores)
+
+
+def _timed_on(summary: pd.DataFrame) -> dict[str, str]:
+    """The machine of each run's timings."""
+    timed = summary[(summary["metric"] == "latency.p50") & summary["environment"].notna()]
+    return {str(row.run): str(row.environment) for row in timed.itertuples()}
+
+
+def _of_one_machine(scores: pd.DataFrame, images: pd.DataFrame, environments: Mapping[str, str]) -> pd.DataFrame:
+    """``scores`` less the latencies of pictures that another machine made than the one a run is timed on."""
+    elsewhere = images[images["environment"] != images["run"].map(environments)]
+    if elsewhere.empty:
+        return scores
+    keys = ["run", "prompt_id", "request_id"]
+    foreign = pd.MultiIndex.from_frame(scores[keys]).isin(pd.MultiIndex.from_frame(elsewhere[keys]))
+    return scores[~(foreign & (scores["metric"] == "latency"))]
 
 
 def _below(metrics: pd.Series[str], names: Sequence[str]) -> pd.Series[bool]:
@@ -77,9 +133,9 @@ def _labels(runs: Sequence[Run]) -> dict[str, Run]:
     return {s if short.count(s) == 1 else run.name: run for s, run in zip(short, runs, strict=True)}
 
 
-def _images(label: str, run: Run) -> pd.DataFrame:
-    rows, info = [], run.info()
-    for record in run.current():
+def _images(label: str, records: Sequence[ImageRecord], info: Mapping[str, Any]) -> pd.DataFrame:
+    rows = []
+    for record in records:
         row = schema.record_to_json(record) | {"cost_usd": costs.of_picture(record, info)}
         row["settings"], row["detail"] = json.dumps(row["settings"]), json.dumps(row["detail"])
         rows.append({"run": label, **row})
@@ -89,25 +145,13 @@ def _images(label: str, run: Run) -> pd.DataFrame:
     return table
 
 
-def _scores(label: str, run: Run) -> pd.DataFrame:
-    current = {r.key for r in run.current()}
-    rows = [s for s in run.scores() if s.request_id is None or (s.prompt_id, s.request_id) in current]
-    columns = [
-        "metric",
-        "fingerprint",
-        "value",
-        "status",
-        "unit",
-        "higher_is_better",
-        "worst",
-        "request_id",
-        "prompt_id",
-        "seed",
-        "reason",
-        "detail",
-    ]
-    table = pd.DataFrame([{c: getattr(s, c) for c in columns} for s in rows], columns=columns)
-    table["detail"] = [json.dumps(dict(d), ensure_ascii=False) for d in table["detail"]]
+def _scores(label: str, run: Run, records: Sequence[ImageRecord]) -> pd.DataFrame:
+    """The scores of a run's current pictures and of the run itself."""
+    table = run.scores_table().to_pandas()
+    table["seed"], table["higher_is_better"] = table["seed"].astype("Int64"), table["higher_is_better"].astype(object)
+    current = pd.MultiIndex.from_arrays([[r.prompt_id for r in records], [r.request.id for r in records]])
+    mine = pd.MultiIndex.from_frame(table[["prompt_id", "request_id"]]).isin(current)
+    table = table[table["request_id"].isna() | mine].reset_index(drop=True)
     table.insert(0, "run", label)
     return table
 

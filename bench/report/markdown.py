@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.report import wording
+from bench.report import pairwise, wording
+from bench.report.verdict import verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def summary_markdown(tables: dict[str, pd.DataFrame], title: str) -> str:
-    """Findings, the summary table (mean with 95 % interval, n), what was unscored, the money and the machines."""
-    summary = tables["summary"]
+    """The answer, the summary table (mean with 95 % interval, n), differences, what was unscored, the money and the machines."""
+    summary, told = tables["summary"], verdict(tables)
     runs = list(dict.fromkeys(tables["images"]["run"]))
-    lines = [f"# {_plain(title)}", "", *(f"- {_plain(s)}" for s in wording.sentences(tables)), ""]
+    lines = [f"# {_plain(title)}", "", _plain(told.answer), "", *(f"- {_plain(s)}" for s in told.points), ""]
     lines += ["| metric | " + " | ".join(map(_plain, runs)) + " |", "|---|" + "---|" * len(runs)]
     for metric in dict.fromkeys(summary["metric"]):
         rows = summary[summary["metric"] == metric]
@@ -41,6 +42,7 @@ def summary_markdown(tables: dict[str, pd.DataFrame], title: str) -> str:
         spans = [wording.price_range(money[run]) if column == "per_picture" else "" for run in runs]
         cells = [wording.usd(money[run][column]) + (f" [{span}]" if span else "") for run, span in zip(runs, spans, strict=True)]
         lines.append(f"| {name} (USD) ↓ | " + " | ".join(cells) + " |")
+    lines += _differences(tables["pairwise"])
     missing = summary[summary["unscored"] > 0]
     if len(missing):
         lines += ["", "## Unscored", ""]
@@ -49,6 +51,22 @@ def summary_markdown(tables: dict[str, pd.DataFrame], title: str) -> str:
     lines += ["", "## Machines", ""]
     lines += [f"- {_plain(r.run)}: {r.device}, {r.cpu}, {r.cores} cores, {r.packages}" for r in tables["environment"].itertuples()]
     return "\n".join(lines) + "\n"
+
+
+def _differences(pairs: pd.DataFrame) -> list[str]:
+    """A line a pair and metric of the first table."""
+    if pairs.empty:
+        return []
+    lines = ["", "## Differences", "", "| metric | model | against | difference | verdict | won / tied / lost | q | about more prompts |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for row in pairs[pairs["metric"].isin([*wording.headline(pairs), "latency"])].itertuples():
+        told = f"{row.verdict}: {row.reason}" if row.verdict == pairwise.UNLIKE else row.verdict
+        gap = f"{wording.number(row.difference, row.unit)} [{wording.number(row.low, row.unit)}, {wording.number(row.high, row.unit)}]"
+        shares = " / ".join(f"{100 * share:.0f} %" for share in (row.win, row.tie, row.loss)) if row.win == row.win else "–"
+        cells = [row.metric, _plain(row.a), _plain(row.b), gap, told, shares, wording.number(row.q, "share")]
+        cells.append(wording.rounded(row.more) if row.more == row.more else "–")
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return lines
 
 
 def _plain(text: object) -> str:

@@ -10,21 +10,21 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
+from bench.report.pairwise import BETTER, UNLIKE, WORSE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 COLUMNS = ("run", "metric", "fingerprint", "mean", "low", "high", "n", "coverage", "refused", "mean_all", "unscored", "not_applicable",
            "unit", "higher_is_better", "reason", "environment", "note", "ceiling")  # fmt: skip
-TIMED = ("latency", "images_per_s", "steps_per_s", "load_s", "peak_", "energy_j", "attempts")
-"""Columns that depend on the machine."""
-_ORDER = ("clip", "siglip", "pickscore", "vqa", "scene", "ocr", "stray_text", "fid", "fd_", "kid", "cmmd", "prdc", "diversity",
-          "duplicates", "latency.p50", "latency.p90", "latency.p95", "latency.p99", "latency.mean", "latency.", "images_per_s",
+_ORDER = ("human_preference", "clip", "siglip", "pickscore", "vqa", "scene", "ocr", "stray_text", "fid", "fd_", "kid", "cmmd", "prdc",
+          "diversity", "duplicates", "latency.p50", "latency.p90", "latency.p95", "latency.p99", "latency.mean", "latency.", "images_per_s",
           "steps_per_s", "load_s", "peak_", "energy_j", "latency")  # fmt: skip
 _MICRO = (".longtext", ".oneig_wac")
 """Columns whose authors average over all words of the set, not over pictures: sum of hits / sum of words asked for."""
 _PACE = dict.fromkeys(("latency.p50", "latency.p90", "latency.mean", "images_per_s"), "latency")
 """The column of single pictures behind a figure of the whole run."""
+_TURNED = {BETTER: WORSE, WORSE: BETTER}
 
 
 def summarise(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -42,9 +42,7 @@ def summarise(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]]) -> p
     order = {run: i for i, run in enumerate(infos)}
     first = list(dict.fromkeys(r["metric"] for r in rows))
     rows.sort(key=lambda r: (_rank(r["metric"]), first.index(r["metric"]), order[r["run"]]))
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table["best"], table["behind"], table["compared"] = _order(table, scores, infos)
-    return table
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _row(run: str, metric: str, group: pd.DataFrame) -> dict[str, Any]:
@@ -84,48 +82,34 @@ def _with_refused(ok: pd.DataFrame, refused: pd.DataFrame) -> float:
     worst = refused["worst"].dropna()
     if not len(worst):
         return math.nan
-    values = np.concatenate([ok["value"].to_numpy(float), np.full(len(refused), worst.iloc[0])])
-    prompts = np.concatenate([ok["prompt_id"].to_numpy(), refused["prompt_id"].to_numpy()])
-    return stats.cluster_mean(values, prompts).value
+    values = pd.concat([ok["value"], refused["value"].fillna(worst.iloc[0])])
+    return float(values.groupby(pd.concat([ok["prompt_id"], refused["prompt_id"]])).mean().mean())
 
 
 def _rank(metric: str) -> int:
     return next((i for i, head in enumerate(_ORDER) if metric == head or (metric.startswith(head) and head != "latency")), len(_ORDER))
 
 
-def _order(table: pd.DataFrame, scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]]) -> np.ndarray:
-    """Which rows are shown to be the best of their metric, which to be behind its top mean (see ``_ahead``), and which were compared.
+def marked(table: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """``table`` with the columns ``best``, ``behind`` and ``compared``.
 
-    Only runs that can be compared are: for what depends on the machine, one environment and no mix of hosted and local.
-    A run that serves as ceiling is never best, and a metric without a better end has no best.
+    ``best``: shown better than every rival (frame ``pairwise``); ``behind``: shown worse than the run with the top mean;
+    ``compared``: there was a rival to compare with. A percentile of latencies goes by the pictures it is made of.
     """
-    best, behind, compared = marks = np.zeros((3, len(table)), dtype=bool)
+    verdicts: dict[tuple[str, str, str], str] = {}
+    for row in pairs.itertuples():
+        verdicts[str(row.metric), str(row.a), str(row.b)] = str(row.verdict)
+        verdicts[str(row.metric), str(row.b), str(row.a)] = _TURNED.get(str(row.verdict), str(row.verdict))
+    marks = np.zeros((3, len(table)), dtype=bool)
+    best, behind, compared = marks
     for metric, group in table.groupby("metric", sort=False):
         rivals = group[~group["ceiling"].astype(bool) & group["mean"].notna()]
-        same = group["higher_is_better"].notna().all()
-        if str(metric).startswith(TIMED):
-            same &= rivals["environment"].nunique() == 1 and len({bool(infos[r].get("hosted")) for r in rivals["run"]}) == 1
-        if len(rivals) < 2 or not same or rivals["n"].min() == 0:
+        if len(rivals) < 2 or rivals["higher_is_better"].isna().any():
             continue
         order = rivals.sort_values("mean", ascending=not rivals["higher_is_better"].iloc[0])
-        found = [_ahead(scores, _PACE.get(str(metric), str(metric)), order["run"].iloc[0], run) for run in order["run"].iloc[1:]]
-        behind[order.index[1:]] = [bool(one) for one in found]
-        compared[order.index] = None not in found
-        best[order.index[0]] = behind[order.index[1]]
-    return marks
-
-
-def _ahead(scores: pd.DataFrame, metric: str, first: str, second: str) -> bool | None:
-    """Whether the 95 % interval of the paired difference, prompt by prompt, leaves out zero; None without a prompt in common.
-
-    Seeds of a prompt are averaged first, so a run without seeds pairs with one that has several.
-    """
-    fit = scores[(scores["metric"] == metric) & (scores["status"] == "ok") & scores["prompt_id"].notna()]
-    means = fit.pivot_table(index="prompt_id", columns="run", values="value")
-    if first not in means or second not in means:
-        return False
-    gap = (means[first] - means[second]).dropna()
-    if gap.empty:
-        return None
-    _, low, high = stats.cluster_mean(gap.to_numpy(), gap.index.to_numpy())
-    return bool(low > 0 or high < 0)
+        name, runs = _PACE.get(str(metric), str(metric)), order["run"].tolist()
+        found = [verdicts.get((name, runs[0], run), UNLIKE) for run in runs[1:]]
+        compared[order.index] = UNLIKE not in found
+        behind[order.index[1:]] = [one == BETTER for one in found]
+        best[order.index[0]] = all(one == BETTER for one in found)
+    return table.assign(best=best, behind=behind, compared=compared)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.report import wording
+from bench.report.verdict import verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +44,8 @@ def print_table(tables: dict[str, pd.DataFrame], console: Console) -> None:
         cells += [Text(wording.usd(money[run][column])) for column in priced]
         table.add_row(*cells)
     console.print(table)
+    if summary["run"].nunique() > 1:
+        console.print(verdict(tables).answer, markup=False, highlight=False)
 
 
 def _folded(name: str) -> str:

@@ -13,11 +13,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-HEADLINE = ("clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "ocr.recall", "ocr.ned", "fid", "kid",
-            "fd_clip_tiny", "refusals", "latency.p50", "latency.p90", "images_per_s")  # fmt: skip
+HEADLINE = ("human_preference", "clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "ocr.recall",
+            "ocr.ned", "fid", "kid", "fd_clip_tiny", "refusals", "latency.p50", "latency.p90", "images_per_s")  # fmt: skip
 """Metrics of the first table; the others follow in the full one."""
-_TOLD = ("clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "fid", "fd_clip_tiny", "latency.p50")
-"""Metrics whose best run is named in words."""
 _STATUS = {
     "rate_limited": "rate limited", "timeout": "timed out", "provider_error": "failed at the server", "invalid_image": "no valid picture",
     "expired_url": "link expired",
@@ -127,28 +125,11 @@ def covered(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
     return {str(run): "" if n == total else f"{n} of {total} prompts" for run, n in asked.items()}
 
 
-def _listed(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+def rounded(count: float) -> str:
+    """A number of things that is only known about: two digits.
 
-
-def sentences(tables: dict[str, pd.DataFrame]) -> list[str]:
-    """The findings in words: scope first, then the marked best of each headline metric."""
-    images, summary = tables["images"], tables["summary"]
-    runs, prompts = images["run"].nunique(), images["prompt_id"].nunique()
-    made = int((images["status"] == "ok").sum())
-    missing = "".join(f", {n} {words}" for n, words, kind in counted(images["status"]) if kind != "ok")
-    said = [f"{runs} model{'s' if runs != 1 else ''}, {prompts} prompts, {made} pictures{missing}."]
-    short = [f"{run} {share}" for run, share in covered(tables).items() if share]
-    if short:
-        said.append(f"Not every model has every prompt: {'; '.join(short)}. Differences count shared prompts only.")
-    for metric in [m for m in headline(summary) if m in _TOLD]:
-        rows = summary[(summary["metric"] == metric) & summary["mean"].notna()]
-        for _, row in rows[rows["best"]].iterrows():
-            unit = f" {row['unit']}" if row["unit"] in {"s", "1/s"} else ""
-            said.append(f"Best {metric}: {row['run']}, {cell(row)}{unit}.")
-        level = rows[~rows["behind"] & ~rows["ceiling"]]
-        if rows["behind"].any() and not rows["best"].any() and level["compared"].all():
-            said.append(f"{metric}: {_listed(level['run'].tolist())} lead, with no difference shown between them.")
-        elif level["compared"].sum() > 1 and not rows["best"].any() and rows["low"].notna().all():
-            said.append(f"{metric}: no difference shown.")
-    return said
+    >>> rounded(1234), rounded(7.2)
+    ('1,200', '8')
+    """
+    step = 10 ** max(0, math.floor(math.log10(max(count, 1))) - 1)
+    return f"{math.ceil(count / step) * step:,}" if step == 1 else f"{round(count / step) * step:,}"

@@ -23,19 +23,21 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
     parser.add_argument("--out", type=Path, help="folder of the report (default: results/comparisons/<names>)")
     parser.add_argument("--without", nargs="+", default=(), metavar="METRIC", help="leave these metrics out")
+    parser.add_argument("--embed", action="store_true", help="one file to mail: the pictures are inside the page")
     args = parser.parse_args(argv)
-    write(Store(args.results), args.runs, args.out, args.without)
+    write(Store(args.results), args.runs, args.out, args.without, embed=args.embed)
     return 0
 
 
-def write(store: Store, names: Sequence[str], out: Path | None = None, without: Sequence[str] = ()) -> Path:
-    """Write the report, print its table and its path."""
+def write(store: Store, names: Sequence[str], out: Path | None = None, without: Sequence[str] = (), *, embed: bool = False) -> Path:
+    """Write the report, print its table, its answer and its path."""
     from bench import report  # noqa: PLC0415 - slow import
 
-    runs = [store.run(name) for name in names]
-    page = report.write_comparison(runs, out or store.comparison_folder(folder_name([r.name for r in runs])), without=without)
-    progress = Progress()
-    report.show(runs, progress.console, without=without)
+    runs, progress = [store.run(name) for name in names], Progress()
+    folder = out or store.comparison_folder(folder_name([r.name for r in runs]))
+    page = report.write_comparison(
+        runs, folder, without=without, votes=store.votes(), embed=embed, console=progress.console, progress=progress
+    )
     progress.say(f"comparison: {page}")
     return page
 

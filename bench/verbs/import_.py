@@ -59,8 +59,7 @@ def _import(args: argparse.Namespace, source: Path) -> int:
 
     chosen = ["clip_tiny", "ocr", "scene", "fd_clip_tiny", "latency"] if wanted.name == "tiny" else ["clip", "ocr", "latency"]
     scoring.score(run, presets.metrics(chosen), progress)
-    page = report.write_run(run)
-    report.show([run], progress.console)
+    page = report.write_run(run, console=progress.console, progress=progress)
     progress.say(f"{run.name}: {count} pictures imported\nreport: {page}")
     return 0
 

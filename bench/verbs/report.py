@@ -22,8 +22,7 @@ def main(argv: Sequence[str]) -> int:
     run = Store(args.results).run(args.run)
     from bench import report  # noqa: PLC0415 - slow import
 
-    page = report.write_run(run)
     progress = Progress()
-    report.show([run], progress.console)
+    page = report.write_run(run, console=progress.console, progress=progress)
     progress.say(f"report: {page}")
     return 0

@@ -113,9 +113,7 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
         rows = scoring.score(run, chosen, progress)
     for reason in scoring.complaints(rows):
         progress.say(f"unscored, {reason}")
-    page = report.write_run(run)
-    if not _sweeping():
-        report.show([run], progress.console)
+    page = report.write_run(run, console=None if _sweeping() else progress.console, progress=progress)
     progress.say(
         f"{run.name}: {outcome.done} rendered, {outcome.kept} kept, {outcome.refused} refused, {outcome.failed} failed\nreport: {page}"
     )

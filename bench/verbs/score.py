@@ -42,8 +42,7 @@ def main(argv: Sequence[str]) -> int:
         failed |= bool(reasons)
         for reason in reasons:
             progress.say(f"unscored, {reason}")
-        progress.say(f"report: {report.write_run(run)}")
-        report.show([run], progress.console)
+        progress.say(f"report: {report.write_run(run, console=progress.console, progress=progress)}")
     return 1 if failed else 0
 
 

@@ -1,0 +1,277 @@
+"""The pictures side by side, as data for the page's script: columns of plain values, a row a picture.
+
+::
+
+    runs        name, colour, base (where its full-size pictures lie from the page, null where they do not)
+    metrics     name, unit, higher (whether it is better, null for neither), values (a picture; "at": pictures that have
+                one, where few do), missing (picture to place in texts: why there is no value)
+    shown       places in metrics: what stands below a picture; text: the place of the exact match of text, or null
+    categories, statuses (words, kind), texts (sentences that others point to)
+    prompts     id, text, category (place), expected (row to texts asked for), pictures (how many), in order
+    pictures    run, seed, status, file (places; file -1 without a picture), original (below the run's base)
+    files       src, width, height, below ``folder``
+    error, notes, revised     picture to place in texts
+    ocr         picture to regions, a region a list of pieces: "=" read as asked, "-" missing, "+" not asked for
+
+In a folder the data is a script of its own, ``gallery-data.js``, so that the page opens before it is read.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bench.report import figures, thumbs, wording
+from bench.report.marks import marked
+from bench.store import COMPARISONS
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from bench.progress import Progress
+    from bench.store import Run
+
+DATA = "gallery-data.js"
+_SHOWN = ("clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "latency")
+"""Scores that stand below a picture; the enlarged view has all."""
+_MOST_SHOWN = 6
+_SPARSE = 0.5
+"""Below this share of pictures with a value the column says which they are."""
+_UNREADABLE = ("picture cannot be read", "failed")
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What the page needs.
+
+    Attributes:
+        data: JSON-ready, for the script; see the module.
+    """
+
+    data: dict[str, object]
+
+
+def gallery(
+    runs: Sequence[Run], tables: Mapping[str, pd.DataFrame], folder: Path, *, embed: bool = False, progress: Progress | None = None
+) -> Gallery:
+    """Gather the gallery of ``runs`` from their frames.
+
+    Args:
+        runs: those of the frames, in their order.
+        tables: ``images``, ``scores`` and ``summary`` of ``bench.report.frames``.
+        folder: of the report; ``thumbs/`` and ``gallery-data.js`` are written there, with ``embed`` neither.
+        embed: pictures become part of the data.
+        progress: shows how many thumbnails are made.
+    """
+    images = tables["images"]
+    prompt, ids = pd.factorize(images["prompt_id"])
+    run, labels = pd.factorize(images["run"])
+    order = np.lexsort((images["seed"].astype(float).fillna(-1), run, prompt))
+    images, prompt, run = images.iloc[order].reset_index(drop=True), prompt[order], run[order]
+    paths = _paths(runs, [str(label) for label in labels])
+    pictures = _pictures(images, paths)
+    made = thumbs.embedded(pictures, progress) if embed else thumbs.write(pictures, folder / "thumbs", progress)
+    texts = _Places()
+    first = images.groupby(prompt).head(1)
+    category, categories = pd.factorize(first["category"], sort=True)
+    shown, files = _files(images["sha256"], made)
+    statuses = _statuses(images["status"], shown)
+    status = _Places()
+    metrics = _metrics(images, tables["scores"], tables["summary"], texts)
+    names = [metric["name"] for metric in metrics]
+    base = [None if embed else _base(path, folder) for path in paths]
+    data: dict[str, object] = {
+        "runs": [
+            {"name": str(label), "colour": colour, "base": where}
+            for label, colour, where in zip(labels, figures.PALETTE * (len(labels) // len(figures.PALETTE) + 1), base, strict=False)
+        ],
+        "metrics": metrics,
+        "shown": _below_a_picture(names),
+        "text": names.index("ocr.exact") if "ocr.exact" in names else None,
+        "categories": [str(c) for c in categories],
+        "prompts": {
+            "id": [str(i) for i in ids],
+            "text": first["prompt"].tolist(),
+            "category": category.tolist(),
+            "expected": {i: list(asked) for i, asked in enumerate(first["expected_text"]) if len(asked)},
+            "pictures": np.bincount(prompt, minlength=len(ids)).tolist(),
+        },
+        "pictures": {
+            "run": run.tolist(),
+            "seed": [None if pd.isna(seed) else int(seed) for seed in images["seed"]],
+            "status": [status[pair] for pair in statuses],
+            "file": shown,
+            "original": _originals(images, run, base, made),
+        },
+        "files": files,
+        "folder": "" if embed else "thumbs/",
+        "error": _told(images["error"], texts),
+        "revised": _told(images["revised_prompt"], texts),
+        "notes": _told(_remarks(images), texts),
+        "ocr": _regions(images, tables["scores"]),
+        "statuses": status.held,
+        "texts": texts.held,
+    }
+    if not embed:
+        (folder / DATA).write_text(f"window.GALLERY = {script_json(data)};\n", encoding="utf-8")
+    return Gallery(data)
+
+
+def script_json(value: object) -> str:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+class _Places:
+    """Values by the place where each is kept once."""
+
+    def __init__(self) -> None:
+        self.held: list[Any] = []
+        self._places: dict[Hashable, int] = {}
+
+    def __getitem__(self, value: Hashable) -> int:
+        place = self._places.setdefault(value, len(self.held))
+        if place == len(self.held):
+            self.held.append(value)
+        return place
+
+
+def _paths(runs: Sequence[Run], labels: Sequence[str]) -> list[Path]:
+    """The folder of each labelled run; one without pictures has no label in the frames."""
+    named = {run.name: run.path for run in runs} | {str(run.info().get("label") or run.name): run.path for run in runs}
+    return [named[label] for label in labels]
+
+
+def _pictures(images: pd.DataFrame, paths: Sequence[Path]) -> dict[str, Path]:
+    """A file for every different picture."""
+    there = images[images["image"].notna() & images["sha256"].notna()].drop_duplicates("sha256")
+    where = dict(zip(dict.fromkeys(images["run"]), paths, strict=True))
+    rows = zip(there["sha256"], there["run"], there["image"], strict=True)
+    return {str(sha): where[run] / str(image) for sha, run, image in rows}
+
+
+def _base(path: Path, folder: Path) -> str | None:
+    """The run's folder as seen from the report's, where the two lie in one results folder; never an absolute path."""
+    run, report = path.resolve(), folder.resolve()
+    if report == run / "report":
+        return ".."
+    if report.parent.name == COMPARISONS and report.parent.parent == run.parent:
+        return f"../../{run.name}"
+    return None
+
+
+def _files(hashes: pd.Series[str], made: Mapping[str, thumbs.Thumb]) -> tuple[list[int], dict[str, list[Any]]]:
+    """Each picture's place among the thumbnails, -1 for none, and the thumbnails."""
+    place = {sha: i for i, sha in enumerate(made)}
+    shown = hashes.map(place).fillna(-1).astype(int).tolist()
+    return shown, {key: [getattr(thumb, key) for thumb in made.values()] for key in ("src", "width", "height")}
+
+
+def _statuses(status: pd.Series[str], shown: Sequence[int]) -> list[tuple[str, str]]:
+    words = {name: wording.status(name) for name in status.unique()}
+    return [_UNREADABLE if name == "ok" and file < 0 else words[name] for name, file in zip(status, shown, strict=True)]
+
+
+def _originals(
+    images: pd.DataFrame, run: np.ndarray, base: Sequence[str | None], made: Mapping[str, thumbs.Thumb]
+) -> dict[int, str]:
+    """Pictures that have more pixels than their thumbnail, and can be reached."""
+    if not any(base):
+        return {}
+    larger = images["sha256"].isin([sha for sha, thumb in made.items() if not thumb.whole]).to_numpy()
+    reached = larger & np.array([b is not None for b in base])[run]
+    return dict(zip(np.flatnonzero(reached).tolist(), images.loc[reached, "image"], strict=True))
+
+
+def _metrics(images: pd.DataFrame, scores: pd.DataFrame, summary: pd.DataFrame, texts: _Places) -> list[dict[str, Any]]:
+    """The metrics that have a value for a picture, in the order of the summary."""
+    keys = ["run", "prompt_id", "request_id"]
+    places = pd.MultiIndex.from_frame(images[keys].astype(object))
+    mine = scores[scores["request_id"].notna() & (scores["status"] != "not_applicable")]
+    at = places.get_indexer(pd.MultiIndex.from_frame(mine[keys].astype(object)))
+    mine, at = mine[at >= 0], at[at >= 0]
+    made = (images["status"] == "ok").to_numpy()
+    found = {}
+    for metric, rows in mine.assign(at=at).groupby("metric", sort=False):
+        ok, not_ok = rows[rows["status"] == "ok"], rows[(rows["status"] == "unscored") & made[rows["at"]]]
+        if ok.empty:
+            continue
+        unit, higher = ok["unit"].iloc[0], ok["higher_is_better"].iloc[0]
+        found[str(metric)] = {
+            "name": str(metric), "unit": unit, "higher": None if pd.isna(higher) else bool(higher),
+            **_column(ok["at"].to_numpy(), ok["value"].to_numpy(float), len(images)),
+            "missing": {int(i): texts[wording.text(why)] for i, why in zip(not_ok["at"], not_ok["reason"], strict=True)},
+        }  # fmt: skip
+    ranked = [m for m in dict.fromkeys(summary["metric"]) if m in found]
+    return [found[m] for m in dict.fromkeys([*ranked, *found])]
+
+
+def _column(at: np.ndarray, values: np.ndarray, length: int) -> dict[str, list[Any]]:
+    """Four significant digits a picture; several values of one picture (votes) as their mean."""
+    times = np.bincount(at, minlength=length)
+    sums = np.bincount(at, weights=values, minlength=length)
+    there = np.flatnonzero(times)
+    short = [_short(v) for v in sums[there] / times[there]]
+    if len(there) < _SPARSE * length:
+        return {"at": there.tolist(), "values": short}
+    whole: list[float | int | None] = [None] * length
+    for i, value in zip(there.tolist(), short, strict=True):
+        whole[i] = value
+    return {"values": whole}
+
+
+def _short(value: float) -> float | int | None:
+    """Four significant digits; None for what JSON cannot say."""
+    if not np.isfinite(value):
+        return None
+    cut = float(f"{value:.4g}")
+    return int(cut) if cut.is_integer() else cut
+
+
+def _below_a_picture(metrics: Sequence[str]) -> list[int]:
+    shown = [m for m in _SHOWN if m in metrics] or list(metrics)
+    return [metrics.index(m) for m in shown[:_MOST_SHOWN]]
+
+
+def _told(column: Iterable[object], texts: _Places) -> dict[int, int]:
+    return {i: texts[value] for i, value in enumerate(column) if isinstance(value, str) and value}
+
+
+def _remarks(images: pd.DataFrame) -> list[str]:
+    """What sets a picture apart from those beside it: no seed where others have one, another shape or size than asked for."""
+    seeded = bool(images["seed"].notna().any())
+    columns = (images[c] for c in ("seed", "width", "height", "settings", "detail"))
+    wanted = {text: json.loads(text).get("aspect") for text in images["settings"].unique()}
+    told = []
+    for seed, width, height, settings, detail in zip(*columns, strict=True):
+        said = ["no seed"] if seeded and pd.isna(seed) else []
+        sent, aspect = f"{width:.0f} × {height:.0f}" if width and height else "", wanted[settings]
+        if aspect is not None:
+            said.append(f"wanted {aspect}" + (f", asked for {sent}" if sent else ""))
+        came = json.loads(detail).get("size") if '"size"' in detail else None
+        if sent and came and tuple(came) != (width, height):
+            said.append(f"came as {came[0]} × {came[1]}" + ("" if aspect is not None else f", asked for {sent}"))
+        told.append(" · ".join(said))
+    return told
+
+
+def _regions(images: pd.DataFrame, scores: pd.DataFrame) -> dict[int, list[list[str]]]:
+    """What was read against what was asked for, where text was."""
+    keys = ["run", "prompt_id", "request_id"]
+    read = scores[(scores["metric"] == "ocr.exact") & (scores["status"] == "ok") & scores["request_id"].notna()]
+    at = pd.MultiIndex.from_frame(images[keys].astype(object)).get_indexer(pd.MultiIndex.from_frame(read[keys].astype(object)))
+    found = zip(at.tolist(), read["detail"], strict=True)
+    return {i: [list(region) for region in _marks(detail)] for i, detail in found if i >= 0}
+
+
+@lru_cache(maxsize=4096)
+def _marks(detail: str) -> tuple[tuple[str, ...], ...]:
+    regions = json.loads(detail).get("regions", ())
+    return tuple(tuple(f"{kind}{piece}" for kind, piece in marked(r["expected"], r["read"])) for r in regions)

@@ -1,0 +1,175 @@
+"""The answer in words: which model leads in quality, in speed and in price, by how much, and what is not settled."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.report import wording
+from bench.report.pairwise import BETTER, FEW, LEVEL, UNLIKE, WORSE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+QUALITY = ("human_preference", "clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "fid", "fd_clip_tiny")
+"""The metrics that the answer weighs; others are in the tables."""
+_UNSETTLED = 3
+_HOPELESS = 20
+"""More prompts than so many times those there are will not be gathered."""
+
+
+class Verdict(NamedTuple):
+    """``answer``: a paragraph of two to four sentences; ``points``: what else a reader must know, a sentence each."""
+
+    answer: str
+    points: tuple[str, ...]
+
+
+def verdict(tables: dict[str, pd.DataFrame]) -> Verdict:
+    """Say what the frames show, and only that: a model leads where its difference to every rival is shown."""
+    summary, pairs = tables["summary"], tables["pairwise"]
+    rivals = [run for run in dict.fromkeys(tables["images"]["run"]) if run not in set(summary.loc[summary["ceiling"].astype(bool), "run"])]
+    scope = _scope(tables)
+    if len(rivals) < 2:
+        return Verdict(scope, tuple(_caveats(tables)))
+    quality = pairs[pairs["metric"].isin(QUALITY)]
+    said = [_quality(quality, rivals), _speed(pairs, summary, rivals), _price(tables, rivals)]
+    return Verdict(" ".join(filter(None, said)), (scope, *_caveats(tables), *_unsettled(quality)))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a list in words.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _scope(tables: dict[str, pd.DataFrame]) -> str:
+    images = tables["images"]
+    runs, prompts = images["run"].nunique(), images["prompt_id"].nunique()
+    made = int((images["status"] == "ok").sum())
+    missing = "".join(f", {n} {words}" for n, words, kind in wording.counted(images["status"]) if kind != "ok")
+    return f"{runs} model{'s' if runs != 1 else ''}, {prompts} prompts, {made} pictures{missing}."
+
+
+def _caveats(tables: dict[str, pd.DataFrame]) -> list[str]:
+    """Prompts that not every model was asked, and who declined."""
+    short = [f"{run} {share}" for run, share in wording.covered(tables).items() if share]
+    told = [f"Not every model has every prompt: {'; '.join(short)}. Differences count shared prompts only."] if short else []
+    images = tables["images"]
+    for run, group in images.groupby("run", sort=False):
+        refused = int((group["status"] == "refused").sum())
+        if refused:
+            told.append(f"{run} refused {refused} of {len(group)} pictures; its means are over the others.")
+    return told
+
+
+def _against(pairs: pd.DataFrame, run: str) -> list[tuple[str, str, str]]:
+    """(metric, rival, verdict on ``run``) of every row it is in."""
+    turned = {BETTER: WORSE, WORSE: BETTER}
+    told = [(r.metric, r.b, r.verdict) for r in pairs[pairs["a"] == run].itertuples()]
+    return told + [(r.metric, r.a, turned.get(r.verdict, r.verdict)) for r in pairs[pairs["b"] == run].itertuples()]
+
+
+def _quality(pairs: pd.DataFrame, rivals: Sequence[str]) -> str:
+    able = pairs[~pairs["verdict"].isin([UNLIKE, FEW])]
+    if able.empty:
+        few = pairs[pairs["verdict"] == FEW]
+        return (
+            f"Too few prompts to compare quality: {int(few['n'].max())}, and no difference can be shown below 6."
+            if len(few)
+            else "No quality metric compares these models."
+        )
+    metrics = list(dict.fromkeys(able["metric"]))
+    told = {run: _against(able, run) for run in rivals}
+    beaten = {run for run, lines in told.items() if any(v == WORSE for _, _, v in lines)}
+    leaders = [run for run in rivals if run not in beaten and told[run]]
+    over = {run: {rival for _, rival, v in lines if v == BETTER} for run, lines in told.items()}
+    if not able["verdict"].isin([BETTER, WORSE]).any():
+        return f"No difference in quality is shown between {listed(rivals)} on {listed(metrics)}."
+    if not leaders:
+        firsts = [f"{run} is ahead on {listed(ahead)}" for run in rivals if (ahead := _leads(able, run, rivals))]
+        return f"No model leads in quality throughout: {'; '.join(firsts) or 'each is shown worse than another on some metric'}."
+    if len(leaders) == 1:
+        (first,) = leaders
+        ways = [f"than {rival} on {listed(_ahead_on(told[first], rival))}" for rival in rivals if rival in over[first]]
+        level = [rival for rival in rivals if rival != first and rival not in over[first]]
+        tail = f"; against {listed(level)} no difference is shown" if level else ""
+        if not ways:
+            return f"{first} is shown worse than no rival on {listed(metrics)}, and better than none."
+        return f"For quality choose {first}: {_amounts(able, first)}it is better {listed(ways)}, and shown worse on nothing{tail}."
+    losers = [run for run in rivals if run in beaten]
+    where = sorted({m for run in losers for m, rival, v in told[run] if v == WORSE and rival in leaders}, key=metrics.index)
+    gap = f"; {listed(losers)} {'is' if len(losers) == 1 else 'are'} shown worse on {listed(where)}" if where else ""
+    return f"In quality no difference is shown between {listed(leaders)}{gap}."
+
+
+def _ahead_on(lines: Sequence[tuple[str, str, str]], rival: str) -> list[str]:
+    return [metric for metric, other, v in lines if other == rival and v == BETTER]
+
+
+def _leads(pairs: pd.DataFrame, run: str, rivals: Sequence[str]) -> list[str]:
+    """Metrics on which ``run`` is shown better than every rival."""
+    lines = _against(pairs, run)
+    return [m for m in dict.fromkeys(pairs["metric"]) if sum(v == BETTER for metric, _, v in lines if metric == m) == len(rivals) - 1]
+
+
+def _amounts(pairs: pd.DataFrame, first: str) -> str:
+    """The first shown lead as numbers, "" where there is none."""
+    rows = pairs[((pairs["a"] == first) & (pairs["verdict"] == BETTER)) | ((pairs["b"] == first) & (pairs["verdict"] == WORSE))]
+    if rows.empty:
+        return ""
+    row = rows.iloc[0]
+    mine, other = (row["mean_a"], row["mean_b"]) if row["a"] == first else (row["mean_b"], row["mean_a"])
+    rival = row["b"] if row["a"] == first else row["a"]
+    ends = sorted(abs(row[c]) for c in ("low", "high"))
+    span = f", {wording.number(ends[0], row['unit'])} to {wording.number(ends[1], row['unit'])} apart" if not math.isnan(row["low"]) else ""
+    return f"with {row['metric']} {wording.number(mine, row['unit'])} against {rival}'s {wording.number(other, row['unit'])}{span}, "
+
+
+def _speed(pairs: pd.DataFrame, summary: pd.DataFrame, rivals: Sequence[str]) -> str:
+    pace = summary[(summary["metric"] == "latency.p50") & summary["run"].isin(rivals) & summary["mean"].notna()].set_index("run")["mean"]
+    timed = pairs[pairs["metric"] == "latency"]
+    if len(pace) < 2 or timed.empty:
+        return ""
+    if (timed["verdict"] == UNLIKE).any():
+        return f"Speeds are not all comparable ({timed.loc[timed['verdict'] == UNLIKE, 'reason'].iloc[0]})."
+    first = str(pace.idxmin())
+    slower = [run for run in pace.sort_values().index if ("latency", run, BETTER) in _against(timed, first)]
+    if not slower:
+        return "No model is shown to be the fastest."
+    level = [run for run in pace.index if run != first and run not in slower]
+    took = [f"{run} takes {pace[run] / pace[first]:.1f} times as long" for run in slower]
+    opening = f"{first} has the shortest median" if level else f"{first} is the fastest"
+    tail = f"; {listed(level)} {'is' if len(level) == 1 else 'are'} not shown slower" if level else ""
+    return f"{opening}, {wording.number(pace[first], 's')} s a picture: {listed(took)}{tail}."
+
+
+def _price(tables: dict[str, pd.DataFrame], rivals: Sequence[str]) -> str:
+    cost = tables["cost"].set_index("run")["per_success"].reindex(rivals).dropna().sort_values()
+    if len(cost) < 2:
+        return ""
+    unknown = [run for run in rivals if run not in cost.index]
+    tail = f"; the price of {listed(unknown)} is not known" if unknown else ""
+    cheap, dear = cost.iloc[0], cost.iloc[-1]
+    if dear == cheap:
+        return f"Each costs {wording.usd(cheap)} USD a successful picture{tail}."
+    return (
+        f"A successful picture costs {wording.usd(cheap)} USD with {cost.index[0]} and {wording.usd(dear)} USD with {cost.index[-1]}, "
+        f"the dearest{tail}."
+    )
+
+
+def _unsettled(pairs: pd.DataFrame) -> list[str]:
+    """The open questions that prompts would settle soonest."""
+    rows = pairs[pairs["verdict"].isin([LEVEL, FEW]) & pairs["more"].notna()]
+    near = rows[rows["more"] <= _HOPELESS * rows["n"]].sort_values("more").head(_UNSETTLED)
+    return [
+        f"Not settled: {row.a} against {row.b} on {row.metric}; about {wording.rounded(row.more)} more prompts would settle it "
+        f"if the difference is the {wording.number(abs(row.difference), row.unit)} seen here."
+        for row in near.itertuples()
+    ]
