@@ -101,7 +101,7 @@ def _of_one_machine(scores: pd.DataFrame, images: pd.DataFrame, environments: Ma
         return scores
     keys = ["run", "prompt_id", "request_id"]
     foreign = pd.MultiIndex.from_frame(scores[keys]).isin(pd.MultiIndex.from_frame(elsewhere[keys]))
-    return scores[~(foreign & (scores["metric"] == "latency"))]
+    return scores.loc[~(foreign & (scores["metric"] == "latency").to_numpy())]
 
 
 def _below(metrics: pd.Series[str], names: Sequence[str]) -> pd.Series[bool]:
@@ -147,7 +147,7 @@ def _images(label: str, records: Sequence[ImageRecord], info: Mapping[str, Any])
 
 def _scores(label: str, run: Run, records: Sequence[ImageRecord]) -> pd.DataFrame:
     """The scores of a run's current pictures and of the run itself."""
-    table = run.scores_table().to_pandas()
+    table: pd.DataFrame = run.scores_table().to_pandas()
     table["seed"], table["higher_is_better"] = table["seed"].astype("Int64"), table["higher_is_better"].astype(object)
     current = pd.MultiIndex.from_arrays([[r.prompt_id for r in records], [r.request.id for r in records]])
     mine = pd.MultiIndex.from_frame(table[["prompt_id", "request_id"]]).isin(current)

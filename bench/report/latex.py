@@ -18,7 +18,7 @@ def summary_latex(tables: dict[str, pd.DataFrame]) -> str:
     """Models by headline metrics: mean with half the width of its 95 % interval; bold where shown better than every rival."""
     summary = tables["summary"]
     metrics, runs = wording.headline(summary), list(dict.fromkeys(tables["images"]["run"]))
-    cells = {(row.run, row.metric): row for row in summary.itertuples()}
+    cells = {(row["run"], row["metric"]): row for row in summary.to_dict("records")}
     heads = []
     for metric in metrics:
         first = summary[summary["metric"] == metric].iloc[0]
@@ -31,9 +31,8 @@ def summary_latex(tables: dict[str, pd.DataFrame]) -> str:
     for run in runs:
         row = [_escaped(run)]
         for metric in metrics:
-            one = cells.get((run, metric))
-            known = one is not None and not math.isnan(one.mean)
-            row.append(_number(one.mean, one.low, one.high, one.unit, best=one.best) if known else "--")
+            one = cells.get((run, metric), {"mean": math.nan})
+            row.append("--" if math.isnan(one["mean"]) else _number(one["mean"], one["low"], one["high"], one["unit"], best=one["best"]))
         lines.append(" & ".join(row) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 

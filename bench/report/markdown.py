@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from bench.report import pairwise, wording
@@ -59,12 +60,13 @@ def _differences(pairs: pd.DataFrame) -> list[str]:
         return []
     lines = ["", "## Differences", "", "| metric | model | against | difference | verdict | won / tied / lost | q | about more prompts |"]
     lines.append("|---|---|---|---|---|---|---|---|")
-    for row in pairs[pairs["metric"].isin([*wording.headline(pairs), "latency"])].itertuples():
-        told = f"{row.verdict}: {row.reason}" if row.verdict == pairwise.UNLIKE else row.verdict
-        gap = f"{wording.number(row.difference, row.unit)} [{wording.number(row.low, row.unit)}, {wording.number(row.high, row.unit)}]"
-        shares = " / ".join(f"{100 * share:.0f} %" for share in (row.win, row.tie, row.loss)) if row.win == row.win else "–"
-        cells = [row.metric, _plain(row.a), _plain(row.b), gap, told, shares, wording.number(row.q, "share")]
-        cells.append(wording.rounded(row.more) if row.more == row.more else "–")
+    for row in pairs[pairs["metric"].isin([*wording.headline(pairs), "latency"])].to_dict("records"):
+        told = f"{row['verdict']}: {row['reason']}" if row["verdict"] == pairwise.UNLIKE else row["verdict"]
+        gap, low, high = (wording.number(row[key], row["unit"]) for key in ("difference", "low", "high"))
+        shares = "–" if math.isnan(row["win"]) else " / ".join(f"{100 * row[key]:.0f} %" for key in ("win", "tie", "loss"))
+        cells = [row["metric"], _plain(row["a"]), _plain(row["b"]), f"{gap} [{low}, {high}]", told, shares]
+        cells.append(wording.number(row["q"], "share"))
+        cells.append("–" if math.isnan(row["more"]) else wording.rounded(row["more"]))
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
 

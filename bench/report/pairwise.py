@@ -47,14 +47,14 @@ def table(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], environm
     for metric in means:
         rows += _by_prompt(metric, means[metric], rivals, infos, environments)
     _test(rows)
-    for metric, group in sets.groupby("metric", sort=False):
+    for name, group in sets.groupby("metric", sort=False):
         if group["detail"].str.contains('"drawn"', regex=False).any():
-            rows += _by_halves(str(metric), group, rivals)
+            rows += _by_halves(str(name), group, rivals)
     about = fit.drop_duplicates("metric").set_index("metric")
     for row in rows:
         row["unit"], row["higher_is_better"] = about.loc[row["metric"], "unit"], bool(about.loc[row["metric"], "higher_is_better"])
     found = pd.DataFrame(rows, columns=[*COLUMNS, "sd"])
-    numbers = [c for c in found if c not in {"metric", "a", "b", "unit", "higher_is_better", "n", "verdict", "reason"}]
+    numbers = [str(c) for c in found if c not in {"metric", "a", "b", "unit", "higher_is_better", "n", "verdict", "reason"}]
     found[numbers] = found[numbers].astype(float)
     return _judged(found).drop(columns="sd")
 
@@ -94,7 +94,7 @@ def _test(rows: list[dict[str, Any]]) -> None:
 
 def _by_halves(metric: str, group: pd.DataFrame, rivals: Sequence[str]) -> list[dict[str, Any]]:
     """Differences of a whole set's figure, where both runs were resampled by the same prompts."""
-    held = {row.run: (row.value, json.loads(row.detail)) for row in group[group["status"] == "ok"].itertuples()}
+    held = {row["run"]: (float(row["value"]), json.loads(row["detail"])) for row in group[group["status"] == "ok"].to_dict("records")}
     rows: list[dict[str, Any]] = []
     for a, b in combinations([run for run in rivals if run in held], 2):
         (value_a, one), (value_b, other) = held[a], held[b]

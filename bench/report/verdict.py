@@ -71,8 +71,8 @@ def _caveats(tables: dict[str, pd.DataFrame]) -> list[str]:
 def _against(pairs: pd.DataFrame, run: str) -> list[tuple[str, str, str]]:
     """(metric, rival, verdict on ``run``) of every row it is in."""
     turned = {BETTER: WORSE, WORSE: BETTER}
-    told = [(r.metric, r.b, r.verdict) for r in pairs[pairs["a"] == run].itertuples()]
-    return told + [(r.metric, r.a, turned.get(r.verdict, r.verdict)) for r in pairs[pairs["b"] == run].itertuples()]
+    told = [(r["metric"], r["b"], r["verdict"]) for r in pairs[pairs["a"] == run].to_dict("records")]
+    return told + [(r["metric"], r["a"], turned.get(r["verdict"], r["verdict"])) for r in pairs[pairs["b"] == run].to_dict("records")]
 
 
 def _quality(pairs: pd.DataFrame, rivals: Sequence[str]) -> str:
@@ -150,7 +150,7 @@ def _speed(pairs: pd.DataFrame, summary: pd.DataFrame, rivals: Sequence[str]) ->
 
 
 def _price(tables: dict[str, pd.DataFrame], rivals: Sequence[str]) -> str:
-    cost = tables["cost"].set_index("run")["per_success"].reindex(rivals).dropna().sort_values()
+    cost = tables["cost"].set_index("run")["per_success"].reindex(list(rivals)).dropna().sort_values()
     if len(cost) < 2:
         return ""
     unknown = [run for run in rivals if run not in cost.index]
@@ -169,7 +169,7 @@ def _unsettled(pairs: pd.DataFrame) -> list[str]:
     rows = pairs[pairs["verdict"].isin([LEVEL, FEW]) & pairs["more"].notna()]
     near = rows[rows["more"] <= _HOPELESS * rows["n"]].sort_values("more").head(_UNSETTLED)
     return [
-        f"Not settled: {row.a} against {row.b} on {row.metric}; about {wording.rounded(row.more)} more prompts would settle it "
-        f"if the difference is the {wording.number(abs(row.difference), row.unit)} seen here."
-        for row in near.itertuples()
+        f"Not settled: {row['a']} against {row['b']} on {row['metric']}; about {wording.rounded(row['more'])} more prompts would settle it "
+        f"if the difference is the {wording.number(abs(row['difference']), row['unit'])} seen here."
+        for row in near.to_dict("records")
     ]
