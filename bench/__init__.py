@@ -1,3 +1,55 @@
-"""fluxbench: which text-to-image model should I use?"""
+"""fluxbench: which text-to-image model should I use?
 
+In Python: ``load`` a run, ``compare`` several, ``runs`` lists what is there. Importing this loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bench.notebook import Comparison, Run
+
+__all__ = ["compare", "load", "runs"]
 __version__ = "0.1.0"
+
+
+def load(run: str | Path, results: str | Path = "results") -> Run:
+    """A run with its pictures and scores.
+
+    Args:
+        run: a run's folder, its name, or its label where only one run has it ("tiny-dev").
+        results: the folder that holds the runs.
+
+    Raises:
+        ConfigError: there is no such run; the message names the nearest.
+    """
+    from bench import notebook  # noqa: PLC0415 - slow import
+
+    return notebook.load(run, results)
+
+
+def compare(runs: Sequence[str | Path | Run], results: str | Path = "results", *, without: Sequence[str] = ()) -> Comparison:
+    """Several runs side by side, with the statistics of the report.
+
+    Args:
+        runs: as ``load`` takes them, or what it gives; in the order of the tables.
+        results: the folder that holds the runs, and the votes on them.
+        without: metrics to leave out.
+
+    Raises:
+        ConfigError: no such run, one named twice, or a metric with unlike fingerprints.
+    """
+    from bench import notebook  # noqa: PLC0415 - slow import
+
+    return notebook.compare(runs, results, without=without)
+
+
+def runs(results: str | Path = "results") -> list[str]:
+    """Names of the runs in a folder, sorted."""
+    from bench import notebook  # noqa: PLC0415 - slow import
+
+    return notebook.names(results)

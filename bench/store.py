@@ -137,7 +137,7 @@ class Run:
 
     def current(self) -> list[ImageRecord]:
         """The latest record of each (prompt, seed): what reports and scores speak of."""
-        return list({(r.prompt_id, r.request.seed): r for r in self.records()}.values())
+        return latest(self.records())
 
     def save(self, job: Job, rendered: Rendered, *, prompt_set: PromptSet, environment: str) -> ImageRecord:
         """Store the outcome of a job: picture first, record after, both on disk when this returns.
@@ -368,6 +368,11 @@ def writing(path: Path, kept: str = "rendered") -> Iterator[None]:
             f"cannot write to {path}: {error.strerror or error}; free some space or fix the permissions, then run the "
             f"same command again: nothing already {kept} is lost"
         ) from error
+
+
+def latest(records: Iterable[ImageRecord]) -> list[ImageRecord]:
+    """The latest of each (prompt, seed) of a run's records."""
+    return list({(r.prompt_id, r.request.seed): r for r in records}.values())
 
 
 def add_line(file: io.FileIO, row: Mapping[str, Any], *, flush: bool) -> None:

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, PngImagePlugin
 
 from bench import containers, decoding
-from bench.report.html import _thumb
+from bench.report import thumbs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -320,9 +320,9 @@ def test_thumbnails_hold_no_metadata_and_small_ones_every_pixel(
     stored.write_bytes(data)
     told = decoding.inspect(data).metadata
     assert {"exif", "gps", "icc", "xmp", "c2pa", "trailing_bytes"} <= set(told)
-    made = _thumb(stored, tmp_path, "thumbs/0")
-    assert made == {"src": f"thumbs/0/a.{'webp' if large else ending}", "w": image.width, "h": image.height}
-    shown = (tmp_path / made["src"]).read_bytes()
+    made = thumbs.write({"a" * 64: stored}, tmp_path / "thumbs")["a" * 64]
+    assert made == thumbs.Thumb(f"{'a' * 16}.{'webp' if large else ending}", image.width, image.height, whole=not large)
+    shown = (tmp_path / "thumbs" / made.src).read_bytes()
     assert decoding.inspect(shown).metadata == {}
     for word in (b"secret", b"Maker", b"Generator", b"c2pa", b"jumb", b"xmp", b"Exif", b"EXIF", b"sRGB", b"ICC"):
         assert word not in shown

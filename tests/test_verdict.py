@@ -46,8 +46,8 @@ def tables(
 def test_one_leader_is_named_with_its_amount() -> None:
     told = verdict(tables([("scene", "pro", "dev", "better"), ("scene", "pro", "fast", "better"), ("scene", "dev", "fast", LEVEL)]))
     assert told.answer == (
-        "For quality choose pro: with scene 0.900 against dev's 0.800, 0.050 to 0.150 apart, it is better than dev on scene and "
-        "than fast on scene, and shown worse on nothing."
+        "For quality choose pro: with scene 0.900 against dev's 0.800, 0.050 to 0.150 apart, it is better than dev and "
+        "fast on scene, and shown worse on nothing."
     )
     assert told.points[0] == "3 models, 10 prompts, 30 pictures."
 
@@ -93,7 +93,7 @@ def test_refusals_and_missing_prompts_are_told() -> None:
     held["images"] = held["images"].drop(index=29)
     points = verdict(held).points
     assert any(p.startswith("Not every model has every prompt: fast 9 of 10 prompts") for p in points)
-    assert "pro refused 1 of 10 pictures; its means are over the others." in points
+    assert "pro refused 1 of 10 pictures; means are over the others." in points
 
 
 def test_a_ceiling_is_never_advised_and_one_model_gets_no_comparison() -> None:

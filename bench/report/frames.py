@@ -26,6 +26,7 @@ from bench.fingerprint import difference
 from bench.report import costs, pairwise, ranking
 from bench.report.comparable import TIMED
 from bench.report.summary import marked, summarise
+from bench.store import latest
 from bench.types import Timing
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def frames(runs: Sequence[Run], *, without: Sequence[str] = (), votes: Sequence[
     """
     labels = _labels(runs)
     infos = {label: run.info() for label, run in labels.items()}
-    records = {label: run.current() for label, run in labels.items()}
+    every = {label: run.records() for label, run in labels.items()}
+    records = {label: latest(held) for label, held in every.items()}
     images = pd.concat([_images(label, held, infos[label]) for label, held in records.items()], ignore_index=True)
     scores = pd.concat([_scores(label, run, records[label]) for label, run in labels.items()], ignore_index=True)
     scores = scores[~_below(scores["metric"], without)].reset_index(drop=True)
@@ -69,7 +71,7 @@ def frames(runs: Sequence[Run], *, without: Sequence[str] = (), votes: Sequence[
         "pairwise": pairs,
         "ranking": pd.concat([told["ranking"], order], ignore_index=True) if told else order,
         "latency": _latency(summary),
-        "cost": costs.table({label: (infos[label], run.records(), records[label]) for label, run in labels.items()}),
+        "cost": costs.table({label: (infos[label], every[label], records[label]) for label in labels}),
         "environment": _environment(infos),
         **({name: told[name] for name in ("votes", "agreement")} if told else {}),
     }

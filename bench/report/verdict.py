@@ -53,19 +53,16 @@ def _scope(tables: dict[str, pd.DataFrame]) -> str:
     runs, prompts = images["run"].nunique(), images["prompt_id"].nunique()
     made = int((images["status"] == "ok").sum())
     missing = "".join(f", {n} {words}" for n, words, kind in wording.counted(images["status"]) if kind != "ok")
-    return f"{runs} model{'s' if runs != 1 else ''}, {prompts} prompts, {made} pictures{missing}."
+    return f"{runs} model{'s' if runs != 1 else ''}, {prompts:,} prompts, {made:,} pictures{missing}."
 
 
 def _caveats(tables: dict[str, pd.DataFrame]) -> list[str]:
     """Prompts that not every model was asked, and who declined."""
     short = [f"{run} {share}" for run, share in wording.covered(tables).items() if share]
     told = [f"Not every model has every prompt: {'; '.join(short)}. Differences count shared prompts only."] if short else []
-    images = tables["images"]
-    for run, group in images.groupby("run", sort=False):
-        refused = int((group["status"] == "refused").sum())
-        if refused:
-            told.append(f"{run} refused {refused} of {len(group)} pictures; its means are over the others.")
-    return told
+    groups = tables["images"].groupby("run", sort=False)["status"]
+    refused = [f"{run} refused {n:,} of {len(group):,} pictures" for run, group in groups if (n := int((group == "refused").sum()))]
+    return [*told, f"{listed(refused)}; means are over the others."] if refused else told
 
 
 def _against(pairs: pd.DataFrame, run: str) -> list[tuple[str, str, str]]:
@@ -96,7 +93,10 @@ def _quality(pairs: pd.DataFrame, rivals: Sequence[str]) -> str:
         return f"No model leads in quality throughout: {'; '.join(firsts) or 'each is shown worse than another on some metric'}."
     if len(leaders) == 1:
         (first,) = leaders
-        ways = [f"than {rival} on {listed(_ahead_on(told[first], rival))}" for rival in rivals if rival in over[first]]
+        ahead: dict[tuple[str, ...], list[str]] = {}
+        for rival in [r for r in rivals if r in over[first]]:
+            ahead.setdefault(tuple(_ahead_on(told[first], rival)), []).append(rival)
+        ways = [f"than {listed(others)} on {listed(where)}" for where, others in ahead.items()]
         level = [rival for rival in rivals if rival != first and rival not in over[first]]
         tail = f"; against {listed(level)} no difference is shown" if level else ""
         if not ways:

@@ -64,8 +64,8 @@ def mean_intervals(columns: np.ndarray, *, seed: int = 0) -> list[Interval]:
             found.append(Interval(mean, mean, mean))
             continue
         low, high = _ends(draws[:, i], 0.0, float(acceleration[i]), n, _SLACK)
-        unit = spread[i] / math.sqrt(n)
-        found.append(Interval(mean, float(mean + unit * low), float(mean + unit * high)))
+        unit, least, most = float(spread[i]) / math.sqrt(n), float(columns[:, i].min()), float(columns[:, i].max())
+        found.append(Interval(mean, max(mean + unit * low, least), min(mean + unit * high, most)))
     return found
 
 

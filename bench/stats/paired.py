@@ -19,6 +19,10 @@ _FLIPS = 10_000
 _MORE = 100_000
 """Flips where the first 10,000 leave hardly any as extreme, so that p can be small enough for a long table."""
 _RARE = 10
+_NOISE = 1e-6
+"""Share of the larger value up to which two count as equal: the same picture scored in another batch differs by 1e-7."""
+_TOGETHER = 256
+"""Pairs that are resampled at once, so that memory does not grow with the table."""
 
 
 class Paired(NamedTuple):
@@ -30,7 +34,7 @@ class Paired(NamedTuple):
         sd: standard deviation of a - b over prompts (n - 1 below the line); NaN for one prompt.
         p: two-sided, of the sign-flip test.
         wins: share of prompts with a > b.
-        ties: share with a = b.
+        ties: share with a = b, but for a millionth of the larger, which is the noise of single precision.
         losses: share with a < b.
         cliff: wins - losses, -1 to 1: Cliff's (1993) dominance within pairs.
         effect: difference / sd; 0 where all differences are 0, NaN where they are equal and not 0.
@@ -67,67 +71,74 @@ def paired(a: np.ndarray, b: np.ndarray, *, seed: int = 0) -> Paired:
 
 
 def paired_many(pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int = 0) -> list[Paired]:
-    """``paired`` of each pair: the same numbers, quicker together where many have the same length.
+    """``paired`` of each pair: the same numbers, quicker together.
 
     Raises:
         ValueError: as ``paired``.
     """
     gaps = [_gap(a, b) for a, b in pairs]
-    found: list[Paired | None] = [None] * len(gaps)
-    for n in {len(gap) for gap in gaps}:
-        places = [i for i, gap in enumerate(gaps) if len(gap) == n]
-        columns = np.stack([gaps[i] for i in places], axis=1)
-        for i, one in zip(places, _of_columns(columns, seed), strict=True):
-            found[i] = one
-    return [one for one in found if one is not None]
+    found: list[Paired] = []
+    for start in range(0, len(gaps), _TOGETHER):
+        some = gaps[start : start + _TOGETHER]
+        found += [_paired(*told) for told in zip(some, _intervals(some, seed), flip_tests(some, seed), strict=True)]
+    return found
 
 
 def _gap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     one, other = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if one.shape != other.shape or one.ndim != 1 or not len(one):
         raise ValueError(f"two arrays of one value a prompt are compared, not {one.shape} and {other.shape}")
-    return one - other
+    gap = one - other
+    gap[np.abs(gap) <= _NOISE * np.maximum(np.abs(one), np.abs(other))] = 0.0
+    return gap
 
 
-def _of_columns(columns: np.ndarray, seed: int) -> list[Paired]:
-    n = len(columns)
-    sds = columns.std(0, ddof=1) if n > 1 else np.full(columns.shape[1], math.nan)
-    wins, losses = (columns > 0).mean(0), (columns < 0).mean(0)
-    found = []
-    for i, (difference, p) in enumerate(zip(mean_intervals(columns, seed=seed), flip_tests(columns, seed), strict=True)):
-        sd, won, lost = float(sds[i]), float(wins[i]), float(losses[i])
-        effect = 0.0 if won + lost == 0 else difference.value / sd if sd > 1e-12 * abs(difference.value) else math.nan
-        found.append(Paired(n, difference, sd, float(p), won, max(0.0, 1 - won - lost), lost, won - lost, effect))
-    return found
+def _intervals(gaps: Sequence[np.ndarray], seed: int) -> list[Interval]:
+    """The interval of each mean; those of one length share their resamples."""
+    found: dict[int, Interval] = {}
+    for n in {len(gap) for gap in gaps}:
+        places = [i for i, gap in enumerate(gaps) if len(gap) == n]
+        found |= dict(zip(places, mean_intervals(np.stack([gaps[i] for i in places], axis=1), seed=seed), strict=True))
+    return [found[i] for i in range(len(gaps))]
 
 
-def flip_tests(columns: np.ndarray, seed: int) -> np.ndarray:
-    """Two-sided p of the sign-flip test of each column of differences (n, k); see ``paired``."""
-    largest = np.abs(columns).max(0)
-    scaled = np.divide(columns, largest, out=np.zeros_like(columns), where=largest > 0)
+def _paired(gap: np.ndarray, difference: Interval, p: float) -> Paired:
+    sd = float(gap.std(ddof=1)) if len(gap) > 1 else math.nan
+    won, lost = float((gap > 0).mean()), float((gap < 0).mean())
+    effect = 0.0 if won + lost == 0 else difference.value / sd if sd > 1e-12 * abs(difference.value) else math.nan
+    return Paired(len(gap), difference, sd, p, won, max(0.0, 1 - won - lost), lost, won - lost, effect)
+
+
+def flip_tests(gaps: Sequence[np.ndarray], seed: int) -> list[float]:
+    """Two-sided p of the sign-flip test of each array of differences; see ``paired``.
+
+    All are flipped by the same signs: a shorter array is filled up with zeros, whose sign does not matter.
+    """
+    scaled = np.zeros((max(map(len, gaps)), len(gaps)))
+    for i, gap in enumerate(gaps):
+        scaled[: len(gap), i] = gap / (np.abs(gap).max() or 1.0)
     kept = np.count_nonzero(scaled, axis=0)
-    found = np.ones(columns.shape[1])
+    found = np.ones(len(gaps))
     for i in np.flatnonzero((kept > 0) & (kept <= _EXACT)):
         some = scaled[scaled[:, i] != 0, i]
         found[i] = (np.abs(all_signs(len(some)) @ some) >= abs(some.sum()) * (1 - 1e-12) - 1e-12).mean()
     many = np.flatnonzero(kept > _EXACT)
-    if not len(many):
-        return found
-    extreme = _count(scaled[:, many], seed, 0, _FLIPS)
-    found[many] = (extreme + 1) / (_FLIPS + 1)
-    rare = np.flatnonzero(extreme < _RARE)
-    if len(rare):
-        extreme = extreme[rare] + _count(scaled[:, many[rare]], seed, _FLIPS, _MORE - _FLIPS)
-        found[many[rare]] = (extreme + 1) / (_MORE + 1)
-    return found
+    if len(many):
+        extreme = _count(scaled[:, many], seed, 0, _FLIPS)
+        found[many] = (extreme + 1) / (_FLIPS + 1)
+        rare = many[extreme < _RARE]
+        if len(rare):
+            more = extreme[extreme < _RARE] + _count(scaled[:, rare], seed, _FLIPS, _MORE - _FLIPS)
+            found[rare] = (more + 1) / (_MORE + 1)
+    return [float(p) for p in found]
 
 
 def _count(scaled: np.ndarray, seed: int, start: int, total: int) -> np.ndarray:
     """How many of ``total`` random flips are as extreme as the observed signs; (k,)."""
-    sums = scaled.sum(0)
-    least = np.abs(sums) - 1e-5 * np.sqrt(np.square(scaled).sum(0))
-    values = scaled.astype(np.float32)
-    extreme = np.zeros(scaled.shape[1], dtype=np.int64)
+    sums = scaled.sum(0)[:, None]
+    least = np.abs(sums) - 1e-5 * np.sqrt(np.square(scaled).sum(0))[:, None]
+    values = scaled.T.astype(np.float32)
+    extreme = np.zeros(len(values), dtype=np.int64)
     for block in coins(len(scaled), total, seed, start):
-        extreme += np.count_nonzero(np.abs(2 * (block @ values) - sums) >= least, axis=0)
+        extreme += np.count_nonzero(np.abs(2 * (values @ block) - sums) >= least, axis=1)
     return extreme

@@ -13,6 +13,8 @@ _BLOCK = 2_000_000
 """Numbers that are turned into floats at a time."""
 _DRAWN = 100_000
 """Numbers that are drawn at a time, few enough for a processor's cache."""
+_COLUMNS = 1_000
+"""Choices of signs that are made at a time."""
 _KEPT = 10_000
 """Units up to which a table of weights is kept: 20 MB each."""
 
@@ -60,16 +62,10 @@ def all_signs(n: int) -> np.ndarray:
 
 
 def coins(n: int, total: int, seed: int, start: int = 0) -> Iterator[np.ndarray]:
-    """Blocks of random zeros and ones, float32 (rows, n), ``total`` rows in all; ``start`` skips so many rows.
+    """Blocks of random zeros and ones, float32 (n, 1000), ``total`` columns in all; ``start`` skips so many columns.
 
-    ``start`` and ``total`` are multiples of 1,000.
+    ``start`` and ``total`` are multiples of 1,000. The first rows of a taller block are those of a lower one.
     """
-    step = max(1, _BLOCK // n // 1000) * 1000
-    for row in range(start, start + total, step):
-        yield _coins(n, min(step, start + total - row), seed, row)
-
-
-@lru_cache(maxsize=4)
-def _coins(n: int, rows: int, seed: int, row: int) -> np.ndarray:
-    packed = np.random.default_rng((seed, n, row)).integers(256, size=(rows, -(-n // 8)), dtype=np.uint8)
-    return np.unpackbits(packed, axis=1, count=n).astype(np.float32)
+    for column in range(start, start + total, _COLUMNS):
+        packed = np.random.default_rng((seed, column)).integers(256, size=(-(-n // 8), _COLUMNS), dtype=np.uint8)
+        yield np.unpackbits(packed, axis=0, count=n).astype(np.float32)
