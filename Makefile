@@ -6,7 +6,7 @@ MODELS ?= tiny-pro,tiny-dev,tiny-schnell,tiny-oracle
 
 NPM ?= .npm
 
-.PHONY: demo test check contract lint bench fid carriers verify clean
+.PHONY: demo test check contract lint docs notebooks bench fid carriers verify clean
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +35,13 @@ contract: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The documentation as a site without a server; strict: a broken link is an error.
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/docs
+
+notebooks: $(VENV)/.dev
+	$(BIN)/python -m pytest -q --nbmake --nbmake-timeout=1800 notebooks
 
 bench: $(VENV)/.dev
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -42,18 +42,18 @@ def checked(run: Run) -> float:
 
 
 def test_the_order_of_the_family_is_that_of_the_scene_check(tmp_path: Path) -> None:
-    runs = [made(tmp_path, name, (0,), limit=24) for name in ("tiny-pro", "tiny-dev", "tiny-schnell")]
-    rough = made(tmp_path, "tiny-dev", (0,), limit=24, label="dev-2-steps", steps=2)
+    runs = [made(tmp_path, name, (0,), limit=32) for name in ("tiny-pro", "tiny-dev", "tiny-schnell")]
+    rough = made(tmp_path, "tiny-dev", (0,), limit=32, label="dev-1-step", steps=1)
     tables = frames([*runs, rough])
     table = tables["summary"].query("metric == 'scene'").set_index("run")
     shares = {str(run.info()["label"]): checked(run) for run in [*runs, rough]}
     assert table["mean"].to_dict() == pytest.approx(shares)
-    assert table["mean"].idxmin() == min(shares, key=lambda name: shares[name]) == "dev-2-steps"
-    told = tables["pairwise"].query("metric == 'scene' and b == 'dev-2-steps'").set_index("a")["verdict"]
+    assert table["mean"].idxmin() == min(shares, key=lambda name: shares[name]) == "dev-1-step"
+    told = tables["pairwise"].query("metric == 'scene' and b == 'dev-1-step'").set_index("a")["verdict"]
     assert told.to_dict() == dict.fromkeys(("tiny-pro", "tiny-dev", "tiny-schnell"), "better")
     ranks = tables["ranking"].query("metric == 'scene'").set_index("run")
-    assert (ranks.loc["dev-2-steps", "rank"], ranks.loc["dev-2-steps", "rank_low"]) == (4, 4)
-    assert "dev-2-steps is shown worse on" in verdict(tables).answer
+    assert (ranks.loc["dev-1-step", "rank"], ranks.loc["dev-1-step", "rank_low"]) == (4, 4)
+    assert "dev-1-step is shown worse on" in verdict(tables).answer
     assert "tiny-schnell is the fastest" in verdict(tables).answer
 
 

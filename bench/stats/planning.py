@@ -54,7 +54,7 @@ def needed(difference: float, sd: float, *, alpha: float = 0.05, power: float = 
         return float(LEAST)
     high = ((float(ndtri(1 - alpha / 2)) + float(ndtri(power))) / wanted) ** 2
     if high > _LARGE:
-        return math.ceil(high)
+        return float(math.ceil(high))
     low, up = LEAST, math.ceil(high) + 200
     while up - low > 1:
         middle = (low + up) // 2
