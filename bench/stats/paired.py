@@ -119,9 +119,9 @@ def flip_tests(gaps: Sequence[np.ndarray], seed: int) -> list[float]:
         scaled[: len(gap), i] = gap / (np.abs(gap).max() or 1.0)
     kept = np.count_nonzero(scaled, axis=0)
     found = np.ones(len(gaps))
-    for i in np.flatnonzero((kept > 0) & (kept <= _EXACT)):
-        some = scaled[scaled[:, i] != 0, i]
-        found[i] = (np.abs(all_signs(len(some)) @ some) >= abs(some.sum()) * (1 - 1e-12) - 1e-12).mean()
+    for few in np.flatnonzero((kept > 0) & (kept <= _EXACT)):
+        some = scaled[scaled[:, few] != 0, few]
+        found[few] = (np.abs(all_signs(len(some)) @ some) >= abs(some.sum()) * (1 - 1e-12) - 1e-12).mean()
     many = np.flatnonzero(kept > _EXACT)
     if len(many):
         extreme = _count(scaled[:, many], seed, 0, _FLIPS)
