@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 MODELS ?= tiny-pro,tiny-dev,tiny-schnell,tiny-oracle
 
 NPM ?= .npm
+# A worker a core, each with one thread: threads of several workers would only wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 .PHONY: demo test check contract lint docs notebooks bench fid carriers verify clean
 
@@ -22,10 +24,10 @@ demo: $(VENV)/.run
 	$(BIN)/python -m bench run -m model=$(MODELS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "not slow and not gpu and not network and not contract"
+	$(PYTEST) -m "not slow and not gpu and not network and not contract"
 
 check: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "slow and not gpu and not network and not contract"
+	$(PYTEST) -m "slow and not gpu and not network and not contract"
 
 # Servers that nobody here wrote, from npm, and our requests against them; FLUXBENCH_OPENAPI=FILE adds OpenAI's own document.
 contract: $(VENV)/.dev

@@ -134,7 +134,8 @@ def _card(card: Card, edge: int = 256) -> str:
     picture = _image(src, card.alt, edge) if src else f'<div style="border:{_BORDER};padding:2em 1em">no picture</div>'
     lines = "".join(f"<div>{escape(line)}</div>" for line in card.lines)
     head = f"<strong>{escape(card.head)}</strong>" if card.head else ""
-    return f'<figure style="margin:0;max-width:{edge}px">{head}{picture}<figcaption style="font-size:.85em">{lines}</figcaption></figure>'
+    style, small = f"margin:0;max-width:{edge}px;text-align:left", "margin:0;font-size:.85em;font-style:normal;max-width:none"
+    return f'<figure style="{style}">{head}{picture}<figcaption style="{small}">{lines}</figcaption></figure>'
 
 
 def _image(src: str, alt: str, edge: int) -> str:

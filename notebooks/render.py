@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 _INLINE = re.compile(r"data:image/(\w+);base64,([A-Za-z0-9+/=]+)")
 _STYLE = re.compile(r"<style scoped>.*?</style>\s*", re.DOTALL)
+_GAP = re.compile(r"\n\s*")
 
 
 def main(names: list[str]) -> None:
@@ -38,23 +39,25 @@ def main(names: list[str]) -> None:
 
 def page(notebook: NotebookNode, pictures: Path) -> str:
     """The notebook as Markdown; its pictures are written to ``pictures``, which lies below the page."""
-    parts = []
+    parts, heading = [], ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             parts.append(cell.source)
+            heading = next((line.lstrip("# ") for line in cell.source.splitlines() if line.startswith("#")), heading)
             continue
         parts.append(f"```python\n{cell.source}\n```")
-        parts += [_output(output, pictures, cell.id) for output in cell.outputs if "data" in output]
+        parts += [_output(output, pictures, cell.id, heading) for output in cell.outputs if "data" in output]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _output(output: NotebookNode, pictures: Path, name: str) -> str:
+def _output(output: NotebookNode, pictures: Path, name: str, heading: str) -> str:
     data = output.data
     if "image/png" in data:
-        return f"![{name}]({_saved(base64.b64decode(data['image/png']), 'png', pictures, name)})"
+        return f"![{heading}: the figure]({_saved(base64.b64decode(data['image/png']), 'png', pictures, name)})"
     if "text/html" in data:
-        text = _STYLE.sub("", data["text/html"])
-        return re.sub(r"\n\s*", "", _INLINE.sub(lambda found: _saved(base64.b64decode(found[2]), found[1], pictures, name), text))
+        plain = data["text/html"].replace(' border="1" class="dataframe"', "")
+        text = _INLINE.sub(lambda found: _saved(base64.b64decode(found[2]), found[1], pictures, name), plain)
+        return f"<div>{_GAP.sub('', _STYLE.sub('', text))}</div>"
     return f"```text\n{data['text/plain']}\n```"
 
 

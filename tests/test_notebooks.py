@@ -70,7 +70,7 @@ def test_the_notebooks_run(tmp_path: Path) -> None:
         shutil.copy(path, tmp_path)
     environment = {
         **os.environ, "FLUXBENCH_RESULTS": str(tmp_path / "results"), "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "OMP_WAIT_POLICY": "passive",
     }  # fmt: skip
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbmake", "--nbmake-timeout=1800", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

@@ -89,14 +89,14 @@ def _quality(pairs: pd.DataFrame, rivals: Sequence[str]) -> str:
     if not able["verdict"].isin([BETTER, WORSE]).any():
         return f"No difference in quality is shown between {listed(rivals)} on {listed(metrics)}."
     if not leaders:
-        firsts = [f"{run} is ahead on {listed(ahead)}" for run in rivals if (ahead := _leads(able, run, rivals))]
+        firsts = [f"{run} is ahead on {listed(where)}" for run in rivals if (where := _leads(able, run, rivals))]
         return f"No model leads in quality throughout: {'; '.join(firsts) or 'each is shown worse than another on some metric'}."
     if len(leaders) == 1:
         (first,) = leaders
         ahead: dict[tuple[str, ...], list[str]] = {}
         for rival in [r for r in rivals if r in over[first]]:
             ahead.setdefault(tuple(_ahead_on(told[first], rival)), []).append(rival)
-        ways = [f"than {listed(others)} on {listed(where)}" for where, others in ahead.items()]
+        ways = [f"than {listed(others)} on {listed(metrics)}" for metrics, others in ahead.items()]
         level = [rival for rival in rivals if rival != first and rival not in over[first]]
         tail = f"; against {listed(level)} no difference is shown" if level else ""
         if not ways:
