@@ -252,7 +252,7 @@ def _whole(a: Side, b: Side, limit: Limit) -> Finding:
         return replace(told, reason="the two runs were not resampled by the same prompts")
     n, draws = min(int(d.get("prompts", d.get("n", 0))) for d in details), [np.asarray(d["draws"], dtype=float) for d in details]
     keep = 1 - sign * limit.margin * np.sign(x) if limit.relative else 1.0
-    gap, _p = stats.resampled_difference(keep * x, y, keep * draws[0], draws[1])
+    gap, _p = stats.resampled_difference(keep * x, y, keep * draws[0], draws[1], n)
     fixed = 0.0 if limit.relative else limit.margin
     ends = sorted(sign * end - fixed for end in (gap.low, gap.high))
     excess = stats.Interval(sign * gap.value - fixed, *ends)

@@ -122,7 +122,7 @@ def summarise(raw: dict[str, Any]) -> dict[str, Any]:
         more = {"early_stopping_p90": early_stopping(raw["seconds"])}
     else:
         value, more = float(pictures.sum() / seconds.sum()), {}
-        _, slow, fast = stats.cluster_mean(seconds / pictures, np.arange(len(seconds)))
+        _, slow, fast = stats.cluster_mean(seconds / pictures, np.arange(len(seconds)), proportion=False)
         low, high = 1 / fast, 1 / slow
     count, took = int(pictures.sum()), float(raw["wall_s"])
     least = Scenario(raw["scenario"]).least(raw["jobs"])

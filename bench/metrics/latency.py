@@ -251,12 +251,14 @@ class _Group:
 
     def _mean(self, column: Column, of: Measure) -> ScoreRow | None:
         values, prompts = self._values(of)
-        return self._row(column, float(values.mean()), len(values), stats.cluster_mean(values, prompts)) if len(values) else None
+        if not len(values):
+            return None
+        return self._row(column, float(values.mean()), len(values), stats.cluster_mean(values, prompts, proportion=False))
 
     def _rate(self) -> ScoreRow:
         """Pictures a second; a batch counts its time once."""
         shares, prompts = self._values(lambda r: _latency(r) / r.timing.batch_size)
-        mean = stats.cluster_mean(shares, prompts)
+        mean = stats.cluster_mean(shares, prompts, proportion=False)
         row = self._row(_RATE, len(shares) / float(shares.sum()), len(shares), stats.Interval(mean.value, 1 / mean.high, 1 / mean.low))
         each = {}
         for size in sorted({r.timing.batch_size for r in self.here}):

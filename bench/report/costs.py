@@ -51,7 +51,7 @@ def _row(label: str, info: Mapping[str, Any], records: Sequence[ImageRecord], cu
     known = ~np.isnan(prices)
     mean, low, high = math.nan, math.nan, math.nan
     if known.any():
-        mean, low, high = stats.cluster_mean(prices[known], np.array([r.prompt_id for r in made])[known])
+        mean, low, high = stats.cluster_mean(prices[known], np.array([r.prompt_id for r in made])[known], proportion=False)
     if high - low < _SAME_USD:
         low = high = math.nan
     usd, presumed, unknown = _spent(info, records)

@@ -101,10 +101,12 @@ def _by_halves(metric: str, group: pd.DataFrame, rivals: Sequence[str]) -> list[
         row: dict[str, Any] = {"metric": metric, "a": a, "b": b, "n": min(int(d.get("prompts", d.get("n", 0))) for d in (one, other))}
         row |= {"mean_a": value_a, "mean_b": value_b}
         if one.get("drawn") is None or one.get("drawn") != other.get("drawn"):
-            rows.append(row | {"reason": "not the same prompts, or too few to resample"})
+            why = one.get("undrawn") or other.get("undrawn") or "not resampled by the same prompts"
+            rows.append(row | {"reason": why})
             continue
-        difference, p = stats.resampled_difference(value_a, value_b, np.asarray(one["draws"]), np.asarray(other["draws"]))
-        sd = float(np.std(np.subtract(one["draws"], other["draws"]), ddof=1)) * math.sqrt(row["n"])
+        halves = np.asarray(one["draws"], dtype=float), np.asarray(other["draws"], dtype=float)
+        difference, p = stats.resampled_difference(value_a, value_b, *halves, row["n"])
+        sd = float(np.std(halves[0] - halves[1], ddof=1)) * math.sqrt(row["n"])
         row |= {"difference": difference.value, "low": difference.low, "high": difference.high, "p": p, "sd": sd, "reason": None}
         rows.append(row)
     return rows

@@ -59,7 +59,8 @@ def _row(run: str, metric: str, group: pd.DataFrame) -> dict[str, Any]:
         hits, asked = (np.array([p[key] for p in parts], dtype=float) for key in ("hits", "asked"))
         mean, low, high = stats.cluster_ratio(hits, asked, ok["prompt_id"].to_numpy())
     elif len(ok):
-        mean, low, high = stats.cluster_mean(ok["value"].to_numpy(), ok["prompt_id"].to_numpy())
+        share = ok["unit"].iloc[0] == "share"
+        mean, low, high = stats.cluster_mean(ok["value"].to_numpy(), ok["prompt_id"].to_numpy(), proportion=bool(share))
     said = [json.loads(d).get("note") for d in group["detail"]] if whole else []
     first = (ok if len(ok) else group).iloc[0]
     return {
