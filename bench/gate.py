@@ -246,7 +246,8 @@ def _whole(a: Side, b: Side, limit: Limit) -> Finding:
     if x == y and _same_pictures(a, b, a.images["prompt_id"].tolist()):
         return replace(told, verdict="pass", drop=stats.Interval(0.0, 0.0, 0.0), prompts=int(a.images["prompt_id"].nunique()))
     if any(detail.get("drawn") is None for detail in details):
-        why = f"{limit.column} is one figure of the whole run, and how much chance is in it is not known"
+        undrawn = next((str(detail["undrawn"]) for detail in details if "undrawn" in detail), None)
+        why = undrawn or f"{limit.column} is one figure of the whole run, and how much chance is in it is not known"
         return replace(told, drop=stats.Interval(sign * (x - y), _NAN, _NAN), reason=why)
     if details[0]["drawn"] != details[1]["drawn"]:
         return replace(told, reason="the two runs were not resampled by the same prompts")

@@ -87,7 +87,7 @@ class Diversity:
             why = "no pictures" if not rows else "every prompt has one picture; diversity needs two seeds or more: seeds=[0,1]"
             return [column.missing(mark, why)]
         values = {prompt: mean_pairwise_distance(features[which]) for prompt, which in several.items()}
-        found = cluster_mean(np.array(list(values.values())), np.arange(len(values)))
+        found = cluster_mean(np.array(list(values.values())), np.arange(len(values)), proportion=False)
         interval = {} if len(values) < 2 else {"low": found.low, "high": found.high}
         detail = {
             "n": len(values),
