@@ -6,7 +6,7 @@ MODELS ?= tiny-pro,tiny-dev,tiny-schnell,tiny-oracle
 
 NPM ?= .npm
 # A worker a core, each with one thread: threads of several workers would only wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 .PHONY: demo test check contract lint docs notebooks bench fid carriers verify clean
 

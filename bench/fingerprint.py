@@ -7,6 +7,7 @@ numeric type and the versions of the libraries that can change the value. Unlike
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -44,10 +45,12 @@ def difference(texts: Iterable[str]) -> dict[str, list[str]]:
 
 def libraries(*names: str) -> dict[str, Trait]:
     """Installed versions of packages, "none" for one that is missing."""
-    found: dict[str, Trait] = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "none"
-    return found
+    return {name: _installed(name) for name in names}
+
+
+@cache
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"

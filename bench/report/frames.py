@@ -132,7 +132,9 @@ def _refuse_unlike(scores: pd.DataFrame, labels: dict[str, Run]) -> None:
 def _labels(runs: Sequence[Run]) -> dict[str, Run]:
     """Short names, told apart by their settings where two runs share a label."""
     short = [str(run.info().get("label") or run.name) for run in runs]
-    return {s if short.count(s) == 1 else run.name: run for s, run in zip(short, runs, strict=True)}
+    names = [run.name for run in runs]
+    long = [run.name if names.count(run.name) == 1 else str(run.path) for run in runs]
+    return {s if short.count(s) == 1 else told: run for s, told, run in zip(short, long, runs, strict=True)}
 
 
 def _images(label: str, records: Sequence[ImageRecord], info: Mapping[str, Any]) -> pd.DataFrame:

@@ -127,7 +127,7 @@ def _judged(found: pd.DataFrame) -> pd.DataFrame:
     )
     level = ALPHA * min(1.0, (shown.sum() + 1) / max(1, int(able.sum())))
     found["detectable"], found["more"] = math.nan, math.nan
-    for i in found.index[found["sd"].notna() & (found["n"] >= 2)]:
+    for i in found.index[(found["sd"] > 0) & (found["n"] >= 2)]:
         row = found.loc[i]
         found.loc[i, "detectable"] = stats.detectable(row["sd"], row["n"], alpha=level)
         wanted = stats.needed(row["difference"], row["sd"], alpha=level) - row["n"]
