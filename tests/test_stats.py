@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from itertools import combinations, product
+from itertools import product
 
 import numpy as np
 import pytest
@@ -333,19 +332,3 @@ def test_a_thousand_replicates_cover_and_err_as_they_should() -> None:
     assert 0.93 <= covered <= 0.97
     gaps = np.random.default_rng(14).normal(0.3, 1, (30, 300))
     assert simulation._tested(gaps).tolist() == [one.p for one in stats.paired_many([(gap, np.zeros(30)) for gap in gaps.T])]
-
-
-@pytest.mark.slow
-def test_five_thousand_prompts_six_runs_and_twelve_metrics_take_seconds() -> None:
-    n = 5000
-    scores = np.random.default_rng(0).normal(size=(12, 6, n))
-    prompts = np.array([f"p{i}" for i in range(n)], dtype=object)
-    start = time.process_time()
-    for metric, held in enumerate(scores):
-        for run in held:
-            stats.cluster_mean(run[: n - 7 * metric], prompts[: n - 7 * metric])
-    assert time.process_time() - start < 5
-    start = time.process_time()
-    found = stats.paired_many([(held[a] + 0.2, held[b]) for held in scores for a, b in combinations(range(6), 2)])
-    assert time.process_time() - start < 15
-    assert len(found) == 180
