@@ -291,9 +291,7 @@ def load(run: str | Path, results: str | Path = "results") -> Run:
     return Run(_found(Store(Path(results)), str(run)))
 
 
-def compare(
-    runs: Sequence[str | Path | Run], results: str | Path = "results", *, without: Sequence[str] = ()
-) -> Comparison:
+def compare(runs: Sequence[str | Path | Run], results: str | Path = "results", *, without: Sequence[str] = ()) -> Comparison:
     """See ``bench.compare``."""
     chosen = [run if isinstance(run, Run) else load(run, results) for run in runs]
     if not chosen:

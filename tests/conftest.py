@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -16,6 +18,7 @@ from bench.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
     from bench.store import Run
 
@@ -48,6 +51,35 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLUXBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def report_benchmark() -> ModuleType:
+    """``benchmarks/report.py``: large made-up runs, and a browser."""
+    spec = importlib.util.spec_from_file_location("report_benchmark", Path(__file__).parents[1] / "benchmarks/report.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def chromium(report_benchmark: ModuleType) -> Iterator[Any]:
+    """A headless browser, one for all tests of a process."""
+    with report_benchmark.browser(require("chromium"), require("chromedriver")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def browser(chromium: Any) -> Iterator[Any]:
+    """The browser at an empty page of a desk's width; it must have complained of nothing at the end."""
+    chromium.get("about:blank")
+    chromium.set_window_size(1280, 900)
+    chromium.get_log("browser")
+    yield chromium
+    assert chromium.get_log("browser") == []
 
 
 @pytest.fixture

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pytest
-from conftest import require
 from PIL import Image, PngImagePlugin
 from rich.console import Console
 
@@ -21,12 +18,13 @@ from bench.progress import Progress
 from bench.report import thumbs
 from bench.report.frames import frames
 from bench.report.gallery import gallery, script_json
+from bench.report.html import script, style
 from bench.report.marks import marked
 from bench.store import Run, Store
 from bench.types import Column, Job, Prompt, PromptSet, Rendered, Request, ScoreRow, Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import ModuleType
 
 MARK = fingerprint("planted", 1)
@@ -102,13 +100,12 @@ def write(runs: list[Run], folder: Path, *, embed: bool = False, progress: Progr
     data = f'<script type="application/json" id="gallery-data">{script_json(found.data)}</script>'
     loader = jinja2.FileSystemLoader(TEMPLATE)
     body = jinja2.Environment(autoescape=True, loader=loader, undefined=jinja2.StrictUndefined).get_template("gallery.html.j2").render()
-    text = {name: (TEMPLATE / name).read_text() for name in ("report.css", "gallery.css", "gallery.js")}
     page = folder / "index.html"
     page.write_text(
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>gallery</title><style>{text["report.css"]}{text["gallery.css"]}</style><main>{body}</main>'
+        f'<link rel="icon" href="data:,"><title>gallery</title><style>{style()}</style><main>{body}</main>'
         + (data if embed else '<script src="gallery-data.js" defer></script>')
-        + f"<script>{text['gallery.js']}</script>"
+        + f"<script>{script()}</script>"
     )
     return page
 
@@ -122,33 +119,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
 @pytest.fixture(scope="module")
 def page(runs: list[Run]) -> Path:
     return write(runs, runs[0].path.parent / "comparisons" / "three")
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("report_benchmark", Path(__file__).parents[1] / "benchmarks/report.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def chromium(benchmark: ModuleType) -> Iterator[Any]:
-    with benchmark.browser(require("chromium"), require("chromedriver")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def browser(chromium: Any) -> Iterator[Any]:
-    """The browser, silent at the end."""
-    chromium.get("about:blank")
-    chromium.set_window_size(1280, 900)
-    chromium.get_log("browser")
-    yield chromium
-    assert chromium.get_log("browser") == []
 
 
 @pytest.fixture
@@ -436,10 +406,10 @@ def test_every_text_stands_out_from_its_ground(see: Callable[..., Any], dark: bo
     assert weak == []
 
 
-def test_only_rows_near_the_screen_exist(browser: Any, benchmark: ModuleType, tmp_path: Path) -> None:
-    made_up = benchmark.synthesise(tmp_path, prompts=600, models=2, edge=96)
+def test_only_rows_near_the_screen_exist(browser: Any, report_benchmark: ModuleType, tmp_path: Path) -> None:
+    made_up = report_benchmark.synthesise(tmp_path, prompts=600, models=2, edge=96)
     page = write(made_up, tmp_path / "comparisons" / "two")
-    opened = benchmark.open_page(browser, page)
+    opened = report_benchmark.open_page(browser, page)
     assert opened.console == []
     assert opened.nodes < 1500
     shown = browser.execute_script("return [...document.querySelectorAll('.g-row')].map(r => +r.getAttribute('aria-posinset'))")
@@ -551,11 +521,11 @@ def test_differences_are_marked_by_word_and_by_letter() -> None:
 
 @pytest.mark.slow
 def test_a_report_of_thirty_thousand_pictures_builds_in_a_minute_and_opens_in_three_seconds(
-    browser: Any, benchmark: ModuleType, tmp_path: Path
+    browser: Any, report_benchmark: ModuleType, tmp_path: Path
 ) -> None:
-    built = benchmark.build(tmp_path, benchmark.synthesise(tmp_path, prompts=5000, models=6))
+    built = report_benchmark.build(tmp_path, report_benchmark.synthesise(tmp_path, prompts=5000, models=6))
     assert built.seconds < 60
     assert built.peak_gib < 2
-    opened = benchmark.open_page(browser, built.page)
+    opened = report_benchmark.open_page(browser, built.page)
     assert opened.seconds < 3
     assert opened.console == []

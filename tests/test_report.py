@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from conftest import render_oracle, require
+from conftest import render_oracle
 
 from bench import images, presets, prompts, report, runner, scoring
 from bench.progress import Progress
@@ -18,7 +18,6 @@ from bench.store import Run, Store
 from bench.types import Rendered, Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 NASTY = '</script><img src=x onerror="document.title=1"> a “sign” & | `x` <b>bold</b>'
@@ -131,23 +130,6 @@ def test_numbers_keep_three_digits_and_say_what_is_missing() -> None:
     assert [wording.number(v) for v in (0.0012345, 1.5, 123.4, float("nan"))] == ["0.0012", "1.50", "123", "–"]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium, driver = require("chromium"), require("chromedriver")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-                 "--disable-sync", "--no-first-run", "--window-size=1280,900", "--disable-dev-shm-usage"):  # fmt: skip
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = webdriver.Chrome(options=options, service=Service(driver))
-    yield opened
-    opened.quit()
-
-
 def test_the_page_works_in_a_browser(browser: Any, runs: list[Run], hostile: Run, tmp_path: Path) -> None:
     page = report.write_comparison([*runs, hostile], tmp_path / "page")
     browser.get(page.as_uri() + "#gallery")
@@ -157,4 +139,3 @@ def test_the_page_works_in_a_browser(browser: Any, runs: list[Run], hostile: Run
     browser.find_element("id", "g-q").send_keys("nasty-1")
     assert [row.text for row in browser.find_elements("css selector", "#g-rows h3")] == [NASTY]
     assert browser.execute_script("return [...document.images].filter(i => i.complete && !i.naturalWidth).length") == 0
-    assert browser.get_log("browser") == []

@@ -6,13 +6,12 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import render_oracle, require
+from conftest import render_oracle
 from voting import ServedVote
 
 from bench.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 LONG = 30
@@ -31,23 +30,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for label, seeds in {"maple": (0, 1), "birch": (2, 3), "cedar": (4, 5)}.items():
         render_oracle(folder, limit=6, label=label, seeds=seeds)
     return folder
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    program, driver = require("chromium"), require("chromedriver")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-                 "--disable-sync", "--no-first-run", "--window-size=1280,900", "--disable-dev-shm-usage"):  # fmt: skip
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = webdriver.Chrome(options=options, service=Service(driver))
-    yield opened
-    opened.quit()
 
 
 def complaints(browser: Any) -> list[Any]:

@@ -127,7 +127,7 @@ class Latency:
             hosted="queue+generate+download of the answered call",
             excluded="load, warm-up, retries, writing the file",
             percentiles="linear",
-            interval="percentile bootstrap over prompts or batches",
+            interval="bootstrap over prompts or batches: BCa of means, percentile of quantiles",
         )
 
     def summarise(self, records: Sequence[ImageRecord], run: Mapping[str, Any]) -> list[ScoreRow]:

@@ -77,9 +77,7 @@ def frames(runs: Sequence[Run], *, without: Sequence[str] = (), votes: Sequence[
     }
 
 
-def _voted(
-    votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.DataFrame, scores: pd.DataFrame
-) -> dict[str, pd.DataFrame] | None:
+def _voted(votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.DataFrame, scores: pd.DataFrame) -> dict[str, pd.DataFrame] | None:
     """What people said of these runs; None where nobody did."""
     names = {run.name for run in labels.values()}
     mine = [vote for vote in votes if {vote.a, vote.b} <= names]

@@ -179,9 +179,7 @@ def _statuses(status: pd.Series[str], shown: Sequence[int]) -> list[tuple[str, s
     return [_UNREADABLE if name == "ok" and file < 0 else words[name] for name, file in zip(status, shown, strict=True)]
 
 
-def _originals(
-    images: pd.DataFrame, run: np.ndarray, base: Sequence[str | None], made: Mapping[str, thumbs.Thumb]
-) -> dict[int, str]:
+def _originals(images: pd.DataFrame, run: np.ndarray, base: Sequence[str | None], made: Mapping[str, thumbs.Thumb]) -> dict[int, str]:
     """Pictures that have more pixels than their thumbnail, and can be reached."""
     if not any(base):
         return {}

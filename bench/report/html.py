@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bench.store import Run
 
 _TEMPLATE = files("bench.report") / "template"
+_GALLERY = ("state", "listing", "row", "rows", "zoom", "controls")
+"""Scripts of the gallery, in the order they are joined."""
 
 
 def write_page(
@@ -43,8 +45,8 @@ def write_page(
         **content(tables),
         title=title,
         embed=embed,
-        style=_own("report.css", "gallery.css"),
-        script=_own("report.js", "gallery.js"),
+        style=style(),
+        script=script(),
         gallery_file=DATA,
         gallery_data=Markup(script_json(shown.data)) if embed else "",  # noqa: S704 - every "<" is written as an escape
     )  # fmt: skip
@@ -106,6 +108,17 @@ def broken(name: str) -> Markup:
     Markup('fd_<wbr>clip.<wbr>a&lt;b')
     """
     return Markup("<wbr>").join(re.findall(r"[^._/-]*[._/-]|[^._/-]+", name))
+
+
+def style() -> Markup:
+    """The page's style sheet."""
+    return _own("report.css", "gallery/gallery.css")
+
+
+def script() -> Markup:
+    """The page's scripts, each part in a scope of its own."""
+    parts = (("report.js",), tuple(f"gallery/{name}.js" for name in _GALLERY))
+    return Markup("\n").join(Markup('(() => {\n"use strict";\n') + _own(*part) + Markup("})();") for part in parts)
 
 
 def _own(*names: str) -> Markup:

@@ -34,7 +34,7 @@ def print_table(tables: dict[str, pd.DataFrame], console: Console) -> None:
         up = summary.loc[summary["metric"] == metric, "higher_is_better"].iloc[0]
         table.add_column(f"{_folded(metric)} {wording.arrow(higher=up)}", justify="right", overflow="fold")
     for column in priced:
-        table.add_column(_COSTS[column], justify="right", overflow="fold")
+        table.add_column(_COSTS[column], justify="right", no_wrap=True)
     for run in dict.fromkeys(tables["images"]["run"]):
         cells = [Text(str(run))]
         for metric in metrics:

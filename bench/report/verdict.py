@@ -167,9 +167,25 @@ def _price(tables: dict[str, pd.DataFrame], rivals: Sequence[str]) -> str:
 def _unsettled(pairs: pd.DataFrame) -> list[str]:
     """The open questions that prompts would settle soonest."""
     rows = pairs[pairs["verdict"].isin([LEVEL, FEW]) & pairs["more"].notna()]
-    near = rows[rows["more"] <= _HOPELESS * rows["n"]].sort_values("more").head(_UNSETTLED)
+    near = rows[rows["more"] <= _HOPELESS * rows["n"]].sort_values("more", kind="stable")
+    alike: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    for row in near.to_dict("records"):
+        key = row["metric"], wording.rounded(row["more"]), wording.number(abs(row["difference"]), row["unit"])
+        alike.setdefault(key, []).append((row["a"], row["b"]))
     return [
-        f"Not settled: {row['a']} against {row['b']} on {row['metric']}; about {wording.rounded(row['more'])} more prompts would settle it "
-        f"if the difference is the {wording.number(abs(row['difference']), row['unit'])} seen here."
-        for row in near.to_dict("records")
+        f"Not settled: {_met(matches)} on {metric}; about {more} more prompts would settle it if the difference is the {gap} seen here."
+        for (metric, more, gap), matches in list(alike.items())[:_UNSETTLED]
     ]
+
+
+def _met(matches: Sequence[tuple[str, str]]) -> str:
+    """Pairs in words, together where one model is in all of them.
+
+    >>> _met([("a", "c"), ("b", "c")])
+    'c against a and b'
+    """
+    shared = set(matches[0]).intersection(*matches) if len(matches) > 1 else set()
+    if not shared:
+        return listed([f"{a} against {b}" for a, b in matches])
+    (hub,) = shared
+    return f"{hub} against {listed([a if b == hub else b for a, b in matches])}"

@@ -126,9 +126,7 @@ def agreement(counted: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     Shares are means over prompts with a 95 % interval over prompts, as everywhere; NaN with a ``reason`` where there is none.
     """
     decided = counted[counted["choice"].isin(["a", "b"])]
-    fit = scores[
-        scores["request_id"].notna() & scores["higher_is_better"].notna() & (scores["unit"] != "s") & (scores["metric"] != METRIC)
-    ]
+    fit = scores[scores["request_id"].notna() & scores["higher_is_better"].notna() & (scores["unit"] != "s") & (scores["metric"] != METRIC)]
     rows = [_metric(str(metric), group, decided) for metric, group in fit.groupby("metric", sort=False)]
     rows.sort(key=lambda row: -row["share"] if row["n"] else math.inf)
     return pd.DataFrame([*rows, *([_raters(counted)] if len(counted) else [])], columns=list(AGREEMENT))

@@ -1,6 +1,4 @@
 // Choices of a metric, the section in view, rows that are shown on demand.
-(() => {
-"use strict";
 for (const select of document.querySelectorAll("select[data-panels]")) {
   const panels = [...document.querySelectorAll(`.panel[data-of="${select.dataset.panels}"]`)];
   const show = () => panels.forEach((panel, i) => { panel.hidden = i !== Number(select.value); });
@@ -30,6 +28,7 @@ function mark() {
   link.setAttribute("aria-current", "true");
   strip.scrollTo({ left: link.offsetLeft - strip.clientWidth / 2 + link.offsetWidth / 2 });
 }
-addEventListener("scroll", () => { if (!waiting) { waiting = true; requestAnimationFrame(mark); } }, { passive: true });
+for (const event of ["scroll", "resize"]) {
+  addEventListener(event, () => { if (!waiting) { waiting = true; requestAnimationFrame(mark); } }, { passive: true });
+}
 mark();
-})();
