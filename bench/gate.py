@@ -31,7 +31,8 @@ COVERAGE = 0.9
 """The share of the prompts asked of both runs that a pass needs scores of."""
 _REFUSALS = {"refusals": "refused", "refused": "refused"}
 """Columns of which neither end is better; whoever guards them means that they must not rise."""
-_TAIL = 0.025
+_UNSEEN = 2.8
+"""Of n yes-or-no pairs without a difference, about this share / n may still differ: 1.96 sqrt(2) of Bonett and Price."""
 _NAN = math.nan
 _NOTHING = stats.Interval(_NAN, _NAN, _NAN)
 
@@ -170,10 +171,10 @@ def judge(baseline: Side, candidate: Side, limits: Sequence[Limit], *, coverage:
     """What becomes of each limit.
 
     A drop is mean(a - b) over the prompts both have (b - a where lower is better), a the baseline's and b the candidate's
-    mean over seeds, with its BCa interval over prompts; that of a relative margin m is judged by (1 - m) a - b, so that
-    the baseline's uncertainty counts. Regression where the interval lies wholly above the margin, pass where it lies
-    wholly within, else it cannot be told. Figures of latencies: see ``bench.slowdown``; set metrics: the difference of
-    resampled halves (``bench.stats.resampled_difference``).
+    mean over seeds, with its BCa interval over prompts, or Bonett and Price's where every prompt's answer is yes or no;
+    that of a relative margin m is judged by (1 - m) a - b, so that the baseline's uncertainty counts. Regression where the
+    interval lies wholly above the margin, pass where it lies wholly within, else it cannot be told. Figures of latencies:
+    see ``bench.slowdown``; set metrics: the difference of resampled halves (``bench.stats.resampled_difference``).
 
     Raises:
         ConfigError: a metric neither run has, unlike fingerprints, or one prompt's name with two texts.
@@ -218,14 +219,15 @@ def _paired(a: Side, b: Side, limit: Limit, least: float) -> Finding:
         return Finding(limit, "cannot tell", unit, coverage=covered, reason=why)
     x, y = (found[shared].to_numpy(float) for found in means)
     allowed = limit.margin * abs(float(x.mean())) if limit.relative else limit.margin
-    taken = limit.margin * np.sign(x.mean()) * x if limit.relative else np.full(len(x), limit.margin)
-    beyond, n = sign * (x - y) - taken, len(x)
-    excess = stats.mean_interval(beyond)
-    if np.ptp(x - y) == 0 and unit == "share" and not _same_pictures(a, b, shared):
-        excess = stats.Interval(excess.value, excess.value - _unseen(n), excess.value + _unseen(n))
-        wanted = math.log(_TAIL) / math.log1p(-min(abs(excess.value), 1 - 1e-9)) if excess.value else math.inf
-    else:
-        wanted = stats.needed(excess.value, float(beyond.std(ddof=1))) if n > 1 else math.inf
+    kept = 1 - sign * limit.margin * np.sign(x.mean()) if limit.relative else 1.0
+    fixed, n = 0.0 if limit.relative else limit.margin, len(x)
+    beyond = sign * (kept * x - y) - fixed
+    flat = np.ptp(x - y) == 0
+    answers = unit == "share" and (flat or np.isin([x, y], [0.0, 1.0]).all()) and not _same_pictures(a, b, shared)
+    excess = stats.paired_share_interval(beyond, sign * kept - fixed, -sign - fixed) if answers else stats.mean_interval(beyond)
+    wanted = stats.needed(excess.value, float(beyond.std(ddof=1))) if n > 1 else math.inf
+    if answers and flat and excess.value:
+        wanted = _UNSEEN / abs(excess.value)
     verdict, more, reason = _decide(excess, n, wanted)
     if verdict == "pass" and covered < least:
         verdict, reason = "cannot tell", f"only {len(shared)} of {len(applies)} prompts have a score in both runs: {_missing(one, other)}"
@@ -303,11 +305,6 @@ def _decide(excess: stats.Interval, n: int, wanted: float) -> tuple[Verdict, flo
 def _above(excess: stats.Interval, margin: float) -> stats.Interval:
     """The drop from how far it lies above the margin, without the rounding errors of taking the margin off and adding it."""
     return stats.Interval(*(round(value + margin, 12) + 0.0 for value in excess))
-
-
-def _unseen(n: int) -> float:
-    """The share of prompts that may differ although none of ``n`` did: p with (1 - p)^n = 2.5 % (exact binomial bound)."""
-    return float(-math.expm1(math.log(_TAIL) / n))
 
 
 def _direction(limit: Limit, rows: pd.DataFrame) -> float:

@@ -250,12 +250,25 @@ def test_yes_or_no_that_never_differed_is_no_proof_of_equality() -> None:
     ones = np.ones(20)
     a, b = side("a", spread(ones), column=column), side("b", spread(ones), column=column)
     (found,) = gate.judge(a, b, [Limit("scene", 0.05)])
-    assert found.verdict == "cannot tell", "other pictures: one in six could differ and none of 20 show it"
-    assert found.drop.high == pytest.approx(1 - 0.025 ** (1 / 20))
+    assert found.verdict == "cannot tell", "other pictures: one in eight could differ and none of 20 show it"
+    assert found.drop.high == pytest.approx(1.959964 * math.sqrt(2) / 22, abs=1e-6)
     enough = 20 + math.ceil(found.more)
     more = [side(name, spread(np.ones(enough)), column=column) for name in "ab"]
     assert gate.judge(*more, [Limit("scene", 0.05)])[0].verdict == "pass"
     assert gate.judge(a, a, [Limit("scene", 0.05)])[0].verdict == "pass", "the very same pictures"
+
+
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize("higher", [True, False])
+def test_yes_or_no_that_is_nearly_always_right_seldom_passes_by_chance(*, relative: bool, higher: bool) -> None:
+    """The true change is the margin, so that a pass is wrong: of 20 prompts no more than the 2.5 % that an interval's end allows."""
+    column, draw, passed = Column("scene", "share", higher_is_better=higher), np.random.default_rng(5), 0
+    good, bad = (0.95, 0.90) if higher else (0.90, 0.95)
+    limit = Limit("scene", 0.05 / good if relative else 0.05, relative=relative)
+    for _ in range(200):
+        a, b = (side(name, spread((draw.random(20) < p).astype(float)), column=column) for name, p in (("a", good), ("b", bad)))
+        passed += gate.judge(a, b, [limit])[0].verdict == "pass"
+    assert passed <= 10
 
 
 def test_sets_are_judged_by_halves_of_the_same_prompts() -> None:

@@ -6,7 +6,16 @@ seeded, so that the same numbers give the same interval. ``docs/statistics.md`` 
 
 from bench.stats.agreement import krippendorff
 from bench.stats.halves import Halves, half_interval, halves, resampled_difference
-from bench.stats.intervals import Interval, cluster_mean, cluster_ratio, mean_interval, mean_intervals, percentile_interval, wilson
+from bench.stats.intervals import (
+    Interval,
+    cluster_mean,
+    cluster_ratio,
+    mean_interval,
+    mean_intervals,
+    paired_share_interval,
+    percentile_interval,
+    wilson,
+)
 from bench.stats.paired import LEAST, Paired, paired, paired_many
 from bench.stats.planning import adjust, detectable, needed
 from bench.stats.ranking import Strength, bradley_terry
@@ -30,6 +39,7 @@ __all__ = [
     "needed",
     "paired",
     "paired_many",
+    "paired_share_interval",
     "percentile_interval",
     "resampled_difference",
     "wilson",

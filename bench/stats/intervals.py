@@ -147,6 +147,29 @@ def wilson(k: int, n: int) -> Interval:
     return Interval(share, 0.0 if k == 0 else centre - half, 1.0 if k == n else centre + half)
 
 
+def paired_share_interval(values: np.ndarray, worst: float = -1.0, best: float = 1.0) -> Interval:
+    """Mean difference of paired yes-or-no answers with Bonett and Price's interval, which has a width where all pairs agree.
+
+    Two pairs are added, one disagreeing each way: m -+ z s / sqrt(N) with m the mean and s the standard deviation (over N)
+    of all N = n + 2 differences, z = 1.95996 (Bonett and Price 2012, "Adjusted Wald confidence interval for a difference
+    of binomial proportions based on paired data").
+
+    Args:
+        values: float (n,), no NaN, n >= 1: -1, 0 or 1, or whatever a pair's answers are made into.
+        worst: what a pair that disagrees one way is made into.
+        best: the other way.
+
+    Returns:
+        The mean of ``values`` and both ends.
+
+    >>> [round(x, 4) for x in paired_share_interval(np.zeros(30))]
+    [0.0, -0.0866, 0.0866]
+    """
+    whole = np.append(np.asarray(values, dtype=np.float64), [worst, best])
+    centre, half = float(whole.mean()), _Z * float(whole.std()) / math.sqrt(len(whole))
+    return Interval(float(np.mean(values)), centre - half, centre + half)
+
+
 def percentile_interval(values: np.ndarray, clusters: np.ndarray, q: float, seed: int = 0) -> Interval:
     """The ``q``-th percentile with its 95 % percentile-bootstrap interval over clusters.
 
