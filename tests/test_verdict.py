@@ -70,6 +70,14 @@ def test_nothing_shown_is_said_with_what_would_settle_it() -> None:
     assert told.points[-1].startswith("Not settled: pro against dev on scene; about 33 more prompts would settle it")
 
 
+def test_one_open_question_is_asked_once_of_all_rivals() -> None:
+    told = verdict(
+        tables([("scene", "pro", "fast", LEVEL, 33.0), ("scene", "dev", "fast", LEVEL, 33.0), ("clip", "pro", "dev", LEVEL, 40.0)])
+    )
+    asked = [point.partition(";")[0] for point in told.points if "Not settled" in point]
+    assert asked == ["Not settled: fast against pro and dev on scene", "Not settled: pro against dev on clip"]
+
+
 def test_speed_is_told_only_where_it_is_shown_and_comparable() -> None:
     quality = [("scene", "pro", "fast", LEVEL)]
     pace = {"pro": 4.0, "fast": 1.0}
@@ -85,6 +93,8 @@ def test_money_is_told_where_it_is_known() -> None:
     quality = [("scene", "pro", "fast", LEVEL)]
     told = verdict(tables(quality, usd={"pro": 0.05, "fast": 0.003}))
     assert told.answer.endswith("costs 0.003 USD with fast and 0.05 USD with pro, the dearest; the price of dev is not known.")
+    cheap = verdict(tables(quality, usd={"pro": 0.0042, "fast": 0.0000045, "dev": 0.001}))
+    assert cheap.answer.endswith("A thousand successful pictures cost 0.0045 USD with fast and 4.20 USD with pro, the dearest.")
     assert "USD" not in verdict(tables(quality, usd={"pro": 0.05})).answer, "one price is no comparison"
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 QUALITY = ("human_preference", "clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "fid", "fd_clip_tiny")
 """The metrics that the answer weighs; others are in the tables."""
 _UNSETTLED = 3
+_CENT = 0.01
+"""Below so many dollars a picture, money is told by the thousand."""
 _HOPELESS = 20
 """More prompts than so many times those there are will not be gathered."""
 
@@ -158,10 +160,10 @@ def _price(tables: dict[str, pd.DataFrame], rivals: Sequence[str]) -> str:
     cheap, dear = cost.iloc[0], cost.iloc[-1]
     if dear == cheap:
         return f"Each costs {wording.usd(cheap)} USD a successful picture{tail}."
-    return (
-        f"A successful picture costs {wording.usd(cheap)} USD with {cost.index[0]} and {wording.usd(dear)} USD with {cost.index[-1]}, "
-        f"the dearest{tail}."
-    )
+    many = 1000 if dear < _CENT else 1
+    opening = "A thousand successful pictures cost" if many > 1 else "A successful picture costs"
+    low, high = wording.usd(many * cheap), wording.usd(many * dear)
+    return f"{opening} {low} USD with {cost.index[0]} and {high} USD with {cost.index[-1]}, the dearest{tail}."
 
 
 def _unsettled(pairs: pd.DataFrame) -> list[str]:
