@@ -74,7 +74,7 @@ function fill() {
   aim();
 }
 
-// As many columns as make the pictures largest.
+// As many columns as make the pictures largest; the height that they leave goes to what is told below them.
 function fit() {
   if (!zoom) return;
   const box = $("g-panes"), n = box.childElementCount, wide = box.clientWidth, tall = box.clientHeight;
@@ -86,6 +86,9 @@ function fit() {
   }
   if (wide < 720) best[1] = Math.min(n, 2);
   box.style.setProperty("--columns", best[1]);
+  const images = order(zoom.p).map(run => pick(zoom.p, run)).filter(i => i !== undefined).map(source).filter(Boolean);
+  const spare = tall / Math.ceil(n / best[1]) - (wide / best[1]) * Math.max(1, ...images.map(image => image.height / image.width)) - 60;
+  box.style.setProperty("--below", `${Math.max(112, spare)}px`);
   box.style.setProperty("--tall", wide < 720 && n > 1 ? `${wide / best[1] + 90}px` : "220px");
 }
 
