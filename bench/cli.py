@@ -55,8 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         complain("stopped; what was rendered is kept, the same command continues")
         return 130
-    except BrokenPipeError:
-        return 0
+    except OSError as error:
+        unread = isinstance(error, BrokenPipeError)
+        if not unread:
+            complain(f"{error.filename or 'the output'} cannot be read or written: {error.strerror or error}")
+        return 0 if unread else 2
 
 
 def complain(message: str) -> None:

@@ -67,6 +67,11 @@ class Thumbnail:
     width: int
     height: int
 
+    @property
+    def media_type(self) -> str:
+        """What browsers call its format."""
+        return {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}[self.ending]
+
 
 def inspect(data: bytes) -> Picture:
     """Decode a picture wholly, after its size was checked, and gather what it says about itself.

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
 _BELOW = (*wording.HEADLINE, "latency")
 """Scores that stand below a picture, in this order, where it has them."""
 _BORDER = "1px solid rgba(127,127,127,.4)"
@@ -73,7 +72,7 @@ def address(file: Path, edge: int) -> str | None:
         shown = decoding.thumbnail(file.read_bytes(), edge)
     except (OSError, SyntaxError, ValueError):
         return None
-    return f"data:{_TYPES[shown.ending]};base64,{base64.b64encode(shown.data).decode()}"
+    return f"data:{shown.media_type};base64,{base64.b64encode(shown.data).decode()}"
 
 
 def strip(files: Sequence[tuple[Path, str]], edge: int = 96) -> str:

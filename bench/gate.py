@@ -17,7 +17,7 @@ import pandas as pd
 from bench import slowdown, stats
 from bench.errors import ConfigError, unknown
 from bench.fingerprint import difference
-from bench.report.comparable import obstacle
+from bench.report.comparable import obstacle, refuse_other_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +31,8 @@ COVERAGE = 0.9
 """The share of the prompts asked of both runs that a pass needs scores of."""
 _REFUSALS = {"refusals": "refused", "refused": "refused"}
 """Columns of which neither end is better; whoever guards them means that they must not rise."""
+_BOUNDED = frozenset({"share", "similarity", "edits/char"})
+"""Units of scores between 0 and 1, where prompts that never differ leave room for some that do."""
 _UNSEEN = 2.8
 """Of n yes-or-no pairs without a difference, about this share / n may still differ: 1.96 sqrt(2) of Bonett and Price."""
 _NAN = math.nan
@@ -179,7 +181,7 @@ def judge(baseline: Side, candidate: Side, limits: Sequence[Limit], *, coverage:
     Raises:
         ConfigError: a metric neither run has, unlike fingerprints, or one prompt's name with two texts.
     """
-    _refuse_other_prompts(baseline, candidate)
+    refuse_other_prompts([baseline.images, candidate.images])
     return [_judge(baseline, candidate, limit, coverage) for limit in limits]
 
 
@@ -199,7 +201,7 @@ def _judge(a: Side, b: Side, limit: Limit, coverage: float) -> Finding:
             return Finding(limit, "cannot tell", reason=f"{side.name} has no {limit.column}; score it with: {again}")
     _refuse_unlike(a, b, one, other)
     if limit.metric in slowdown.FIGURES:
-        return _timed(a, b, limit)
+        return _timed(a, b, limit, coverage)
     if one["request_id"].isna().all():
         return _whole(a, b, limit)
     return _paired(a, b, limit, coverage)
@@ -209,29 +211,27 @@ def _paired(a: Side, b: Side, limit: Limit, least: float) -> Finding:
     """A metric of pictures, prompt by prompt."""
     one, other = a.rows(limit.column), b.rows(limit.column)
     sign, unit = _direction(limit, one), str(one["unit"].iloc[0])
-    asked = set(a.images["prompt_id"]) & set(b.images["prompt_id"])
-    applies = asked - _inapplicable(one) - _inapplicable(other)
-    means = [rows[rows["status"] == "ok"].groupby("prompt_id")["value"].mean() for rows in (one, other)]
-    shared = sorted(applies & set(means[0].index) & set(means[1].index))
-    covered = len(shared) / len(applies) if applies else _NAN
+    shared, applies, covered = _shared(a, b, limit)
     if not shared:
+        asked = set(a.images["prompt_id"]) & set(b.images["prompt_id"])
         why = "no prompt was asked of both runs" if not asked else _missing(one, other) or "it applies to no prompt that both runs have"
         return Finding(limit, "cannot tell", unit, coverage=covered, reason=why)
-    x, y = (found[shared].to_numpy(float) for found in means)
+    x, y = (rows[rows["status"] == "ok"].groupby("prompt_id")["value"].mean()[shared].to_numpy(float) for rows in (one, other))
     allowed = limit.margin * abs(float(x.mean())) if limit.relative else limit.margin
     kept = 1 - sign * limit.margin * np.sign(x.mean()) if limit.relative else 1.0
     fixed, n = 0.0 if limit.relative else limit.margin, len(x)
     beyond = sign * (kept * x - y) - fixed
     flat = np.ptp(x - y) == 0
-    answers = unit == "share" and (flat or np.isin([x, y], [0.0, 1.0]).all()) and not _same_pictures(a, b, shared)
+    answers = (flat and unit in _BOUNDED) or (unit == "share" and bool(np.isin([x, y], [0.0, 1.0]).all()))
+    answers = answers and not _same_pictures(a, b, shared)
     excess = stats.paired_share_interval(beyond, sign * kept - fixed, -sign - fixed) if answers else stats.mean_interval(beyond)
     wanted = stats.needed(excess.value, float(beyond.std(ddof=1))) if n > 1 else math.inf
     if answers and flat and excess.value:
         wanted = _UNSEEN / abs(excess.value)
     verdict, more, reason = _decide(excess, n, wanted)
     if verdict == "pass" and covered < least:
-        verdict, reason = "cannot tell", f"only {len(shared)} of {len(applies)} prompts have a score in both runs: {_missing(one, other)}"
-    note = _absurd(limit, float(x.mean()), a.metrics) if sign > 0 and not limit.relative else None
+        verdict, reason = "cannot tell", _uncovered(len(shared), applies, one, other)
+    note = _absurd(limit, float(x.mean()), a.metrics) if sign > 0 else None
     return Finding(limit, verdict, unit, float(x.mean()), float(y.mean()), _above(excess, allowed), allowed, n, covered, more, reason, note)
 
 
@@ -264,15 +264,14 @@ def _whole(a: Side, b: Side, limit: Limit) -> Finding:
     return replace(told, verdict=verdict, drop=_above(excess, told.allowed), prompts=n, more=more, reason=reason)
 
 
-def _timed(a: Side, b: Side, limit: Limit) -> Finding:
+def _timed(a: Side, b: Side, limit: Limit, least: float) -> Finding:
     """A figure of latencies."""
     one, other = slowdown.timed(a.images), slowdown.timed(b.images)
     told = Finding(limit, "cannot tell", "s")
     for side, pictures in ((a, one), (b, other)):
         if pictures.empty:
             return replace(told, reason=f"{side.name}: no picture was timed")
-    why = obstacle("latency", "a", "b", {"a": a.info, "b": b.info}, {"a": slowdown.machine(one), "b": slowdown.machine(other)})
-    why = why or slowdown.obstacle(one, other, limit.metric)
+    why = obstacle("latency", "a", "b", {"a": a.info, "b": b.info}, {"a": one, "b": other}) or slowdown.thin(one, other, limit.metric)
     both = sorted(set(one["prompt_id"]) & set(other["prompt_id"]))
     if why or not both:
         return replace(told, reason=why or "no prompt was timed in both runs")
@@ -280,12 +279,27 @@ def _timed(a: Side, b: Side, limit: Limit) -> Finding:
     excess = stats.Interval(*(value - limit.margin for value in found.change))
     count = len(both) if found.groups >= stats.LEAST else found.groups
     verdict, more, reason = _decide(excess, count, stats.needed(excess.value, found.spread * math.sqrt(len(both))))
+    shared, applies, covered = _shared(a, b, limit)
+    if verdict == "pass" and covered < least:
+        verdict, reason = "cannot tell", _uncovered(len(shared), applies, a.rows("latency"), b.rows("latency"))
     scale = found.baseline if limit.relative else 1.0
-    drop, covered = stats.Interval(*(scale * value for value in found.change)), len(both) / len(set(one["prompt_id"]))
+    drop = stats.Interval(*(scale * value for value in found.change))
     return replace(
         told, verdict=verdict, baseline=found.baseline, candidate=found.candidate, drop=drop, allowed=scale * limit.margin,
         prompts=len(both), coverage=covered, more=more, reason=reason,
     )  # fmt: skip
+
+
+def _shared(a: Side, b: Side, limit: Limit) -> tuple[list[str], int, float]:
+    """The prompts with a score in both runs, how many asked of both the metric applies to, and the first's share of the second."""
+    one, other = a.rows(limit.column), b.rows(limit.column)
+    applies = (set(a.images["prompt_id"]) & set(b.images["prompt_id"])) - _inapplicable(one) - _inapplicable(other)
+    shared = sorted(applies.intersection(*(rows.loc[rows["status"] == "ok", "prompt_id"] for rows in (one, other))))
+    return shared, len(applies), len(shared) / len(applies) if applies else _NAN
+
+
+def _uncovered(found: int, wanted: int, one: pd.DataFrame, other: pd.DataFrame) -> str:
+    return f"only {found} of {wanted} prompts have a score in both runs: {_missing(one, other)}"
 
 
 def _decide(excess: stats.Interval, n: int, wanted: float) -> tuple[Verdict, float, str | None]:
@@ -340,10 +354,12 @@ def _same_pictures(a: Side, b: Side, prompts: Sequence[str]) -> bool:
 
 def _absurd(limit: Limit, mean: float, metrics: frozenset[str]) -> str | None:
     """A warning where the margin is half or more of all that the baseline has to lose."""
-    if 2 * limit.margin < abs(mean):
+    if 2 * limit.margin < (1 if limit.relative else abs(mean)):
         return None
     if mean == 0:
         return "the baseline is at 0: it has nothing to lose, and no candidate can fail"
+    if limit.relative:
+        return f"a margin of {limit.margin:.0%} is half or more of all that the baseline has"
     scaled = f"{limit.metric}.score100"
     instead = f"{scaled} has the scale from 0 to 100" if scaled in metrics else "give a smaller one"
     return f"a margin of {limit.margin:g} is {limit.margin / abs(mean):.0%} of the baseline's {mean:.3g}; {instead}, or give it in %"
@@ -358,14 +374,4 @@ def _refuse_unlike(a: Side, b: Side, one: pd.DataFrame, other: pd.DataFrame) -> 
         raise ConfigError(
             f"unlike scores cannot be compared: {metric} differs in {told}. "
             f"Score both alike with: python -m bench score {a.path} {b.path} metric=[{metric.partition('.')[0]}]"
-        )
-
-
-def _refuse_other_prompts(a: Side, b: Side) -> None:
-    texts = [side.images.groupby("prompt_id")["prompt"].first() for side in (a, b)]
-    both = texts[0].index.intersection(texts[1].index)
-    other = [name for name in both if texts[0][name] != texts[1][name]]
-    if other:
-        raise ConfigError(
-            f"prompt {other[0]!r} is another one in each run ({len(other)} of {len(both)} are); render both with the same prompt file"
         )

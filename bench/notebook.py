@@ -293,13 +293,11 @@ def load(run: str | Path, results: str | Path = "results") -> Run:
 
 def compare(runs: Sequence[str | Path | Run], results: str | Path = "results", *, without: Sequence[str] = ()) -> Comparison:
     """See ``bench.compare``."""
+    if isinstance(runs, str):
+        raise ConfigError(f"bench.compare takes a list of runs: bench.compare([{runs!r}, …])")
     chosen = [run if isinstance(run, Run) else load(run, results) for run in runs]
     if not chosen:
         raise ConfigError("compare which runs? bench.runs() lists them")
-    paths = [run.path.resolve() for run in chosen]
-    twice = next((run.name for run, path in zip(chosen, paths, strict=True) if paths.count(path) > 1), None)
-    if twice:
-        raise ConfigError(f"{twice} is named twice; a run has nothing to differ from itself in")
     return Comparison(chosen, without=without, votes=Store(Path(results)).votes())
 
 

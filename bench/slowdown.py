@@ -38,12 +38,14 @@ class Change(NamedTuple):
 
 
 def timed(images: pd.DataFrame) -> pd.DataFrame:
-    """The pictures whose times may be pooled: of one machine and one batch size, the most frequent."""
+    """The pictures whose times may be pooled: of one machine and one batch size, the most frequent, as ``bench.metrics.latency`` does.
+
+    Of machines as frequent the first counts, of batch sizes the largest.
+    """
     known: pd.DataFrame = images[(images["status"] == "ok") & images["latency_s"].notna()]
     if known.empty:
         return known
-    machine = known["environment"].mode().iloc[0]
-    known = known[known["environment"] == machine]
+    known = known[known["environment"] == known.groupby("environment", sort=False).size().idxmax()]
     size = int(known["batch_size"].mode().max())
     return known.loc[known["batch_size"] == size]
 
@@ -53,11 +55,13 @@ def machine(pictures: pd.DataFrame) -> str:
     return str(pictures["environment"].iloc[0])
 
 
-def obstacle(one: pd.DataFrame, other: pd.DataFrame, figure: str) -> str | None:
-    """Why a figure cannot be compared although the machine is the same; None where it can."""
-    sizes = [int(pictures["batch_size"].iloc[0]) for pictures in (one, other)]
-    if sizes[0] != sizes[1]:
-        return f"pictures made {sizes[0]} at a time against {sizes[1]} at a time"
+def batch(pictures: pd.DataFrame) -> int:
+    """How many of ``pictures`` were made at a time."""
+    return int(pictures["batch_size"].iloc[0])
+
+
+def thin(one: pd.DataFrame, other: pd.DataFrame, figure: str) -> str | None:
+    """Why a percentile is not to be had of so few pictures; None where it is."""
     q, fewest = FIGURES[figure], min(len(one), len(other))
     wanted = 100 // (100 - q) if q is not None else 1
     return f"p{q} of {fewest} pictures is hardly more than the slowest one; it takes {wanted}" if fewest < wanted else None
@@ -84,7 +88,7 @@ def compare(one: pd.DataFrame, other: pd.DataFrame, prompts: Sequence[str], figu
     for pictures in (one, other):
         held = pictures[pictures["prompt_id"].isin(place)].sort_values("latency_s", kind="stable")
         sides.append((held["latency_s"].to_numpy(float), held["prompt_id"].map(place).to_numpy(int)))
-    groups = _groups(sides, len(prompts), batched=bool(one["batch_size"].iloc[0] > 1))
+    groups = together(one, other, prompts)
     sides = [(seconds, groups[owner]) for seconds, owner in sides]
     n = int(groups.max()) + 1
     whole = np.ones((1, n), dtype=int)
@@ -101,19 +105,21 @@ def compare(one: pd.DataFrame, other: pd.DataFrame, prompts: Sequence[str], figu
     return Change(a, b, Interval(b / a - 1 if relative else b - a, float(low), float(high)), float(seen.std(ddof=1)), n)
 
 
-def _groups(sides: Sequence[tuple[np.ndarray, np.ndarray]], prompts: int, *, batched: bool) -> np.ndarray:
-    """What is resampled together: a prompt, or the prompts that share the time of a batch in either run; int (prompts,)."""
-    if not batched:
-        return np.arange(prompts)
+def together(one: pd.DataFrame, other: pd.DataFrame, prompts: Sequence[str]) -> np.ndarray:
+    """What is resampled together: each prompt, or the prompts that share the time of a batch in either run; int (prompts,)."""
+    place = {name: i for i, name in enumerate(prompts)}
+    if batch(one) == 1:
+        return np.arange(len(prompts))
     from scipy.sparse import coo_array  # noqa: PLC0415 - slow import
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 - slow import
 
-    pairs = []
-    for seconds, owner in sides:
-        same = np.flatnonzero(np.diff(seconds) == 0)
-        pairs.append(np.stack([owner[same], owner[same + 1]]))
-    links = np.concatenate(pairs, axis=1)
-    graph = coo_array((np.ones(links.shape[1]), (links[0], links[1])), shape=(prompts, prompts))
+    links = []
+    for pictures in (one, other):
+        held = pictures[pictures["prompt_id"].isin(place)].sort_values("latency_s", kind="stable")
+        owner, same = held["prompt_id"].map(place).to_numpy(int), np.flatnonzero(np.diff(held["latency_s"].to_numpy(float)) == 0)
+        links.append(np.stack([owner[same], owner[same + 1]]))
+    ends = np.concatenate(links, axis=1)
+    graph = coo_array((np.ones(ends.shape[1]), (ends[0], ends[1])), shape=(len(prompts), len(prompts)))
     return np.asarray(connected_components(graph, directed=False)[1])
 
 

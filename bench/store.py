@@ -110,9 +110,9 @@ class Run:
         if not file.exists():
             return {}
         try:
-            data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise StoreError(f"{file} is damaged ({error}); delete the run with: python -m bench rm {self.name}") from error
+            data: dict[str, Any] = dict(json.loads(file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise self._damaged(file, error) from error
         schema.check_version(data.get("schema_version", 1), str(file))
         return data
 
@@ -127,9 +127,7 @@ class Run:
         latest: dict[tuple[str, str], ImageRecord] = {}
         file = self.path / "records.parquet"
         if file.exists():
-            import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
-
-            latest = {r.key: r for r in schema.records_from_table(pq.read_table(file))}
+            latest = {r.key: r for r in schema.records_from_table(self._table(file))}
         for record in self._journaled():
             latest.pop(record.key, None)
             latest[record.key] = record
@@ -261,10 +259,8 @@ class Run:
 
     def scores_table(self) -> pa.Table:
         """Every stored score in long form, as ``bench.schema`` lays it out; ``detail`` is JSON text."""
-        import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
-
         file = self.path / "scores.parquet"
-        return schema.checked(pq.read_table(file), file.name) if file.exists() else schema.scores_table([])
+        return schema.checked(self._table(file), file.name) if file.exists() else schema.scores_table([])
 
     def save_scores(self, rows: Sequence[ScoreRow]) -> None:
         """Add scores; a row replaces an earlier one of the same metric and picture (or of the whole run).
@@ -314,7 +310,22 @@ class Run:
         if not file.exists():
             return []
         whole, _, _torn = file.read_bytes().rpartition(b"\n")
-        return [json.loads(line) for line in whole.splitlines()]
+        try:
+            return [dict(json.loads(line)) for line in whole.splitlines()]
+        except (ValueError, TypeError) as error:
+            raise self._damaged(file, error) from error
+
+    def _table(self, file: Path) -> pa.Table:
+        import pyarrow as pa  # noqa: PLC0415 - slow import
+        import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
+
+        try:
+            return pq.read_table(file)
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(file, error) from error
+
+    def _damaged(self, file: Path, error: Exception) -> StoreError:
+        return StoreError(f"{file} is damaged ({error}); put it back from a copy, or delete the run with: python -m bench rm {self.name}")
 
     def _repair(self) -> None:
         """Cut half-written last lines off and drop temporary files of a killed process."""

@@ -63,6 +63,17 @@ def false_positives(kind: Kind, n: int, replicates: int = REPLICATES) -> tuple[f
     return float(np.mean([f.p <= 0.05 for f in found])), _share([f.difference for f in found], 0.0)
 
 
+UNEQUAL = ((0.95, 0.90), (0.8, 0.6), (0.98, 0.95))
+"""Shares of right answers of two runs that differ."""
+
+
+def unequal(one: float, other: float, n: int, replicates: int = REPLICATES) -> float:
+    """Coverage of the true difference of two runs' yes-or-no answers, which are independent."""
+    rng = np.random.default_rng(n)
+    pairs = [((rng.random(n) < one).astype(float), (rng.random(n) < other).astype(float)) for _ in range(replicates)]
+    return _share([found.difference for found in stats.paired_many(pairs)], one - other)
+
+
 def discoveries(true: int, null: int, n: int = 50, replicates: int = REPLICATES) -> tuple[float, float]:
     """False discovery rate and power at q <= 0.05 of independent questions, of which ``true`` differ by 0.6 deviations."""
     rng, rate, power = np.random.default_rng(true), [], []
@@ -152,6 +163,9 @@ def _tables() -> Iterator[str]:
     for name, kind in KINDS.items():
         found = [false_positives(kind, n) for n in SIZES]
         yield f"| {name} | " + " | ".join(f"{p:.1%} (interval covers {c:.1%})" for p, c in found) + " |"
+    yield "\n| yes or no, true shares | " + " | ".join(f"n = {n}" for n in SIZES) + " |\n|---|---|---|---|"
+    for one, other in UNEQUAL:
+        yield f"| {one:.0%} and {other:.0%} | " + " | ".join(f"{unequal(one, other, n):.1%}" for n in SIZES) + " |"
     yield "\n| questions | false discoveries | shown of the true ones |\n|---|---|---|"
     for true, null in ((0, 20), (5, 15), (10, 10)):
         rate, power = discoveries(true, null)

@@ -1,7 +1,8 @@
-"""The comparison of the embedded family tells what an independent check of the same pictures tells."""
+"""The comparison of the embedded family tells what the scene check of the same pictures tells, run by run and in order."""
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +53,8 @@ def test_the_order_of_the_family_is_that_of_the_scene_check(tmp_path: Path) -> N
     told = tables["pairwise"].query("metric == 'scene' and b == 'dev-1-step'").set_index("a")["verdict"]
     assert told.to_dict() == dict.fromkeys(("tiny-pro", "tiny-dev", "tiny-schnell"), "better")
     ranks = tables["ranking"].query("metric == 'scene'").set_index("run")
+    for better, worse in itertools.permutations(shares, 2):
+        assert (ranks.loc[better, "strength"] > ranks.loc[worse, "strength"] + 1e-9) == (shares[better] > shares[worse])
     assert (ranks.loc["dev-1-step", "rank"], ranks.loc["dev-1-step", "rank_low"]) == (4, 4)
     assert "dev-1-step is shown worse on" in verdict(tables).answer
 

@@ -69,12 +69,12 @@ def planted(label: str, i: int) -> float | None:
     return None if gap is None else 0.5 - gap
 
 
-def made(results: Path, label: str) -> Run:
+def made(results: Path, label: str, *, first: int = 0) -> Run:
     run = Store(results).run(f"{label}-run", create=True)
     run.update_info(name=run.name, label=label, model=label, hosted=False)
     clip, exact = Column("clip", "cosine"), Column("ocr.exact", "share")
     scores: list[ScoreRow] = []
-    for i, prompt in enumerate(PROMPTS.prompts):
+    for i, prompt in enumerate(PROMPTS.prompts[first:], first):
         for seed in (0, 1):
             rendered = outcome(label, i, seed)
             if rendered is None:
@@ -97,7 +97,7 @@ def write(runs: list[Run], folder: Path, *, embed: bool = False, progress: Progr
     """The gallery alone in a page, put together as the report does."""
     folder.mkdir(parents=True, exist_ok=True)
     found = gallery(runs, frames(runs), folder, embed=embed, progress=progress)
-    data = f'<script type="application/json" id="gallery-data">{script_json(found.data)}</script>'
+    data = f'<script type="application/json" id="gallery-data">{script_json(found)}</script>'
     loader = jinja2.FileSystemLoader(TEMPLATE)
     body = jinja2.Environment(autoescape=True, loader=loader, undefined=jinja2.StrictUndefined).get_template("gallery.html.j2").render()
     page = folder / "index.html"
@@ -299,6 +299,40 @@ def test_zoom_and_pan_are_the_same_for_every_model(see: Callable[..., Any]) -> N
     assert sources == {"p-4_s0.png"}, "the full-size pictures were put in place of the thumbnails"
 
 
+def test_arrows_with_shift_pan_what_is_enlarged(see: Callable[..., Any]) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    def shifted(*keys: str) -> tuple[float, float]:
+        ActionChains(browser, duration=0).key_down(Keys.SHIFT).send_keys(*keys).key_up(Keys.SHIFT).perform()
+        (found,) = transforms(browser)
+        x, y = (float(n) for n in re.findall(r"-?[\d.]+", found)[4:])
+        return x, y
+
+    browser = see("#prompt=p-4")
+    assert shifted(Keys.ARROW_RIGHT) == (0, 0), "a whole picture has nothing beyond its edges"
+    press(browser, "+", "+")
+    (centre,) = transforms(browser)
+    x, y = (float(n) for n in re.findall(r"-?[\d.]+", centre)[4:])
+    right = shifted(Keys.ARROW_RIGHT)
+    assert (right[0] < x, right[1]) == (True, y), "the picture goes left, so that more of its right is seen"
+    below = shifted(Keys.ARROW_DOWN)
+    assert (below[0], below[1] < y) == (right[0], True)
+    assert shifted(Keys.ARROW_LEFT, Keys.ARROW_UP) == pytest.approx((x, y), abs=0.2)
+    assert shifted(*30 * [Keys.ARROW_LEFT], *30 * [Keys.ARROW_UP]) == (0, 0), "it ends at the picture's corner"
+    all_of(browser, ".g-below")[0].click()
+    assert shifted(Keys.ARROW_DOWN)[1] < 0, "also while the list of scores has the focus"
+    assert "prompt=p-4" in address(browser), "no other prompt was gone to"
+    assert texts(browser, "#g-seeds [aria-pressed=true]") == ["seed 0"]
+    press(browser, "?")
+    assert any("Shift" in line for line in texts(browser, "#g-keys dt"))
+
+
+def test_why_a_score_is_missing_can_be_read_where_a_picture_is_enlarged(see: Callable[..., Any]) -> None:
+    below = texts(see("#prompt=p-9"), ".g-below")
+    assert ["no weights" in text for text in below] == [False, True, False]
+
+
 def test_keys_lead_everywhere(see: Callable[..., Any]) -> None:
     from selenium.webdriver.common.keys import Keys
 
@@ -466,14 +500,34 @@ def test_a_picture_is_made_small_once_and_kept(runs: list[Run], tmp_path: Path) 
     assert str(tmp_path) not in page.read_text() + (folder / "gallery-data.js").read_text()
 
 
+def test_runs_of_unlike_prompts_each_show_their_own_pictures(tmp_path: Path) -> None:
+    runs = [made(tmp_path, "alpha"), made(tmp_path, "beta", first=1), made(tmp_path, "gamma")]
+    folder = write(runs, tmp_path / "comparisons" / "three").parent
+    for run in runs:
+        for record in (record for record in run.current() if record.sha256 and record.prompt_id != "p-4"):
+            with Image.open(folder / "thumbs" / f"{record.sha256[:16]}.png") as shown, Image.open(run.image_path(record)) as drawn:
+                assert shown.tobytes() == drawn.tobytes(), (run.name, record.image)
+
+
+def test_runs_of_one_name_from_two_results_folders_are_told_apart(tmp_path: Path) -> None:
+    runs = [made(tmp_path / results, "alpha") for results in ("here", "there")]
+    runs[1].image_path(runs[1].current()[3]).unlink()
+    page = write(runs, tmp_path / "page")
+    text = (page.parent / "gallery-data.js").read_text()
+    data = json.loads(text.removeprefix("window.GALLERY = ").removesuffix(";\n"))
+    assert [run["name"] for run in data["runs"]] == ["here/alpha-run", "there/alpha-run"]
+    assert -1 not in data["pictures"]["file"], "where both have a picture, the first one's is shown"
+    assert str(tmp_path) not in text
+
+
 def test_full_size_pictures_are_reached_only_inside_the_results_folder(runs: list[Run], page: Path, tmp_path: Path) -> None:
     tables = frames(runs)
-    inside: Any = gallery(runs, tables, page.parent).data
+    inside: Any = gallery(runs, tables, page.parent)
     assert [run["base"] for run in inside["runs"]] == ["../../alpha-run", "../../beta-run", "../../gamma-run"]
     assert set(inside["pictures"]["original"].values()) == {"images/p-4_s0.png", "images/p-4_s1.png"}, "small ones are whole already"
-    outside: Any = gallery(runs, tables, tmp_path).data
+    outside: Any = gallery(runs, tables, tmp_path)
     assert [run["base"] for run in outside["runs"]] == [None] * 3
-    own: Any = gallery(runs[:1], frames(runs[:1]), runs[0].path / "report").data
+    own: Any = gallery(runs[:1], frames(runs[:1]), runs[0].path / "report")
     assert own["runs"][0]["base"] == ".."
 
 
@@ -496,7 +550,7 @@ def test_a_picture_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     run = made(tmp_path, "alpha")
     run.image_path(run.current()[3]).write_bytes(b"\x89PNG no more")
     run.image_path(run.current()[4]).unlink()
-    data: Any = gallery([run], frames([run]), tmp_path / "report").data
+    data: Any = gallery([run], frames([run]), tmp_path / "report")
     words = [data["statuses"][i] for i in data["pictures"]["status"]]
     assert words.count(("picture cannot be read", "failed")) == 2
     assert data["pictures"]["file"].count(-1) == 2

@@ -37,8 +37,14 @@ def scored(run: Run, metrics: Sequence[str] = ("scene", "clip_tiny", "latency"))
     return run
 
 
-def copied(source: Run, label: str, change: Callable[[Image.Image], Image.Image] = lambda image: image, seconds: float = 0.2) -> Run:
-    """The pictures of ``source``, changed, under latencies of about ``seconds``."""
+def copied(
+    source: Run,
+    label: str,
+    change: Callable[[Image.Image], Image.Image] = lambda image: image,
+    seconds: float = 0.2,
+    survivors: int = PROMPTS,
+) -> Run:
+    """The first ``survivors`` pictures of ``source``, changed, under latencies of about ``seconds``; the others failed."""
     run = Store(source.path.parent).run(label, create=True)
     run.update_info(**{**source.info(), "label": label, "name": label})
     jobs = {j.key: j for j in runner.plan(presets.provider("tiny-oracle"), prompts.load("tiny").prompts, [0, 1])}
@@ -46,6 +52,8 @@ def copied(source: Run, label: str, change: Callable[[Image.Image], Image.Image]
         data = io.BytesIO()
         change(Image.open(source.image_path(record)).convert("RGB")).save(data, "PNG")
         made = Rendered("ok", data.getvalue(), Timing(latency_s=seconds * (1 + (i * 7 % 10) / 100)))
+        if i >= survivors:
+            made = Rendered("failed", None, Timing(), "out of memory")
         run.save(jobs[record.key], made, prompt_set=prompts.load("tiny"), environment=record.environment)
     return scored(run)
 
@@ -61,6 +69,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
         "noisy": copied(drawn, "noisy", lambda image: pictures.noisy(image, 200)),
         "blurred": copied(drawn, "blurred", lambda image: pictures.blurred(image, 0.6)),
         "slow": copied(drawn, "slow", seconds=0.3),
+        "brittle": copied(drawn, "brittle", survivors=8),
     }
 
 
@@ -106,6 +115,14 @@ def test_a_planted_slowdown_is_seen_as_a_share_and_in_seconds(runs: dict[str, Ru
     assert limits["latency.p50=10%"]["drop"] == pytest.approx(0.5 * limits["latency.p50=10%"]["baseline"])
     assert limits["latency.mean=0.05"]["drop"] == pytest.approx(0.5 * 0.209, abs=0.002)
     assert limits["latency.mean=0.05"]["low"] > 0.05
+
+
+def test_a_candidate_that_fails_on_many_prompts_does_not_pass_for_its_speed_on_the_others(
+    runs: dict[str, Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert judged(runs, "sound", "brittle", "--max-slowdown", "p50=10%") == 3
+    assert f"only 8 of {PROMPTS} prompts have a score in both runs: failed: out of memory" in capsys.readouterr().out
+    assert judged(runs, "sound", "brittle", "--max-slowdown", "p50=10%", "--min-coverage", "40%") == 0
 
 
 def test_a_drop_about_as_large_as_the_margin_cannot_be_told_and_says_what_would_settle_it(
@@ -331,10 +348,10 @@ def test_percentiles_of_resampled_prompts_are_numpys() -> None:
 
 
 def test_prompts_that_share_a_batchs_time_are_resampled_together() -> None:
-    seconds, owner = np.repeat([1.0, 2.0, 3.0], 4), np.arange(12)
-    groups = slowdown._groups([(seconds, owner), (seconds, owner)], 12, batched=True)
-    assert len(set(groups)) == 3
-    assert len(set(slowdown._groups([(seconds, owner)], 12, batched=False))) == 12
+    names = [f"p{i}" for i in range(12)]
+    four = pd.DataFrame({"prompt_id": names, "latency_s": np.repeat([1.0, 2.0, 3.0], 4), "batch_size": 4})
+    assert len(set(slowdown.together(four, four, names))) == 3
+    assert len(set(slowdown.together(four.assign(batch_size=1), four, names))) == 12
 
 
 def outcomes(drop: float, replicates: int, *, relative: bool = False) -> dict[str, float]:

@@ -86,15 +86,41 @@ def test_an_open_question_says_how_many_prompts_would_settle_it() -> None:
     assert row["detectable"] == pytest.approx(stats.detectable(gap.std(ddof=1), 30), rel=0.01)
 
 
+def pictures(seconds: Sequence[float], machine: str = "one", batch: int = 1) -> pd.DataFrame:
+    """What ``bench.slowdown.timed`` gives: a picture a prompt."""
+    names = [f"p{i}" for i in range(len(seconds))]
+    return pd.DataFrame({"prompt_id": names, "latency_s": seconds, "environment": machine, "batch_size": batch})
+
+
 def test_timings_of_two_machines_are_not_compared() -> None:
     timed = scores({"a": [1.0] * 8, "b": [2.0] * 8, "c": [3.0] * 8}, metric="latency", unit="s", higher_is_better=False)
     told = {"a": {}, "b": {}, "c": {"hosted": True}}
-    table = pairwise.table(timed, told, {"a": "one", "b": "other", "c": "one"}).set_index(["a", "b"])
+    one = pictures([1.0] * 8)
+    table = pairwise.table(timed, told, {"a": one, "b": pictures([2.0] * 8, "other"), "c": one}).set_index(["a", "b"])
     assert set(table["verdict"]) == {"not comparable"}
     assert table.loc[("a", "b"), "reason"] == "timed on different machines"
     assert "hosted" in table.loc[("a", "c"), "reason"]
-    same = pairwise.table(timed, infos("a", "b", "c"), dict.fromkeys("abc", "one"))
+    same = pairwise.table(timed, infos("a", "b", "c"), dict.fromkeys("abc", one))
     assert set(same["verdict"]) == {"better"}
+
+
+def test_pictures_of_a_batch_are_one_observation_and_unlike_batches_are_not_compared() -> None:
+    """Two batches of 16 are two times, however many prompts share them."""
+    seconds = {"a": [2.0] * 16 + [2.1] * 16, "b": [2.2] * 16 + [2.3] * 16, "c": [1.0] * 32}
+    rows = scores(seconds, metric="latency", unit="s", higher_is_better=False)
+    held = {run: pictures(mine, batch=16 if run != "c" else 1) for run, mine in seconds.items()}
+    table = pairwise.table(rows, infos("a", "b", "c"), held).set_index(["a", "b"])
+    assert (table.loc[("a", "b"), "n"], table.loc[("a", "b"), "verdict"]) == (2, "too few prompts")
+    assert table.loc[("a", "c"), "reason"] == "pictures made 16 at a time against 1 at a time"
+    assert ranking.table(rows, infos("a", "b", "c"), held).empty
+
+
+def test_answers_that_never_differ_have_an_interval_and_counts_that_do_not_have_none() -> None:
+    right = {"a": [1.0] * 20, "b": [1.0] * 20}
+    (share,) = pairwise.table(scores(right, unit="share"), infos("a", "b"), {}).to_dict("records")
+    assert (share["low"], share["high"]) == (pytest.approx(-0.126, abs=1e-3), pytest.approx(0.126, abs=1e-3))
+    (count,) = pairwise.table(scores(right, unit=""), infos("a", "b"), {}).to_dict("records")
+    assert (count["low"], count["high"]) == (0, 0)
 
 
 def test_runs_without_a_prompt_in_common_are_not_compared() -> None:

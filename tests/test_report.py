@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,9 +12,10 @@ import pytest
 from conftest import render_oracle
 
 from bench import images, presets, prompts, report, runner, scoring
+from bench.cli import main
 from bench.progress import Progress
 from bench.report import wording
-from bench.report.frames import frames
+from bench.report.frames import frames, labelled
 from bench.store import Run, Store
 from bench.types import Rendered, Timing
 
@@ -108,6 +110,35 @@ def test_a_report_writes_every_form(runs: list[Run], tmp_path: Path) -> None:
     assert all((page.parent / "thumbs" / source).is_file() for source in data["files"]["src"])
 
 
+def test_every_run_has_a_name_of_its_own_as_short_as_can_be(tmp_path: Path) -> None:
+    def called(*told: tuple[str, str | None]) -> list[str]:
+        runs = [Run(tmp_path / path) for path, _ in told]
+        for run, (_, label) in zip(runs, told, strict=True):
+            run.update_info(label=label)
+        found = labelled(runs)
+        assert list(found.values()) == runs
+        return list(found)
+
+    assert called(("a/x", "one"), ("a/y", "two"), ("a/z", None)) == ["one", "two", "z"]
+    assert called(("a/x", "same"), ("a/y", "same")) == ["x", "y"]
+    assert called(("a/x", "same"), ("b/x", "same"), ("b/y", "same")) == ["a/x", "b/x", "y"]
+    assert called(("a/r/x", None), ("b/r/x", None)) == ["a/r/x", "b/r/x"]
+    assert called(("a/x", "y"), ("a/y", "same"), ("a/z", "same")) == ["x", "a/y", "z"], "a label may be another run's name"
+
+
+def test_runs_of_one_name_are_compared_and_one_run_with_itself_is_not(
+    runs: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copies = [shutil.copytree(runs[0].path, tmp_path / results / runs[0].name) for results in ("here", "there")]
+    assert main(["compare", *map(str, copies), "--results", str(tmp_path), "--out", str(tmp_path / "both")]) == 0
+    assert [run["name"].split("/")[0] for run in gallery_of(tmp_path / "both" / "index.html")["runs"]] == ["here", "there"]
+    capsys.readouterr()
+    again = copies[0].parent / ".." / "here" / copies[0].name
+    assert main(["compare", str(copies[0]), str(again), "--results", str(tmp_path), "--out", str(tmp_path / "twice")]) == 2
+    assert f"{runs[0].name} is named twice; a run has nothing to differ from itself in" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "twice").exists()
+
+
 def test_what_prompts_say_is_shown_and_never_run(hostile: Run, tmp_path: Path) -> None:
     html = report.write_comparison([hostile], tmp_path).read_text()
     assert "<img src=x" not in html
@@ -127,7 +158,7 @@ def test_a_run_folder_moves(runs: list[Run], tmp_path: Path) -> None:
 
 
 def test_numbers_keep_three_digits_and_say_what_is_missing() -> None:
-    assert [wording.number(v) for v in (0.0012345, 1.5, 123.4, float("nan"))] == ["0.0012", "1.50", "123", "–"]
+    assert [wording.number(v) for v in (0.0012345, 1.5, 123.4, float("nan"))] == ["0.00123", "1.50", "123", "–"]
 
 
 def test_the_page_works_in_a_browser(browser: Any, runs: list[Run], hostile: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -20,6 +21,7 @@ from bench.report import figures, heat, html, pairs, pairwise, ranking, sections
 from bench.report.frames import frames
 from bench.store import Run, Store
 from bench.types import Column, Job, Prompt, PromptSet, Rendered, Request, ScoreRow, Timing
+from bench.voting.ballots import Vote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -192,6 +194,31 @@ def test_colours_of_categories_follow_the_distance_and_stay_pale_where_it_may_be
     assert [cell["tone"] for cell in rows["others"]] == ["up1", "down1", "down1"]
     assert all(cell["few"] and cell["n"] == "2" and cell["tone"][-1:] in {"", "1"} for cell in rows[FEW])
     assert rows["signs"][0]["gap"].startswith("+0.06")
+
+
+def test_what_a_colour_says_is_said_in_words_too(page: Path, alone: Path) -> None:
+    text, own = page.read_text(), Seen(alone).text["heat"]
+    cells = re.findall(r'<td class="(up|down)(\d)".*?</td>', text)
+    assert cells
+    said = re.findall(r'<span class="hidden">[^<]* against the mean of the models: (better|worse)(, may be chance)?</span>', text)
+    assert said == [({"up": "better", "down": "worse"}[side], ", may be chance" if depth == "1" else "") for side, depth in cells]
+    assert "against its own mean: worse" in own
+
+
+def test_every_table_has_a_caption(runs: list[Run], tmp_path: Path) -> None:
+    records = [{r.prompt_id: r for r in run.current()} for run in runs[:2]]
+    votes = [
+        Vote(f"vote-{i:04}", f"ballot-{i}", "s", "Ana", prompt, runs[0].name, runs[1].name, a.request.id, records[1][prompt].request.id,
+             str(a.sha256), str(records[1][prompt].sha256), "a", "a")
+        for i, (prompt, a) in enumerate(records[0].items())
+    ]  # fmt: skip
+    seen = Seen(report.write_comparison(runs, tmp_path, votes=votes))
+    assert "strength" in seen.text["votes"]
+    assert "Which metric predicts people here" in seen.text["votes"]
+    assert "Not settled" in seen.text["versus"]
+    after = [(tag, following) for (tag, _), (following, _) in itertools.pairwise(seen.tags) if tag == "table"]
+    assert after
+    assert set(after) == {("table", "caption")}
 
 
 def test_a_ceiling_is_neither_coloured_nor_in_the_mean(tables: dict[str, pd.DataFrame]) -> None:

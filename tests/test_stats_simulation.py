@@ -37,6 +37,13 @@ def test_alike_runs_are_told_apart_as_rarely_as_claimed(kind: str, n: int) -> No
     assert low <= covered <= high
 
 
+@pytest.mark.parametrize(("one", "other"), simulation.UNEQUAL)
+def test_intervals_of_unequal_shares_cover_and_are_careful_where_wrong_answers_are_few(one: float, other: float) -> None:
+    found = [simulation.unequal(one, other, n) for n in SIZES]
+    assert min(found) >= 0.94
+    assert found[-1] <= 0.97
+
+
 @pytest.mark.parametrize(("true", "null"), [(0, 20), (5, 15), (10, 10)])
 def test_false_discoveries_keep_to_their_rate(true: int, null: int) -> None:
     rate, power = simulation.discoveries(true, null)

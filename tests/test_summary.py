@@ -75,6 +75,21 @@ def test_a_metric_without_a_better_end_has_no_best() -> None:
     assert wording.arrow(higher=None) == ""
 
 
+def test_best_is_who_beats_every_rival_even_where_another_has_the_higher_mean() -> None:
+    table = pd.DataFrame([{"run": run, "metric": "human_preference", "mean": mean, "higher_is_better": True, "ceiling": False}
+                          for run, mean in (("a", 0.6), ("b", 0.7), ("c", 0.2))])  # fmt: skip
+    pairs = pd.DataFrame([("human_preference", "a", "b", "better"), ("human_preference", "a", "c", "better"),
+                          ("human_preference", "b", "c", "better")], columns=["metric", "a", "b", "verdict"])  # fmt: skip
+    assert marked(table, pairs)["best"].tolist() == [True, False, False]
+
+
+def test_only_the_median_of_latencies_is_marked() -> None:
+    table = pd.DataFrame([{"run": run, "metric": metric, "mean": mean, "higher_is_better": False, "ceiling": False}
+                          for metric in ("latency.p50", "latency.p90") for run, mean in (("a", 1.0), ("b", 2.0))])  # fmt: skip
+    pairs = pd.DataFrame([("latency", "a", "b", "better")], columns=["metric", "a", "b", "verdict"])
+    assert marked(table, pairs)["best"].tolist() == [True, False, False, False]
+
+
 def test_figures_of_a_whole_run_bring_their_interval_and_note() -> None:
     whole = {"metric": "fid", "request_id": None, "prompt_id": None, "value": 12.0, "worst": math.nan}
     rows = scores({**whole, "detail": '{"n": 64, "low": 10, "high": 14, "note": "few"}'})

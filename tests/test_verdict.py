@@ -52,6 +52,13 @@ def test_one_leader_is_named_with_its_amount() -> None:
     assert told.points[0] == "3 models, 10 prompts, 30 pictures."
 
 
+def test_a_leader_that_another_metric_puts_behind_is_not_said_to_lead_everywhere() -> None:
+    pairs = [("clip", "pro", "dev", "better"), ("clip.score100", "pro", "dev", "better"), ("ocr.ned", "pro", "dev", "worse")]
+    told = verdict(tables(pairs, runs=("pro", "dev")))
+    assert told.answer.endswith("it is better than dev on clip, but shown worse on ocr.ned.")
+    assert "Shown by other metrics: dev better than pro on ocr.ned." in told.points, "what a part of clip shows is said already"
+
+
 def test_leaders_that_are_level_are_named_together() -> None:
     told = verdict(tables([("scene", "pro", "dev", LEVEL, 240.0), ("scene", "pro", "fast", "better"), ("scene", "dev", "fast", "better")]))
     assert told.answer == "In quality no difference is shown between pro and dev; fast is shown worse on scene."

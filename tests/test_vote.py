@@ -425,6 +425,20 @@ def test_a_picture_that_was_made_anew_meanwhile_is_passed_over(tmp_path: Path) -
         assert after["ballots"] == state["ballots"][1:]
 
 
+def test_a_vote_on_a_picture_that_is_made_anew_before_it_arrives_is_kept_and_does_not_count(tmp_path: Path) -> None:
+    a, b = drawn(tmp_path, "a", (0,)), drawn(tmp_path, "b", (0,))
+    with ServedVote(tmp_path) as server:
+        ballot = server.state("Ana")["ballots"][0]
+        prompt = next(p for p in PROMPTS if p.text == ballot["prompt"])
+        job = Job(prompt, Request("a", "r", prompt.text, None, 0, 8, 8))
+        a.save(job, Rendered("ok", b"\x89PNG\r\n\x1a\nanother"), prompt_set=SET, environment="e")
+        answer = server.post("vote", server.choice("Ana", ballot))
+    assert (answer.status_code, answer.json()["counts"]) == (200, True)
+    labels = {"a": a, "b": b}
+    table = tally.votes_frame(Store(tmp_path).votes(), labels, tally.pictures(labels))
+    assert list(table["status"]) == ["picture changed"]
+
+
 # -- the verb ----------------------------------------------------------------------------------------------------------------
 
 
@@ -468,6 +482,9 @@ def test_the_summary_needs_no_server(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "human preference, 6 votes on 6 prompts" in told
     assert "75 %" in told, "four wins and a tie of six"
     assert "no ballot that two people judged" in told
+    assert main(["vote", "b", "a", *words[3:]]) == 0
+    (row,) = [line.split() for line in capsys.readouterr().out.splitlines() if line.split()[:2] == ["b", "a"]]
+    assert row[2:9] == ["6", "1", "1", "0", "4", "25", "%"], "the first named is the one spoken of"
 
 
 # -- the numbers -------------------------------------------------------------------------------------------------------------
@@ -533,6 +550,16 @@ def test_agreement_with_a_metric_is_the_share_of_decided_votes_for_the_better_sc
         assert row["low"] < 2 / 3 < row["high"]
 
 
+def test_a_metric_that_scores_two_pictures_alike_but_for_the_noise_of_a_batch_agrees_with_nobody(tmp_path: Path) -> None:
+    a, b = drawn(tmp_path, "a", (0,)), drawn(tmp_path, "b", (0,))
+    labels, images, scores = tables(a, b)
+    alike = scores[scores["metric"] == "m"].assign(value=0.3, status="ok")
+    alike.loc[alike["run"] == "the b", "value"] += 3e-8
+    row = tally.frames(voted(a, b, "aaaaaa"), labels, images, alike)["agreement"].set_index("metric").loc["m"]
+    assert (row["ties"], row["n"], row["missing"]) == (6, 0, 0)
+    assert math.isnan(row["share"])
+
+
 def test_agreement_is_a_mean_over_prompts_not_over_votes(tmp_path: Path) -> None:
     a, b = drawn(tmp_path, "a", (0,)), drawn(tmp_path, "b", (0,))
     labels, images, scores = tables(a, b)
@@ -556,9 +583,10 @@ def test_people_agree_as_counted_by_hand(tmp_path: Path) -> None:
 def test_without_votes_every_frame_is_empty_and_has_its_columns(tmp_path: Path) -> None:
     labels, images, scores = tables(drawn(tmp_path, "a", (0,)), drawn(tmp_path, "b", (0,)))
     found = tally.frames([], labels, images, scores)
-    assert {name: len(table) for name, table in found.items()} == {"votes": 0, "scores": 0, "ranking": 0, "agreement": 2}
+    assert {name: len(table) for name, table in found.items()} == {"votes": 0, "scores": 0, "ranking": 0, "agreement": 2, "duels": 0}
     assert found["agreement"]["reason"].str.startswith("no vote").all()
     assert tuple(found["votes"].columns) == tally.VOTES
+    assert tuple(found["duels"].columns) == tally.DUELS
 
 
 def test_the_ranking_orders_runs_by_wins_and_counts_votes(tmp_path: Path) -> None:
@@ -586,3 +614,51 @@ def test_votes_are_part_of_the_frames_of_a_comparison(tmp_path: Path) -> None:
     assert len(found["votes"]) == 6
     assert list(found["ranking"].query("metric == 'human_preference'")["run"]) == ["a", "b"]
     assert {"votes", "agreement"}.isdisjoint(frames([a, b]))
+
+
+def test_a_duel_is_a_mean_over_raters_then_over_ballots_and_speaks_of_the_run_named_first() -> None:
+    told = [("p0", "one", "a"), ("p0", "one", "a"), ("p0", "one", "tie"), ("p0", "other", "b"), ("p1", "one", "bad")]
+    counted = pd.DataFrame([{"a": "a", "b": "b", "prompt_id": p, "ballot": f"{p} {n}", "choice": said} for p, n, said in told])
+    turned = counted.iloc[:1].assign(a="b", b="a", prompt_id="p2", ballot="p2 one")
+    points = {"p0": (2.5 / 3 + 0) / 2, "p1": 0.5, "p2": 0.0}
+    for order, sign in (("ab", 1), ("ba", -1)):
+        found = tally.duels(pd.concat([counted, turned]), order)
+        assert set(zip(found["a"], found["b"], strict=True)) == {tuple(order)}
+        assert found.set_index("prompt_id")["points"].to_dict() == pytest.approx({p: 0.5 + sign * (v - 0.5) for p, v in points.items()})
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[Run]:
+    """Runs a, b and c of 40 prompts."""
+    prompts = [Prompt(f"p{i:02}", f"prompt {i}") for i in range(40)]
+    return [drawn(tmp_path, name, (0,), prompts) for name in "abc"]
+
+
+def test_two_runs_are_compared_by_the_votes_between_them_whatever_rivals_they_met(three: list[Run]) -> None:
+    from bench.report.frames import frames
+
+    a, b, c = three
+    weak = [vote for rater in ("Ana", "Ben", "Cyd") for vote in voted(b, c, "a" * 40, rater=rater)]
+    found = frames(three, votes=[*voted(a, b, "a" * 22 + "b" * 18), *weak])
+    means = found["summary"].query("metric == 'human_preference'").set_index("run")["mean"]
+    assert means["b"] > means["a"], "c lent b its points"
+    rows = found["pairwise"].query("metric == 'human_preference'").set_index(["a", "b"])
+    near = rows.loc[("a", "b")]
+    assert (near["mean_a"], near["mean_b"], near["difference"]) == pytest.approx((0.55, 0.45, 0.1))
+    assert (near["verdict"], near["n"], near["win"], near["loss"]) == ("no difference shown", 40, 0.55, 0.45)
+    assert (rows.loc[("b", "c"), "verdict"], rows.loc[("b", "c"), "mean_a"]) == ("better", 1.0)
+    never = rows.loc[("a", "c")]
+    assert (never["verdict"], never["reason"], never["n"]) == ("not comparable", "never voted against each other", 0)
+    assert math.isnan(never["difference"])
+
+
+def test_nobody_is_the_best_who_has_not_met_every_rival_in_votes(three: list[Run]) -> None:
+    from bench.report.frames import frames
+
+    a, b, c = three
+    votes = [*voted(a, b, "a" * 36 + "b" * 4), *voted(b, c, "a" * 40)]
+    best = {
+        len(held): frames(three, votes=held)["summary"].query("metric == 'human_preference'").set_index("run")["best"].to_dict()
+        for held in (votes, [*votes, *voted(a, c, "a" * 40)])
+    }
+    assert best == {80: {"a": False, "b": False, "c": False}, 120: {"a": True, "b": False, "c": False}}

@@ -166,6 +166,36 @@ def test_a_vote_given_while_the_server_is_away_survives_leaving_the_page(chromiu
         assert page.ballot() not in {v.ballot for v in votes}
 
 
+def test_arrows_with_shift_pan_what_is_looked_at_closer_and_never_vote(chromium: Any, results: Path) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    page = Page(chromium)
+
+    def shifted(*keys: str) -> list[float]:
+        """Where each picture is enlarged about, in shares of its frame; both alike."""
+        ActionChains(chromium, duration=0).key_down(Keys.SHIFT).send_keys(*keys).key_up(Keys.SHIFT).perform()
+        found = chromium.execute_script(
+            "return [...document.querySelectorAll('.frame')].map(frame => getComputedStyle(frame.firstChild).transformOrigin.split(' ')"
+            ".map((at, i) => parseFloat(at) / [frame.clientWidth, frame.clientHeight][i]))"
+        )
+        assert found[0] == pytest.approx(found[1], abs=0.01)
+        return list(found[0])
+
+    with ServedVote(results, "--seed", "9", "--rater", "Dan") as server:
+        chromium.get(server.url)
+        ballot = page.ballot()
+        assert shifted(Keys.ARROW_LEFT) == pytest.approx([0.5, 0.5], abs=0.01)
+        page.press("z")
+        assert shifted(Keys.ARROW_RIGHT) == pytest.approx([0.6, 0.5], abs=0.01)
+        assert shifted(Keys.ARROW_UP, Keys.ARROW_LEFT, Keys.ARROW_LEFT) == pytest.approx([0.4, 0.4], abs=0.01)
+        assert shifted(*12 * [Keys.ARROW_DOWN]) == pytest.approx([0.4, 1], abs=0.01)
+        assert (page.look()["ballot"], page.look()["unsent"]) == (ballot, 0)
+        assert [v for v in Store(results).votes() if v.rater == "Dan"] == []
+        page.judge(Keys.ARROW_LEFT)
+    assert complaints(chromium) == []
+
+
 def test_undo_buttons_names_and_a_phone(chromium: Any, results: Path) -> None:
     from selenium.webdriver.common.keys import Keys
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.errors import ConfigError
 from bench.report.frames import frames
 from bench.report.html import write_page
 from bench.report.latex import summary_latex
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from bench.progress import Progress
     from bench.store import Run
     from bench.voting.ballots import Vote
+
+_FIRST = "images.parquet"
+"""What a report writes before all else, and is known by."""
 
 
 def write_run(run: Run, *, console: Console | None = None, progress: Progress | None = None) -> Path:
@@ -67,7 +71,7 @@ def _write(
     progress: Progress | None,
 ) -> Path:
     title = " · ".join(dict.fromkeys(tables["images"]["run"])) or " · ".join(run.name for run in runs)
-    folder.mkdir(parents=True, exist_ok=True)
+    _prepare(folder)
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet", index=False)
         table.to_csv(folder / f"{name}.csv", index=False)
@@ -77,3 +81,14 @@ def _write(
     if console is not None:
         print_table(tables, console)
     return page
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder of a report; one that holds other files is refused, for a report writes over its own."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        other = any(folder.iterdir()) and not (folder / _FIRST).exists()
+    except OSError as error:
+        raise ConfigError(f"no report can be written to {folder}: {error.strerror or error}; choose another folder with --out") from error
+    if other:
+        raise ConfigError(f"{folder} holds files that are no report's; choose an empty or a new folder with --out")

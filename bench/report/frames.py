@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench import schema
-from bench.errors import ConfigError
+from bench import schema, slowdown
+from bench.errors import ConfigError, unknown
 from bench.fingerprint import difference
 from bench.report import costs, pairwise, ranking
-from bench.report.comparable import TIMED
+from bench.report.comparable import TIMED, refuse_other_prompts
 from bench.report.summary import marked, summarise
 from bench.store import latest
 from bench.types import Timing
+from bench.voting import tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,24 +47,30 @@ def frames(runs: Sequence[Run], *, without: Sequence[str] = (), votes: Sequence[
         votes: of people on pictures of these runs; votes on others are passed over.
 
     Raises:
-        ConfigError: one metric has unlike fingerprints; the message names the fields that differ and the way out.
+        ConfigError: one metric has unlike fingerprints, and the message names the fields that differ and the way out; or a
+            prompt's name has two texts, a run is there twice, or no run has a metric of ``without``.
     """
-    labels = _labels(runs)
+    labels = labelled(runs)
     infos = {label: run.info() for label, run in labels.items()}
     every = {label: run.records() for label, run in labels.items()}
     records = {label: latest(held) for label, held in every.items()}
     images = pd.concat([_images(label, held, infos[label]) for label, held in records.items()], ignore_index=True)
     scores = pd.concat([_scores(label, run, records[label]) for label, run in labels.items()], ignore_index=True)
+    metrics = set(scores["metric"]) | {str(metric).partition(".")[0] for metric in scores["metric"]}
+    for name in without:
+        if name not in metrics:
+            raise unknown("metric", name, metrics)
     scores = scores[~_below(scores["metric"], without)].reset_index(drop=True)
+    refuse_other_prompts(group for _, group in images.groupby("run", sort=False))
     _refuse_unlike(scores, labels)
     told = _voted(votes, labels, images, scores)
     if told:
         scores = pd.concat([scores, told["scores"].reindex(columns=scores.columns)], ignore_index=True)
     summary = summarise(scores, infos)
-    environments = _timed_on(summary)
-    fit = _of_one_machine(scores, images, environments)
-    pairs = pairwise.table(fit, infos, environments)
-    order = ranking.table(fit[fit["metric"] != "human_preference"], infos, environments)
+    timed = {str(run): pictures for run, group in images.groupby("run", sort=False) if len(pictures := slowdown.timed(group))}
+    fit = _pooled(scores, timed)
+    pairs = pairwise.table(fit, infos, timed, told["duels"] if told else None)
+    order = ranking.table(fit[fit["metric"] != "human_preference"], infos, timed)
     return {
         "images": images,
         "scores": scores,
@@ -83,25 +90,15 @@ def _voted(votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.DataFram
     mine = [vote for vote in votes if {vote.a, vote.b} <= names]
     if not mine:
         return None
-    from bench.voting import tally  # noqa: PLC0415 - only with votes
-
     return tally.frames(mine, labels, images, scores)
 
 
-def _timed_on(summary: pd.DataFrame) -> dict[str, str]:
-    """The machine of each run's timings."""
-    timed = summary[(summary["metric"] == "latency.p50") & summary["environment"].notna()]
-    return {str(row.run): str(row.environment) for row in timed.itertuples()}
-
-
-def _of_one_machine(scores: pd.DataFrame, images: pd.DataFrame, environments: Mapping[str, str]) -> pd.DataFrame:
-    """``scores`` less the latencies of pictures that another machine made than the one a run is timed on."""
-    elsewhere = images[images["environment"] != images["run"].map(environments)]
-    if elsewhere.empty:
-        return scores
+def _pooled(scores: pd.DataFrame, timed: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """``scores`` less the latencies of pictures that another machine or another batch size made than most of their run."""
     keys = ["run", "prompt_id", "request_id"]
-    foreign = pd.MultiIndex.from_frame(scores[keys]).isin(pd.MultiIndex.from_frame(elsewhere[keys]))
-    return scores.loc[~(foreign & (scores["metric"] == "latency").to_numpy())]
+    used = pd.concat([pd.DataFrame(columns=keys), *(pictures[keys] for pictures in timed.values())])
+    latency = (scores["metric"] == "latency").to_numpy()
+    return scores.loc[~latency | pd.MultiIndex.from_frame(scores[keys]).isin(pd.MultiIndex.from_frame(used))]
 
 
 def _below(metrics: pd.Series[str], names: Sequence[str]) -> pd.Series[bool]:
@@ -127,12 +124,23 @@ def _refuse_unlike(scores: pd.DataFrame, labels: dict[str, Run]) -> None:
         )
 
 
-def _labels(runs: Sequence[Run]) -> dict[str, Run]:
-    """Short names, told apart by their settings where two runs share a label."""
-    short = [str(run.info().get("label") or run.name) for run in runs]
-    names = [run.name for run in runs]
-    long = [run.name if names.count(run.name) == 1 else str(run.path) for run in runs]
-    return {s if short.count(s) == 1 else told: run for s, told, run in zip(short, long, runs, strict=True)}
+def labelled(runs: Sequence[Run]) -> dict[str, Run]:
+    """The runs by what every table and page calls them: their labels; for runs that share one their names, or ends of their paths.
+
+    Raises:
+        ConfigError: a run is there twice.
+    """
+    paths = [run.path.resolve() for run in runs]
+    twice = next((run.name for run, path in zip(runs, paths, strict=True) if paths.count(path) > 1), None)
+    if twice:
+        raise ConfigError(f"{twice} is named twice; a run has nothing to differ from itself in")
+    words = [
+        [str(run.info().get("label") or run.name), run.name, *("/".join(path.parts[-n:]) for n in range(2, len(path.parts))), str(path)]
+        for run, path in zip(runs, paths, strict=True)
+    ]
+    while len(set(first := [held[0] for held in words])) < len(words):
+        words = [held[1:] or held if first.count(held[0]) > 1 else held for held in words]
+    return dict(zip(first, runs, strict=True))
 
 
 def _images(label: str, records: Sequence[ImageRecord], info: Mapping[str, Any]) -> pd.DataFrame:

@@ -19,7 +19,6 @@ In a folder the data is a script of its own, ``gallery-data.js``, so that the pa
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from bench.report import figures, thumbs, wording
+from bench.report.frames import labelled
 from bench.report.marks import marked
 from bench.store import COMPARISONS
 
@@ -46,20 +46,9 @@ _SPARSE = 0.5
 _UNREADABLE = ("picture cannot be read", "failed")
 
 
-@dataclass(frozen=True)
-class Gallery:
-    """What the page needs.
-
-    Attributes:
-        data: JSON-ready, for the script; see the module.
-    """
-
-    data: dict[str, object]
-
-
 def gallery(
     runs: Sequence[Run], tables: Mapping[str, pd.DataFrame], folder: Path, *, embed: bool = False, progress: Progress | None = None
-) -> Gallery:
+) -> dict[str, object]:
     """Gather the gallery of ``runs`` from their frames.
 
     Args:
@@ -68,14 +57,18 @@ def gallery(
         folder: of the report; ``thumbs/`` and ``gallery-data.js`` are written there, with ``embed`` neither.
         embed: pictures become part of the data.
         progress: shows how many thumbnails are made.
+
+    Returns:
+        JSON-ready, for the script; see the module.
     """
     images = tables["images"]
     prompt, ids = pd.factorize(images["prompt_id"])
     run, labels = pd.factorize(images["run"])
     order = np.lexsort((images["seed"].astype(float).fillna(-1), run, prompt))
     images, prompt, run = images.iloc[order].reset_index(drop=True), prompt[order], run[order]
-    paths = _paths(runs, [str(label) for label in labels])
-    pictures = _pictures(images, paths)
+    named = labelled(runs)
+    folders = {str(label): named[label].path for label in labels}
+    pictures = _pictures(images, folders)
     made = thumbs.embedded(pictures, progress) if embed else thumbs.write(pictures, folder / "thumbs", progress)
     texts = _Places()
     first = images.groupby(prompt).head(1)
@@ -85,11 +78,11 @@ def gallery(
     status = _Places()
     metrics = _metrics(images, tables["scores"], tables["summary"], texts)
     names = [metric["name"] for metric in metrics]
-    base = [None if embed else _base(path, folder) for path in paths]
+    base = [None if embed else _base(path, folder) for path in folders.values()]
     data: dict[str, object] = {
         "runs": [
-            {"name": str(label), "colour": colour, "base": where}
-            for label, colour, where in zip(labels, figures.PALETTE * (len(labels) // len(figures.PALETTE) + 1), base, strict=False)
+            {"name": label, "colour": colour, "base": where}
+            for label, colour, where in zip(folders, figures.PALETTE * (len(labels) // len(figures.PALETTE) + 1), base, strict=False)
         ],
         "metrics": metrics,
         "shown": _below_a_picture(names),
@@ -120,7 +113,7 @@ def gallery(
     }
     if not embed:
         (folder / DATA).write_text(f"window.GALLERY = {script_json(data)};\n", encoding="utf-8")
-    return Gallery(data)
+    return data
 
 
 def script_json(value: object) -> str:
@@ -143,18 +136,11 @@ class _Places:
         return place
 
 
-def _paths(runs: Sequence[Run], labels: Sequence[str]) -> list[Path]:
-    """The folder of each labelled run; one without pictures has no label in the frames."""
-    named = {run.name: run.path for run in runs} | {str(run.info().get("label") or run.name): run.path for run in runs}
-    return [named[label] for label in labels]
-
-
-def _pictures(images: pd.DataFrame, paths: Sequence[Path]) -> dict[str, Path]:
+def _pictures(images: pd.DataFrame, folders: Mapping[str, Path]) -> dict[str, Path]:
     """A file for every different picture."""
     there = images[images["image"].notna() & images["sha256"].notna()].drop_duplicates("sha256")
-    where = dict(zip(dict.fromkeys(images["run"]), paths, strict=True))
     rows = zip(there["sha256"], there["run"], there["image"], strict=True)
-    return {str(sha): where[run] / str(image) for sha, run, image in rows}
+    return {str(sha): folders[run] / str(image) for sha, run, image in rows}
 
 
 def _base(path: Path, folder: Path) -> str | None:

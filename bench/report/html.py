@@ -48,7 +48,7 @@ def write_page(
         style=style(),
         script=script(),
         gallery_file=DATA,
-        gallery_data=Markup(script_json(shown.data)) if embed else "",  # noqa: S704 - every "<" is written as an escape
+        gallery_data=Markup(script_json(shown)) if embed else "",  # noqa: S704 - every "<" is written as an escape
     )  # fmt: skip
     path = folder / "index.html"
     path.write_text(page, encoding="utf-8")

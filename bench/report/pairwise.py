@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bench import stats
+from bench import slowdown, stats
 from bench.report.comparable import obstacle
+from bench.voting import tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,13 +24,19 @@ ALPHA = 0.05
 BETTER, WORSE, LEVEL, FEW, UNLIKE = "better", "worse", "no difference shown", "too few prompts", "not comparable"
 
 
-def table(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], environments: Mapping[str, str]) -> pd.DataFrame:
+def table(
+    scores: pd.DataFrame,
+    infos: Mapping[str, Mapping[str, Any]],
+    timed: Mapping[str, pd.DataFrame],
+    duels: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """The frame ``pairwise`` of all runs that are no ceiling, over every metric of pictures that has a better end, and of sets.
 
     Seeds are averaged within a prompt, and only prompts that both runs have count. ``difference`` is the mean of a - b
     with its 95 % interval, ``p`` that of the sign-flip test, ``q`` the same after Benjamini and Hochberg over the whole
     table. A set's difference and ``p`` come from its resampled halves. ``verdict`` speaks of a: "better" or "worse" where
     q <= 0.05, "too few prompts" below ``bench.stats.LEAST``, "not comparable" with a ``reason``, else "no difference shown".
+    What people prefer comes from the votes on the two runs alone: a picture's own points depend on the rivals it met.
 
     ``detectable``: the difference that this many prompts would have shown with 80 % power; ``more``: how many more would
     show the one observed. Both reckon with the level at which the next difference of the table would have counted.
@@ -37,20 +44,24 @@ def table(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], environm
     Args:
         scores: long form, every run and metric.
         infos: run.json of each run, by label; the order of the runs.
-        environments: the machine of each run's timings, by label.
+        timed: the pictures of each run whose times are pooled (``bench.slowdown.timed``), by label.
+        duels: who beat whom in votes (``bench.voting.tally.duels``); None without votes.
     """
     rivals = [run for run, info in infos.items() if not info.get("ceiling")]
     fit = scores[scores["higher_is_better"].notna() & scores["run"].isin(rivals)]
     pictures, sets = fit[fit["request_id"].notna()], fit[fit["request_id"].isna()]
+    about = fit.drop_duplicates("metric").set_index("metric")
     rows: list[dict[str, Any]] = []
     means = prompt_means(pictures)
     for metric in means:
-        rows += _by_prompt(metric, means[metric], rivals, infos, environments)
-    _test(rows)
+        if metric == tally.METRIC:
+            rows += _by_votes([run for run in rivals if run in means[metric]], duels)
+        else:
+            rows += _by_prompt(metric, means[metric], rivals, infos, timed)
+    _test(rows, set(about.index[about["unit"] == "share"]))
     for name, group in sets.groupby("metric", sort=False):
         if group["detail"].str.contains('"drawn"', regex=False).any():
             rows += _by_halves(str(name), group, rivals)
-    about = fit.drop_duplicates("metric").set_index("metric")
     for row in rows:
         row["unit"], row["higher_is_better"] = about.loc[row["metric"], "unit"], bool(about.loc[row["metric"], "higher_is_better"])
     found = pd.DataFrame(rows, columns=[*COLUMNS, "sd"])
@@ -71,20 +82,34 @@ def _by_prompt(
     means: pd.DataFrame,
     rivals: Sequence[str],
     infos: Mapping[str, Mapping[str, Any]],
-    environments: Mapping[str, str],
+    timed: Mapping[str, pd.DataFrame],
 ) -> list[dict[str, Any]]:
     rows = []
     for a, b in combinations([run for run in rivals if run in means], 2):
         both = means[[a, b]].dropna()
-        why = obstacle(metric, a, b, infos, environments) or (None if len(both) else "no prompt in common")
+        why = obstacle(metric, a, b, infos, timed) or (None if len(both) else "no prompt in common")
+        if metric == "latency" and why is None and {a, b} <= timed.keys():
+            both = both.groupby(slowdown.together(timed[a], timed[b], both.index.tolist())).mean()
         rows.append({"metric": metric, "a": a, "b": b, "n": len(both), "reason": why, "values": both.to_numpy(float)})
     return rows
 
 
-def _test(rows: list[dict[str, Any]]) -> None:
-    """Fill in what the prompts say, where they may."""
+def _by_votes(runs: Sequence[str], duels: pd.DataFrame | None) -> list[dict[str, Any]]:
+    points = {} if duels is None else {pair: group.to_numpy(float) for pair, group in duels.groupby(["a", "b"])["points"]}
+    rows = []
+    for a, b in combinations(runs, 2):
+        mine = points.get((a, b), np.empty(0))
+        why = None if len(mine) else "never voted against each other"
+        values = np.stack([mine, 1 - mine], axis=1)
+        rows.append({"metric": tally.METRIC, "a": a, "b": b, "n": len(mine), "reason": why, "values": values})
+    return rows
+
+
+def _test(rows: list[dict[str, Any]], shares: set[str]) -> None:
+    """Fill in what the prompts say, where they may; ``shares``: the metrics that are shares."""
     able = [row for row in rows if row["reason"] is None]
-    for row, found in zip(able, stats.paired_many([(row["values"][:, 0], row["values"][:, 1]) for row in able]), strict=True):
+    sides = [(row["values"][:, 0], row["values"][:, 1]) for row in able]
+    for row, found in zip(able, stats.paired_many(sides, proportions=[row["metric"] in shares for row in able]), strict=True):
         row |= {
             "mean_a": row["values"][:, 0].mean(), "mean_b": row["values"][:, 1].mean(), "difference": found.difference.value,
             "low": found.difference.low, "high": found.difference.high, "cliff": found.cliff, "effect": found.effect,

@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bench import stats
+from bench import slowdown, stats
 from bench.report.comparable import obstacle
 from bench.report.pairwise import prompt_means
+from bench.voting import tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-COLUMNS = ("metric", "run", "strength", "low", "high", "rank", "rank_low", "rank_high", "wins", "ties", "losses", "n")
+COLUMNS = tally.RANKING
+"""The ranking by votes has the same."""
 
 
-def table(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], environments: Mapping[str, str]) -> pd.DataFrame:
+def table(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], timed: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The frame ``ranking``: a row a metric of pictures and run, the best first.
 
-    A prompt is won by the run with the better mean over its seeds, equal means are half a win to each; the strengths are
-    those of Bradley and Terry (log scale, mean 0 over the runs), with 95 % intervals and ranges of ranks from resampled
-    prompts. ``wins``, ``ties`` and ``losses`` count prompts against all others; ``n`` is the prompts that count. Ceilings
-    and runs that cannot be compared with all others are left out; so are metrics with fewer than ``bench.stats.LEAST``
-    prompts that every run has.
+    A prompt is won by the run with the better mean over its seeds, equal means (``bench.stats.ties``) are half a win to
+    each; the strengths are those of Bradley and Terry (log scale, mean 0 over the runs), with 95 % intervals and ranges of
+    ranks from resampled prompts. ``wins``, ``ties`` and ``losses`` count prompts against all others; ``n`` is the prompts
+    that count. Ceilings and runs that cannot be compared with all others are left out; so are metrics with fewer than
+    ``bench.stats.LEAST`` prompts that every run has, and times that pictures of a batch share.
     """
     rivals = [run for run, info in infos.items() if not info.get("ceiling")]
     fit = scores[scores["higher_is_better"].notna() & scores["run"].isin(rivals) & scores["request_id"].notna()]
@@ -32,9 +34,10 @@ def table(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], environm
     rows: list[dict[str, Any]] = []
     for metric, means in prompt_means(fit).items():
         runs = [run for run in rivals if run in means]
-        alike = all(obstacle(metric, runs[0], run, infos, environments) is None for run in runs)
+        alike = all(obstacle(metric, runs[0], run, infos, timed) is None for run in runs)
+        batched = metric == "latency" and any(slowdown.batch(timed[run]) > 1 for run in runs if run in timed)
         values = means[runs].dropna().to_numpy(float)
-        if len(runs) >= 2 and alike and len(values) >= stats.LEAST:
+        if len(runs) >= 2 and alike and not batched and len(values) >= stats.LEAST:
             rows += placed(metric, runs, _wins(values if better[metric] else -values))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -63,7 +66,7 @@ def placed(metric: str, runs: list[str], wins: np.ndarray) -> list[dict[str, Any
 def _wins(values: np.ndarray) -> np.ndarray:
     """Wins (n, k, k) of values (n, k), higher better."""
     one, other = values[:, :, None], values[:, None, :]
-    wins: np.ndarray = (one > other) + 0.5 * (one == other)
+    wins: np.ndarray = np.where(stats.ties(one, other), 0.5, one > other)
     diagonal = np.arange(values.shape[1])
     wins[:, diagonal, diagonal] = 0.0
     return wins

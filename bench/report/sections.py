@@ -64,8 +64,14 @@ def told(row: Mapping[str, Any]) -> dict[str, Any]:
         "n": f"n\u00a0{row['n']:,}" if known else "", "best": bool(row["best"]),
         "coverage": f"{100 * row['coverage']:.0f} % scored" if row["coverage"] < 1 else "",
         "refused": "" if math.isnan(row["mean_all"]) else f"{wording.number(row['mean_all'], row['unit'])} with refusals",
-        "reason": "" if known else wording.text(row["reason"]) or ("does not apply" if row["not_applicable"] else ""),
+        "reason": "" if known else wording.text(row["reason"]) or _absent(row),
     }  # fmt: skip
+
+
+def _absent(row: Mapping[str, Any]) -> str:
+    if not row["not_applicable"]:
+        return ""
+    return f"all {row['refused']} refused" if row["refused"] == row["not_applicable"] else "does not apply"
 
 
 def rows(summary: pd.DataFrame, labels: Sequence[str], metrics: Iterable[str]) -> list[dict[str, Any]]:

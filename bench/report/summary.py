@@ -22,7 +22,7 @@ _ORDER = ("human_preference", "clip", "siglip", "pickscore", "vqa", "scene", "oc
           "steps_per_s", "load_s", "peak_", "energy_j", "latency")  # fmt: skip
 _MICRO = (".longtext", ".oneig_wac")
 """Columns whose authors average over all words of the set, not over pictures: sum of hits / sum of words asked for."""
-_PACE = dict.fromkeys(("latency.p50", "latency.p90", "latency.mean", "images_per_s"), "latency")
+_PACE = dict.fromkeys(("latency.p50", "latency.mean", "images_per_s"), "latency")
 """The column of single pictures behind a figure of the whole run."""
 _TURNED = {BETTER: WORSE, WORSE: BETTER}
 
@@ -95,7 +95,8 @@ def marked(table: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     """``table`` with the columns ``best``, ``behind`` and ``compared``.
 
     ``best``: shown better than every rival (frame ``pairwise``); ``behind``: shown worse than the run with the top mean;
-    ``compared``: there was a rival to compare with. A percentile of latencies goes by the pictures it is made of.
+    ``compared``: there was a rival to compare with. The median of latencies goes by the pictures it is made of; other
+    percentiles are not marked.
     """
     verdicts: dict[tuple[str, str, str], str] = {}
     for row in pairs.itertuples():
@@ -112,5 +113,5 @@ def marked(table: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
         found = [verdicts.get((name, runs[0], run), UNLIKE) for run in runs[1:]]
         compared[order.index] = UNLIKE not in found
         behind[order.index[1:]] = [one == BETTER for one in found]
-        best[order.index[0]] = all(one == BETTER for one in found)
+        best[order.index] = [all(verdicts.get((name, run, other)) == BETTER for other in runs if other != run) for run in runs]
     return table.assign(best=best, behind=behind, compared=compared)

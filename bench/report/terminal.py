@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 _WIDTH = 9
+_NAME, _LEAST = 40, 7
+"""Columns: of a model's name at most, of a number at least."""
 _LEFT_OUT = ("ocr.recall", "latency.p90", "kid", "kid_clip_tiny")
 """Headline metrics that the page shows and the terminal has no room for."""
 _COSTS = {"per_picture": "USD a\npicture", "per_success": "USD a\nsuccess"}
@@ -29,10 +31,10 @@ def print_table(tables: dict[str, pd.DataFrame], console: Console) -> None:
     priced = [column for column in wording.COSTS if tables["cost"][column].notna().any()]
     metrics = [m for m in wording.headline(summary) if m not in _LEFT_OUT]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model", no_wrap=True)
+    table.add_column("model", overflow="fold", max_width=_NAME)
     for metric in metrics:
         up = summary.loc[summary["metric"] == metric, "higher_is_better"].iloc[0]
-        table.add_column(f"{_folded(metric)} {wording.arrow(higher=up)}", justify="right", overflow="fold")
+        table.add_column(f"{_folded(metric)} {wording.arrow(higher=up)}", justify="right", min_width=_LEAST)
     for column in priced:
         table.add_column(_COSTS[column], justify="right", no_wrap=True)
     for run in dict.fromkeys(tables["images"]["run"]):

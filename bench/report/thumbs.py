@@ -9,7 +9,6 @@ import base64
 import json
 import os
 import re
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import partial
@@ -28,9 +27,8 @@ EDGE = 512
 _MAILED = ((300, EDGE), (1200, 384))
 """The longer side in a page that holds its pictures, by how many it has at most; beyond, ``_LEAST``."""
 _LEAST = 256
-_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
-_OURS = re.compile(r"[0-9a-f]{16}\.(png|jpg|webp)(\.part)?|\d+|index\.json")
-"""What a report puts into ``thumbs/``; folders of numbers are those of earlier versions."""
+_OURS = re.compile(r"[0-9a-f]{16}\.(png|jpg|webp)(\.part)?")
+"""What a report puts into ``thumbs/``, beside its index."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def write(pictures: Mapping[str, Path], folder: Path, progress: Progress | None 
     kept = {thumb.src for thumb in made.values()} | {"index.json"}
     for name in there - kept:
         if _OURS.fullmatch(name):
-            _remove(folder / name)
+            (folder / name).unlink(missing_ok=True)
     return made
 
 
@@ -125,7 +123,7 @@ def _file(item: tuple[str, Path], folder: Path) -> Thumb | None:
 def _data(item: tuple[str, Path], edge: int) -> Thumb | None:
     if (shown := _shown(item[1], edge)) is None:
         return None
-    src = f"data:{_TYPES[shown.ending]};base64,{base64.b64encode(shown.data).decode()}"
+    src = f"data:{shown.media_type};base64,{base64.b64encode(shown.data).decode()}"
     return Thumb(src, shown.width, shown.height, max(shown.width, shown.height) <= edge)
 
 
@@ -136,10 +134,3 @@ def _index(folder: Path) -> dict[str, Thumb]:
         return {sha: Thumb(*values) for sha, values in told["thumbs"].items()} if told["edge"] == EDGE else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-
-
-def _remove(entry: Path) -> None:
-    if entry.is_dir():
-        shutil.rmtree(entry, ignore_errors=True)
-    else:
-        entry.unlink(missing_ok=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.report import wording
+from bench.report.comparable import TIMED
 from bench.report.pairwise import BETTER, FEW, LEVEL, UNLIKE, WORSE
 
 if TYPE_CHECKING:
@@ -36,9 +36,10 @@ def verdict(tables: dict[str, pd.DataFrame]) -> Verdict:
     scope = _scope(tables)
     if len(rivals) < 2:
         return Verdict(scope, tuple(_caveats(tables)))
-    quality = pairs[pairs["metric"].isin(QUALITY)]
-    said = [_quality(quality, rivals), _speed(pairs, summary, rivals), _price(tables, rivals)]
-    return Verdict(" ".join(filter(None, said)), (scope, *_caveats(tables), *_unsettled(quality)))
+    weighed = pairs["metric"].isin(QUALITY)
+    quality, others = pairs[weighed], pairs[~weighed & ~pairs["metric"].str.startswith(TIMED)]
+    said = [_quality(quality, others, rivals), _speed(pairs, summary, rivals), _price(tables, rivals)]
+    return Verdict(" ".join(filter(None, said)), (scope, *_caveats(tables), *_elsewhere(quality, others, rivals), *_unsettled(quality)))
 
 
 def listed(names: Sequence[str]) -> str:
@@ -74,7 +75,7 @@ def _against(pairs: pd.DataFrame, run: str) -> list[tuple[str, str, str]]:
     return told + [(r["metric"], r["a"], turned.get(r["verdict"], r["verdict"])) for r in pairs[pairs["b"] == run].to_dict("records")]
 
 
-def _quality(pairs: pd.DataFrame, rivals: Sequence[str]) -> str:
+def _quality(pairs: pd.DataFrame, others: pd.DataFrame, rivals: Sequence[str]) -> str:
     able = pairs[~pairs["verdict"].isin([UNLIKE, FEW])]
     if able.empty:
         few = pairs[pairs["verdict"] == FEW]
@@ -88,26 +89,33 @@ def _quality(pairs: pd.DataFrame, rivals: Sequence[str]) -> str:
     beaten = {run for run, lines in told.items() if any(v == WORSE for _, _, v in lines)}
     leaders = [run for run in rivals if run not in beaten and told[run]]
     over = {run: {rival for _, rival, v in lines if v == BETTER} for run, lines in told.items()}
+    apart = [run for run in rivals if not told[run]]
+    unlike = f"; {listed(apart)} {'is' if len(apart) == 1 else 'are'} not compared" if apart else ""
     if not able["verdict"].isin([BETTER, WORSE]).any():
-        return f"No difference in quality is shown between {listed(rivals)} on {listed(metrics)}."
+        return f"No difference in quality is shown between {listed([r for r in rivals if told[r]])} on {listed(metrics)}{unlike}."
     if not leaders:
         firsts = [f"{run} is ahead on {listed(where)}" for run in rivals if (where := _leads(able, run, rivals))]
-        return f"No model leads in quality throughout: {'; '.join(firsts) or 'each is shown worse than another on some metric'}."
+        return f"No model leads in quality throughout: {'; '.join(firsts) or 'each is shown worse than another on some metric'}{unlike}."
     if len(leaders) == 1:
         (first,) = leaders
         ahead: dict[tuple[str, ...], list[str]] = {}
         for rival in [r for r in rivals if r in over[first]]:
             ahead.setdefault(tuple(_ahead_on(told[first], rival)), []).append(rival)
         ways = [f"than {listed(others)} on {listed(metrics)}" for metrics, others in ahead.items()]
-        level = [rival for rival in rivals if rival != first and rival not in over[first]]
+        met = {rival for _, rival, _ in told[first]}
+        level = [rival for rival in rivals if rival in met - over[first]]
+        apart = [rival for rival in rivals if rival not in met | {first}]
         tail = f"; against {listed(level)} no difference is shown" if level else ""
+        tail += f"; {listed(apart)} {'is' if len(apart) == 1 else 'are'} not compared with it" if apart else ""
         if not ways:
             return f"{first} is shown worse than no rival on {listed(metrics)}, and better than none."
-        return f"For quality choose {first}: {_amounts(able, first)}it is better {listed(ways)}, and shown worse on nothing{tail}."
+        behind = list(dict.fromkeys(metric for metric, _, v in _against(others, first) if v == WORSE))
+        but = f"but shown worse on {listed(behind)}" if behind else "and shown worse on nothing"
+        return f"For quality choose {first}: {_amounts(able, first)}it is better {listed(ways)}, {but}{tail}."
     losers = [run for run in rivals if run in beaten]
     where = sorted({m for run in losers for m, rival, v in told[run] if v == WORSE and rival in leaders}, key=metrics.index)
     gap = f"; {listed(losers)} {'is' if len(losers) == 1 else 'are'} shown worse on {listed(where)}" if where else ""
-    return f"In quality no difference is shown between {listed(leaders)}{gap}."
+    return f"In quality no difference is shown between {listed(leaders)}{gap}{unlike}."
 
 
 def _ahead_on(lines: Sequence[tuple[str, str, str]], rival: str) -> list[str]:
@@ -129,7 +137,8 @@ def _amounts(pairs: pd.DataFrame, first: str) -> str:
     mine, other = (row["mean_a"], row["mean_b"]) if row["a"] == first else (row["mean_b"], row["mean_a"])
     rival = row["b"] if row["a"] == first else row["a"]
     ends = sorted(abs(row[c]) for c in ("low", "high"))
-    span = f", {wording.number(ends[0], row['unit'])} to {wording.number(ends[1], row['unit'])} apart" if not math.isnan(row["low"]) else ""
+    sure = row["low"] * row["high"] > 0  # the interval and the test can differ at the edge
+    span = f", {wording.number(ends[0], row['unit'])} to {wording.number(ends[1], row['unit'])} apart" if sure else ""
     return f"with {row['metric']} {wording.number(mine, row['unit'])} against {rival}'s {wording.number(other, row['unit'])}{span}, "
 
 
@@ -148,6 +157,8 @@ def _speed(pairs: pd.DataFrame, summary: pd.DataFrame, rivals: Sequence[str]) ->
     took = [f"{run} takes {pace[run] / pace[first]:.1f} times as long" for run in slower]
     opening = f"{first} has the shortest median" if level else f"{first} is the fastest"
     tail = f"; {listed(level)} {'is' if len(level) == 1 else 'are'} not shown slower" if level else ""
+    untimed = [run for run in rivals if run not in pace.index]
+    tail += f"; {listed(untimed)} {'was' if len(untimed) == 1 else 'were'} not timed" if untimed else ""
     return f"{opening}, {wording.number(pace[first], 's')} s a picture: {listed(took)}{tail}."
 
 
@@ -164,6 +175,22 @@ def _price(tables: dict[str, pd.DataFrame], rivals: Sequence[str]) -> str:
     opening = "A thousand successful pictures cost" if many > 1 else "A successful picture costs"
     low, high = wording.usd(many * cheap), wording.usd(many * dear)
     return f"{opening} {low} USD with {cost.index[0]} and {high} USD with {cost.index[-1]}, the dearest{tail}."
+
+
+def _elsewhere(quality: pd.DataFrame, others: pd.DataFrame, rivals: Sequence[str]) -> list[str]:
+    """What is shown by metrics that the answer does not weigh, less the parts of a metric that shows the same."""
+    same: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for run in rivals:
+        ahead: dict[tuple[str, ...], list[str]] = {}
+        for rival in rivals:
+            weighed = _ahead_on(_against(quality, run), rival)
+            where = [m for m in _ahead_on(_against(others, run), rival) if m.partition(".")[0] not in weighed]
+            if where:
+                ahead.setdefault(tuple(where), []).append(rival)
+        for metrics, beaten in ahead.items():
+            same.setdefault((metrics, tuple(beaten)), []).append(run)
+    told = [f"{listed(runs)} better than {listed(beaten)} on {listed(metrics)}" for (metrics, beaten), runs in same.items()]
+    return [f"Shown by other metrics: {'; '.join(told)}."] if told else []
 
 
 def _unsettled(pairs: pd.DataFrame) -> list[str]:

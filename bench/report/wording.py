@@ -24,18 +24,24 @@ COSTS = {"per_picture": "cost a picture", "per_success": "cost a successful pict
 """Columns of the frame ``cost`` that every report shows."""
 
 
-def number(value: float, unit: str = "") -> str:
-    """Three significant digits, a dash for what is missing.
+_LEAST_POWER = -4
+"""Of ten, below which numbers are written with an exponent."""
 
-    >>> number(0.70512), number(12.345, "s"), number(float("nan"))
-    ('0.705', '12.3', '–')
+
+def number(value: float, unit: str = "") -> str:
+    """Three significant digits, three decimals of a share or similarity, a dash for what is missing.
+
+    >>> number(0.70512), number(12.345, "s"), number(0.0000312, "MMD2"), number(-0.0001, "share"), number(float("nan"))
+    ('0.705', '12.3', '3.12e-5', '0.000', '–')
     """
     if value is None or math.isnan(value):
         return "–"
     if unit in {"share", "cosine", "similarity", "edits/char"}:
-        return f"{value:.3f}"
-    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
-    return f"{value:.{min(digits, 4)}f}"
+        return f"{round(value, 3) + 0.0:.3f}"
+    if not value:
+        return "0"
+    power = math.floor(math.log10(abs(value)))
+    return f"{value / 10**power:.2f}e{power}" if power < _LEAST_POWER else f"{value:.{max(0, 2 - power)}f}"
 
 
 def cell(row: pd.Series[Any]) -> str:

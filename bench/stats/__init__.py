@@ -16,7 +16,7 @@ from bench.stats.intervals import (
     percentile_interval,
     wilson,
 )
-from bench.stats.paired import LEAST, Paired, paired, paired_many
+from bench.stats.paired import LEAST, Paired, paired, paired_many, ties
 from bench.stats.planning import adjust, detectable, needed
 from bench.stats.ranking import Strength, bradley_terry
 
@@ -42,5 +42,6 @@ __all__ = [
     "paired_share_interval",
     "percentile_interval",
     "resampled_difference",
+    "ties",
     "wilson",
 ]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.stats.intervals import Interval, mean_intervals
+from bench.stats.intervals import Interval, mean_intervals, paired_share_interval
 from bench.stats.resampling import all_signs, coins
 
 LEAST = 6
@@ -30,7 +30,7 @@ class Paired(NamedTuple):
 
     Attributes:
         n: prompts.
-        difference: mean of a - b with its 95 % interval.
+        difference: mean of a - b with its 95 % interval: BCa, or Bonett and Price's where every value is yes or no.
         sd: standard deviation of a - b over prompts (n - 1 below the line); NaN for one prompt.
         p: two-sided, of the sign-flip test.
         wins: share of prompts with a > b.
@@ -51,7 +51,7 @@ class Paired(NamedTuple):
     effect: float
 
 
-def paired(a: np.ndarray, b: np.ndarray, *, seed: int = 0) -> Paired:
+def paired(a: np.ndarray, b: np.ndarray, *, seed: int = 0, proportion: bool = True) -> Paired:
     """Compare two runs prompt by prompt.
 
     If the two were alike in all but chance, each difference a - b could as well have had the other sign. ``p`` is the share
@@ -63,41 +63,55 @@ def paired(a: np.ndarray, b: np.ndarray, *, seed: int = 0) -> Paired:
         a: float (n,), no NaN; a mean over seeds for each prompt, higher or lower better.
         b: float (n,), the same prompts in the same order.
         seed: of the bootstrap and of the flips.
+        proportion: false for what is no share (seconds, counts), so that zeros and ones are mere numbers.
 
     Raises:
         ValueError: unlike lengths, or no prompt.
     """
-    return paired_many([(a, b)], seed=seed)[0]
+    return paired_many([(a, b)], seed=seed, proportions=[proportion])[0]
 
 
-def paired_many(pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int = 0) -> list[Paired]:
-    """``paired`` of each pair: the same numbers, quicker together.
+def paired_many(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int = 0, proportions: Sequence[bool] | None = None
+) -> list[Paired]:
+    """``paired`` of each pair: the same numbers, quicker together. ``proportions``: all are shares where it is None.
 
     Raises:
         ValueError: as ``paired``.
     """
     gaps = [_gap(a, b) for a, b in pairs]
+    shares = proportions or [True] * len(gaps)
+    answers = [share and all(np.isin(side, (0.0, 1.0)).all() for side in pair) for share, pair in zip(shares, pairs, strict=True)]
     found: list[Paired] = []
     for start in range(0, len(gaps), _TOGETHER):
-        some = gaps[start : start + _TOGETHER]
-        found += [_paired(*told) for told in zip(some, _intervals(some, seed), flip_tests(some, seed), strict=True)]
+        part = slice(start, start + _TOGETHER)
+        intervals = _intervals(gaps[part], answers[part], seed)
+        found += [_paired(*told) for told in zip(gaps[part], intervals, flip_tests(gaps[part], seed), strict=True)]
     return found
+
+
+def ties(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Which values count as equal: those within a millionth of the larger, which is the noise of single precision.
+
+    Args:
+        a: float, any shape; NaN ties with nothing.
+        b: float, of that shape.
+    """
+    return np.asarray(np.abs(a - b) <= _NOISE * np.maximum(np.abs(a), np.abs(b)))
 
 
 def _gap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     one, other = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if one.shape != other.shape or one.ndim != 1 or not len(one):
         raise ValueError(f"two arrays of one value a prompt are compared, not {one.shape} and {other.shape}")
-    gap = one - other
-    gap[np.abs(gap) <= _NOISE * np.maximum(np.abs(one), np.abs(other))] = 0.0
-    return gap
+    return np.where(ties(one, other), 0.0, one - other)
 
 
-def _intervals(gaps: Sequence[np.ndarray], seed: int) -> list[Interval]:
+def _intervals(gaps: Sequence[np.ndarray], answers: Sequence[bool], seed: int) -> list[Interval]:
     """The interval of each mean; those of one length share their resamples."""
-    found: dict[int, Interval] = {}
-    for n in {len(gap) for gap in gaps}:
-        places = [i for i, gap in enumerate(gaps) if len(gap) == n]
+    found = {i: paired_share_interval(gap) for i, gap in enumerate(gaps) if answers[i] and len(gap) > 1}
+    for n in {len(gap) for i, gap in enumerate(gaps) if i not in found}:
+        places = [i for i, gap in enumerate(gaps) if len(gap) == n and i not in found]
         found |= dict(zip(places, mean_intervals(np.stack([gaps[i] for i in places], axis=1), seed=seed), strict=True))
     return [found[i] for i in range(len(gaps))]
 

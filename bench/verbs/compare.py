@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.errors import ConfigError
 from bench.progress import Progress
 from bench.store import Store
 from bench.types import digest
@@ -25,7 +26,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--without", nargs="+", default=(), metavar="METRIC", help="leave these metrics out")
     parser.add_argument("--embed", action="store_true", help="one file to mail: the pictures are inside the page")
     args = parser.parse_args(argv)
-    write(Store(args.results), args.runs, args.out, args.without, embed=args.embed)
+    store = Store(args.results)
+    empty = [name for name in args.runs if not store.run(name).records()]
+    if empty:
+        raise ConfigError(f"{empty[0]} has no picture and no refusal to compare; render it first, or leave it out")
+    without = [name for word in args.without for name in word.split(",") if name]
+    write(store, args.runs, args.out, without, embed=args.embed)
     return 0
 
 

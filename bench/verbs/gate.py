@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,10 +48,10 @@ def main(argv: Sequence[str]) -> int:
     if args.json is not None:
         told = json.dumps(document(sides[0], sides[1], findings), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         if args.json == "-":
-            sys.stdout.write(told)
+            _say(told)
             return code
         _write(Path(args.json), told)
-    _show(sides[0], sides[1], findings)
+    _say(_shown(sides[0], sides[1], findings))
     return code
 
 
@@ -111,21 +112,32 @@ def _write(file: Path, text: str) -> None:
         raise ConfigError(f"cannot write {file}: {error.strerror or error}; choose another file with --json") from error
 
 
-def _show(baseline: Side, candidate: Side, findings: Sequence[Finding]) -> None:
+def _say(text: str) -> None:
+    """Print at once; whoever stops reading changes nothing in the exit code."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _shown(baseline: Side, candidate: Side, findings: Sequence[Finding]) -> str:
     from rich.console import Console  # noqa: PLC0415 - slow import
     from rich.text import Text  # noqa: PLC0415 - slow import
 
     from bench import gate  # noqa: PLC0415 - slow import
 
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
-    console.print(Text(f"baseline   {baseline.path}\ncandidate  {candidate.path}"), soft_wrap=True)
-    console.print(_table(findings))
-    for finding in findings:
-        for line in (sentence(finding), finding.note and f"{finding.limit}: warning: {finding.note}"):
-            if line:
-                console.print(Text(line), soft_wrap=True)
     verdict = gate.overall(findings)
-    console.print(Text(_TELLS[verdict], style=_STYLES[verdict]))
+    with console.capture() as shown:
+        console.print(Text(f"baseline   {baseline.path}\ncandidate  {candidate.path}"), soft_wrap=True)
+        console.print(_table(findings))
+        for finding in findings:
+            for line in (sentence(finding), finding.note and f"{finding.limit}: warning: {finding.note}"):
+                if line:
+                    console.print(Text(line), soft_wrap=True)
+        console.print(Text(_TELLS[verdict], style=_STYLES[verdict]))
+    return shown.get()
 
 
 def _table(findings: Sequence[Finding]) -> Table:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 _PAGE = {"": ("page.html", "text/html"), "page.css": ("page.css", "text/css"), "page.js": ("page.js", "text/javascript")}
-_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
 _MOST_BYTES = 8192
 
 
@@ -98,7 +97,7 @@ def application(session: Session, port: int) -> Guard:
         found = await run_in_threadpool(session.picture, request.path_params["name"])
         if found is None:
             return _refusal("this picture is gone or was made anew", 410)
-        return Response(found.data, media_type=_TYPES[found.ending])
+        return Response(found.data, media_type=found.media_type)
 
     async def tally(request: Request) -> Response:
         asked = request.query_params.get("rater") or session.rater or ""

@@ -95,7 +95,8 @@ class Session:
         """Keep a vote, ``{"id", "rater", "ballot", "choice": left|right|tie|bad, "seconds"}``; the new state, once it is on disk.
 
         Raises:
-            RefusedError: it makes no sense, or the pictures have been made anew since.
+            RefusedError: it makes no sense, or the pictures are not offered: those of a page older than this session may have
+                been made anew. A vote on pictures that are made anew during the session is kept and does not count.
             StoreError: it cannot be written; try again.
         """
         name, ballot = self._named(said.get("rater")), self.by_id.get(str(said.get("ballot")))
@@ -156,7 +157,7 @@ class Session:
         return tally.ranked(list(self.book.standing().values()), {self.labels[name]: run for name, run in self.runs.items()})
 
     def _named(self, rater: object) -> str:
-        name = rater_name(str(rater or ""))
+        name = rater_name(rater if isinstance(rater, str) else "")
         if self.rater is not None and name != self.rater:
             raise RefusedError(f"this session is for {self.rater}")
         return name

@@ -25,6 +25,7 @@ VOTES = ("session", "rater", "prompt_id", "category", "a", "b", "choice", "left"
          "b_request_id", "a_seed", "b_seed", "status")  # fmt: skip
 AGREEMENT = ("kind", "metric", "share", "low", "high", "n", "prompts", "ties", "missing", "alpha", "reason")
 RANKING = ("metric", "run", "strength", "low", "high", "rank", "rank_low", "rank_high", "wins", "ties", "losses", "n")
+DUELS = ("a", "b", "prompt_id", "points")
 SCORES = ("run", "metric", "fingerprint", "value", "status", "unit", "higher_is_better", "worst", "request_id", "prompt_id", "seed",
           "reason", "detail")  # fmt: skip
 COUNTED, CHANGED = "counted", "picture changed"
@@ -44,7 +45,7 @@ def frames(votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.DataFram
     Returns:
         ``votes``: a row a vote, see ``votes_frame``. ``scores``: rows to append to frame ``scores``, a row a picture that was
         voted on: the mean of its votes, a win 1, a tie or "both bad" ½, a loss 0; ``detail`` counts them. ``ranking``: rows
-        to append, see ``ranking``. ``agreement``: see ``agreement``.
+        to append, see ``ranking``. ``agreement``: see ``agreement``. ``duels``: see ``duels``.
     """
     table = votes_frame(votes, labels, images)
     counted = table[table["status"] == COUNTED]
@@ -53,6 +54,7 @@ def frames(votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.DataFram
         "scores": _scores(counted, labels),
         "ranking": ranking(counted, list(labels)),
         "agreement": agreement(counted, scores),
+        "duels": duels(counted, list(labels)),
     }
 
 
@@ -113,12 +115,29 @@ def ranking(counted: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(RANKING)).sort_values("rank", ignore_index=True)
 
 
+def duels(counted: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """Who beats whom, from the votes on those two alone: a row a pair of runs that met and prompt; ``a`` comes first in ``order``.
+
+    ``points`` are those of a, 0 to 1; b has the rest of 1. They are the mean over the ballots of the prompt (its seeds) of
+    the mean over raters: a win 1, a tie or "both bad" ½, a loss 0.
+    """
+    place = {run: i for i, run in enumerate(order)}
+    turned = counted["a"].map(place) > counted["b"].map(place)
+    a, b = counted["a"].where(~turned, counted["b"]), counted["b"].where(~turned, counted["a"])
+    points = counted["choice"].map(_POINTS).astype(float)
+    met = counted[["prompt_id", "ballot"]].assign(a=a, b=b, points=points.where(~turned, 1 - points))
+    keys = ["a", "b", "prompt_id"]
+    by_ballot = met.groupby([*keys, "ballot"], sort=False)["points"].mean()
+    return by_ballot.groupby(keys, sort=False).mean().reset_index()[list(DUELS)]
+
+
 def agreement(counted: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """The frame ``agreement``: which metric predicts people here, and how far people agree among themselves.
 
     - kind "metric", a row for each metric of pictures with a better end (timings are none: they do not speak of the
       picture): of the votes that decided for one picture, the share where that picture has the better score. ``n`` such
-      votes; ``ties``: the metric scores both alike; ``missing``: it has not scored both. Chance is 0.5. Best first.
+      votes; ``ties``: the metric scores both alike (``bench.stats.ties``); ``missing``: it has not scored both. Chance is 0.5.
+      Best first.
     - kind "raters", one row: of the ballots that two or more people judged, the share of equal choices over all pairs of
       people, "both bad" taken as a tie; ``n`` such pairs; ``alpha`` is Krippendorff's for the same table (1: they
       always agree, 0: as by chance).
@@ -198,9 +217,10 @@ def _metric(metric: str, group: pd.DataFrame, decided: pd.DataFrame) -> dict[str
         values.reindex(pd.MultiIndex.from_frame(decided[[side, "prompt_id", f"{side}_request_id"]])).to_numpy(float) for side in ("a", "b")
     )
     gap = (a - b) * (1 if group["higher_is_better"].iloc[0] else -1)
-    told = np.isfinite(gap) & (gap != 0)
+    level = stats.ties(a, b)
+    told = np.isfinite(gap) & ~level
     right = ((gap > 0) == (decided["choice"] == "a").to_numpy())[told].astype(float)
-    row = {"kind": "metric", "metric": metric, "ties": int((gap == 0).sum()), "missing": int((~np.isfinite(gap)).sum()), "alpha": math.nan}
+    row = {"kind": "metric", "metric": metric, "ties": int(level.sum()), "missing": int((~np.isfinite(gap)).sum()), "alpha": math.nan}
     return row | _mean(right, decided["prompt_id"].to_numpy()[told], "no vote that decides between two pictures it scores apart")
 
 

@@ -76,8 +76,8 @@ def _pairs(counted: pd.DataFrame, labels: Sequence[str]) -> Table:
             both = pd.concat([straight, turned.assign(choice=turned["choice"].replace({"a": "b", "b": "a"}))])
             if both.empty:
                 continue
-            points = both["choice"].map({"a": 1.0, "b": 0.0}).fillna(0.5)
-            share, low, high = stats.cluster_mean(points.to_numpy(float), both["prompt_id"].to_numpy())
+            met = tally.duels(pd.concat([straight, turned]), labels)
+            share, low, high = stats.cluster_mean(met["points"].to_numpy(float), met["prompt_id"].to_numpy())
             said = both["choice"].value_counts()
             counts = [str(int(said.get(word, 0))) for word in ("a", "tie", "bad", "b")]
             table.add_row(one, other, str(len(both)), *counts, _percent(share), _span(low, high))

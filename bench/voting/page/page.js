@@ -6,6 +6,7 @@
 const $ = id => document.getElementById(id);
 const NAMES = { left: "Left", right: "Right", tie: "Tie", bad: "Both bad" };
 const KEYS = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: "tie", ArrowUp: "bad", x: "bad", X: "bad" };
+const PAN = { ArrowLeft: [-10, 0], ArrowRight: [10, 0], ArrowUp: [0, -10], ArrowDown: [0, 10] };
 const AHEAD = 4, SMALL = 256, PATIENCE_MS = 10000, FIRST_WAIT_MS = 250, LONGEST_WAIT_MS = 2000;
 const pause = ms => new Promise(done => setTimeout(done, ms));
 
@@ -265,16 +266,27 @@ function tell(text, warn = false) {
   if (warn) $("live").textContent = text;
 }
 
+const zoomed = () => $("stage").classList.contains("zoom");
 function zoom(on) { $("stage").classList.toggle("zoom", on); }
+
+// The point of both pictures that stays where it is when they grow, in per cent.
+let middle = [50, 50];
+function aim(...point) {
+  middle = point.map(at => Math.min(100, Math.max(0, at)));
+  ["--x", "--y"].forEach((key, i) => $("stage").style.setProperty(key, `${middle[i]}%`));
+}
 
 // -- hands --------------------------------------------------------------------------------------------------------------
 
 document.addEventListener("keydown", event => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target instanceof HTMLInputElement) return;
-  const voting = !$("vote").hidden, ended = !$("end").hidden;
-  if (voting && event.key in KEYS) choose(KEYS[event.key]);
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
+  const voting = !$("vote").hidden, ended = !$("end").hidden, way = event.shiftKey && PAN[event.key];
+  if (event.repeat && !way) return;
+  if (way && !(voting && zoomed())) return;
+  if (way) aim(...middle.map((at, i) => at + way[i]));
+  else if (voting && event.key in KEYS) choose(KEYS[event.key]);
   else if ((voting || ended) && (event.key === "u" || event.key === "U" || event.key === "Backspace")) undo();
-  else if (voting && (event.key === "z" || event.key === "Z")) zoom(!$("stage").classList.contains("zoom"));
+  else if (voting && (event.key === "z" || event.key === "Z")) zoom(!zoomed());
   else if (voting && event.key === "Escape") zoom(false);
   else return;
   event.preventDefault();
@@ -284,9 +296,7 @@ for (const id of ["undo", "undo-end"]) $(id).addEventListener("click", undo);
 $("reveal").addEventListener("click", reveal);
 $("stage").addEventListener("pointermove", event => {
   const box = event.target.closest(".picture")?.getBoundingClientRect();
-  if (!box || !$("stage").classList.contains("zoom")) return;
-  $("stage").style.setProperty("--x", `${100 * (event.clientX - box.left) / box.width}%`);
-  $("stage").style.setProperty("--y", `${100 * (event.clientY - box.top) / box.height}%`);
+  if (box && zoomed()) aim(100 * (event.clientX - box.left) / box.width, 100 * (event.clientY - box.top) / box.height);
 });
 document.addEventListener("visibilitychange", () => {
   if (!shown?.ready) return;

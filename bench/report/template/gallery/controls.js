@@ -61,6 +61,9 @@ function blind() {
   change({ blind: state.blind ? "" : "1" });
 }
 
+// By how much of a frame the picture moves, so that more is seen where the arrow points.
+const PAN = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] };
+
 function press(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const inside = event.target.closest?.("input, select, textarea, [contenteditable]");
@@ -68,7 +71,7 @@ function press(event) {
   if (event.key === "Escape" && $("g-models").open) return closeMenu();
   if (inside || $("g-keys").open || (document.querySelector("dialog[open]") && !zoom) || !$("g-keys-on").checked) return;
   const digit = /^[1-9]$/.test(event.key) ? Number(event.key) - 1 : -1;
-  const jobs = zoom ? {
+  const way = zoom && event.shiftKey && PAN[event.key], jobs = zoom ? {
     ArrowLeft: () => step(-1), ArrowRight: () => step(1), ArrowUp: () => seedBy(-1), ArrowDown: () => seedBy(1),
     "+": () => scale(1.5), "=": () => scale(1.5), "-": () => scale(1 / 1.5), "−": () => scale(1 / 1.5), 0: () => scale(1 / MOST_ZOOM),
     j: () => step(1), k: () => step(-1), r: () => { reveal(zoom.p); fill(); },
@@ -79,7 +82,7 @@ function press(event) {
   if (event.target.classList?.contains("g-row")) jobs.Enter = () => enlarge(Number(event.target.dataset.prompt));
   Object.assign(jobs, { b: blind, "?": () => $("g-keys").showModal() });
   const below = zoom && event.target.closest?.(".g-below") && ["ArrowUp", "ArrowDown"].includes(event.key);
-  const job = below ? null : digit >= 0 ? () => jump(digit) : Object.hasOwn(jobs, event.key) ? jobs[event.key] : null;
+  const job = way ? () => pan(...way) : below ? null : digit >= 0 ? () => jump(digit) : Object.hasOwn(jobs, event.key) ? jobs[event.key] : null;
   if (!job) return;
   event.preventDefault();
   job();

@@ -45,15 +45,17 @@ function picture(p, run, place, i, several) {
   return box;
 }
 
-// Scores of a cell, a metric a line, seeds side by side in their order.
-function scores(found, metrics, wrap = (...pair) => pair) {
+// Scores of a cell, a metric a line, seeds side by side in their order; with room also why one is missing.
+function scores(found, metrics, roomy = false) {
   const lines = [];
   for (const metric of metrics) {
     const column = values(metric);
     if (found.every(i => column[i] === null && !(i in metric.missing))) continue;
     const why = [...new Set(found.filter(i => i in metric.missing).map(i => data.texts[metric.missing[i]]))].join("; ");
     const text = found.map(i => number(column[i], metric.unit)).join(" · ").replace(/\u00a0s(?= ·)/g, "");
-    lines.push(...wrap(el("dt", {}, metric.name), el("dd", { class: why ? "g-why" : null, title: why || found.map(seedWords).join(" · ") }, text)));
+    const name = el("dt", {}, metric.name), kind = why ? "g-why" : null;
+    if (roomy) lines.push(el("div", { class: kind }, name, el("dd", {}, why ? `${text} ${why}` : text)));
+    else lines.push(name, el("dd", { class: kind, title: why || found.map(seedWords).join(" · ") }, text));
   }
   return lines.length ? el("dl", { class: "g-scores" }, ...lines) : null;
 }

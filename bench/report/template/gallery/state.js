@@ -25,8 +25,8 @@ function number(value, unit) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (unit === "share" && (value === 0 || value === 1)) return String(value);
   if (unit in UNITS) return value.toFixed(UNITS[unit]);
-  const digits = value ? Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))) : 0;
-  return value.toFixed(Math.min(digits, 4)) + (unit === "s" ? "\u00a0s" : "");
+  const power = value ? Math.floor(Math.log10(Math.abs(value))) : 0;
+  return (!value ? "0" : power < -4 ? value.toExponential(2) : value.toFixed(Math.max(0, 2 - power))) + (unit === "s" ? "\u00a0s" : "");
 }
 
 function values(metric) {

@@ -48,7 +48,7 @@ function pane(p, run, place) {
   } else frame.append(gone(p, i));
   const all = [...new Set([...data.shown.map(m => data.metrics[m]), ...data.metrics])];
   const below = el("div", { class: "g-below", tabindex: "0", role: "group", "aria-label": `about ${label}` });
-  if (i !== undefined && !hidden(p)) below.append(...regions(i), ...remarks(i), scores([i], all, (dt, dd) => [el("div", {}, dt, dd)]) ?? "");
+  if (i !== undefined && !hidden(p)) below.append(...regions(i), ...remarks(i), scores([i], all, true) ?? "");
   return el("section", { class: "g-pane", "aria-label": label }, el("h4", {}, name), frame, below.childNodes.length ? below : null);
 }
 
@@ -98,6 +98,12 @@ function aim() {
   for (const key of ["x", "y", "z"]) $("g-panes").style.setProperty(`--${key}`, zoom[key]);
   $("g-panes").classList.toggle("g-zoomed", zoom.z > 1);
   $("g-scale").textContent = `${Math.round(100 * zoom.z)} %`;
+}
+
+function pan(x, y) {
+  zoom.x += x;
+  zoom.y += y;
+  aim();
 }
 
 // Zoom by a factor about a point of the picture's frame, in shares of it.
@@ -170,11 +176,7 @@ function pointers(panes) {
     if (other) {
       const spread = Math.hypot(now.x - other.x, now.y - other.y) / Math.max(1, Math.hypot(was.x - other.x, was.y - other.y));
       scale(spread, ((now.x + other.x) / 2 - box.left) / box.width, ((now.y + other.y) / 2 - box.top) / box.height);
-    } else {
-      zoom.x += (now.x - was.x) / box.width;
-      zoom.y += (now.y - was.y) / box.height;
-      aim();
-    }
+    } else pan((now.x - was.x) / box.width, (now.y - was.y) / box.height);
     down.set(event.pointerId, now);
   });
   for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) panes.addEventListener(end, event => down.delete(event.pointerId));
