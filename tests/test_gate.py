@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,6 +126,25 @@ def test_a_candidate_that_fails_on_many_prompts_does_not_pass_for_its_speed_on_t
     assert judged(runs, "sound", "brittle", "--max-slowdown", "p50=10%") == 3
     assert f"only 8 of {PROMPTS} prompts have a score in both runs: failed: out of memory" in capsys.readouterr().out
     assert judged(runs, "sound", "brittle", "--max-slowdown", "p50=10%", "--min-coverage", "40%") == 0
+
+
+@pytest.mark.parametrize(("candidate", "code"), [("again", 0), ("noisy", 1)])
+@pytest.mark.parametrize("words", [(), ("--json", "-")])
+def test_whoever_stops_reading_changes_nothing_in_the_exit_code(
+    runs: dict[str, Run], candidate: str, code: int, words: tuple[str, ...]
+) -> None:
+    asked = ["gate", str(runs["sound"].path), str(runs[candidate].path), "--max-drop", "scene=0.1", *words]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        assert subprocess.run([sys.executable, "-m", "bench", *asked], stdout=closed, check=False).returncode == code
+
+
+def test_scores_that_never_differ_on_other_pictures_are_not_certain_and_large_shares_are_warned_of() -> None:
+    column = Column("ocr.ned", "similarity")
+    a, b = (side(name, spread(np.full(20, 0.9)), column=column) for name in "ab")
+    assert gate.judge(a, b, [Limit("ocr.ned", 0.0)])[0].verdict == "cannot tell"
+    assert "60% is half or more" in str(gate.judge(a, b, [Limit("ocr.ned", 0.6, relative=True)])[0].note)
 
 
 def test_a_drop_about_as_large_as_the_margin_cannot_be_told_and_says_what_would_settle_it(

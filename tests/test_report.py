@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from conftest import render_oracle
 
-from bench import images, presets, prompts, report, runner, scoring
+from bench import images, presets, prompts, report, runner, schema, scoring
 from bench.cli import main
+from bench.errors import ConfigError
 from bench.progress import Progress
 from bench.report import wording
 from bench.report.frames import frames, labelled
@@ -137,6 +140,41 @@ def test_runs_of_one_name_are_compared_and_one_run_with_itself_is_not(
     assert main(["compare", str(copies[0]), str(again), "--results", str(tmp_path), "--out", str(tmp_path / "twice")]) == 2
     assert f"{runs[0].name} is named twice; a run has nothing to differ from itself in" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "twice").exists()
+
+
+def test_a_folder_with_other_files_is_no_place_for_a_report_and_other_files_beside_one_stay(runs: list[Run], tmp_path: Path) -> None:
+    album = tmp_path / "album" / "thumbs" / "2023"
+    album.mkdir(parents=True)
+    (album / "family.jpg").write_bytes(b"x")
+    with pytest.raises(ConfigError, match=r"album holds files that are no report's"):
+        report.write_comparison(runs, tmp_path / "album")
+    with pytest.raises(ConfigError, match=r"no report can be written to .*family\.jpg"):
+        report.write_comparison(runs, album / "family.jpg")
+    page = report.write_comparison(runs, tmp_path / "page")
+    mine = page.parent / "thumbs" / "2023" / "mine.jpg"
+    mine.parent.mkdir()
+    mine.write_bytes(b"x")
+    report.write_comparison(runs, tmp_path / "page")
+    assert mine.is_file()
+
+
+def test_what_cannot_be_compared_or_left_out_is_said(runs: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def refused(*words: str) -> str:
+        assert main(["compare", *words, "--results", str(tmp_path), "--out", str(tmp_path / "page")]) == 2
+        return " ".join(capsys.readouterr().err.split())
+
+    one, other = (str(run.path) for run in runs)
+    assert "unknown metric 'ocr.exat'; did you mean 'ocr.exact'" in refused(one, other, "--without", "latency,ocr.exat")
+    Store(tmp_path).run("bare", create=True).update_info(name="bare")
+    assert "bare has no picture and no refusal to compare" in refused(one, "bare")
+    broken = Run(shutil.copytree(runs[0].path, tmp_path / "broken"))
+    (broken.path / "scores.parquet").write_bytes(b"PAR")
+    assert "scores.parquet is damaged" in refused(other, str(broken.path))
+    reworded = Run(shutil.copytree(runs[1].path, tmp_path / "reworded"))
+    records = [replace(r, request=replace(r.request, prompt="another wish")) for r in reworded.records()]
+    pq.write_table(schema.records_table(records), reworded.path / "records.parquet")
+    (reworded.path / "journal.jsonl").unlink(missing_ok=True)
+    assert "is another one in each run (3 of 3 are); render both with the same prompt file" in refused(one, str(reworded.path))
 
 
 def test_what_prompts_say_is_shown_and_never_run(hostile: Run, tmp_path: Path) -> None:

@@ -59,6 +59,15 @@ def test_a_leader_that_another_metric_puts_behind_is_not_said_to_lead_everywhere
     assert "Shown by other metrics: dev better than pro on ocr.ned." in told.points, "what a part of clip shows is said already"
 
 
+def test_who_was_not_compared_or_timed_is_not_said_to_be_level() -> None:
+    few = ("clip", "pro", "fast", "too few prompts")
+    led = verdict(tables([("clip", "pro", "dev", "better"), few]))
+    assert led.answer.endswith("and shown worse on nothing; fast is not compared with it.")
+    level = verdict(tables([("clip", "pro", "dev", LEVEL), few, ("latency", "pro", "dev", "better")], latency={"pro": 1.0, "dev": 2.0}))
+    assert "between pro and dev on clip; fast is not compared." in level.answer
+    assert level.answer.endswith("dev takes 2.0 times as long; fast was not timed.")
+
+
 def test_leaders_that_are_level_are_named_together() -> None:
     told = verdict(tables([("scene", "pro", "dev", LEVEL, 240.0), ("scene", "pro", "fast", "better"), ("scene", "dev", "fast", "better")]))
     assert told.answer == "In quality no difference is shown between pro and dev; fast is shown worse on scene."
