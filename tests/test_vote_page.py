@@ -6,13 +6,15 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import render_oracle
+from conftest import render_oracle, require
 from voting import ServedVote
 
 from bench.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+    from types import ModuleType
 
 LONG = 30
 PATIENCE_S = 20
@@ -32,6 +34,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def chromium(report_benchmark: ModuleType) -> Iterator[Any]:
+    """A browser of these tests' own, for the page keeps votes in it."""
+    with report_benchmark.browser(require("chromium"), require("chromedriver")) as opened:
+        yield opened
+
+
 def complaints(browser: Any) -> list[Any]:
     """What the browser says against the page, less that a server was away or refused an answer."""
     return [line for line in browser.get_log("browser") if line["source"] != "network"]
@@ -44,9 +53,13 @@ class Page:
         self.browser = browser
 
     def wait(self, condition: Any) -> Any:
+        from selenium.common.exceptions import TimeoutException
         from selenium.webdriver.support.ui import WebDriverWait
 
-        return WebDriverWait(self.browser, PATIENCE_S, poll_frequency=0.02).until(lambda _: condition())
+        try:
+            return WebDriverWait(self.browser, PATIENCE_S, poll_frequency=0.02).until(lambda _: condition())
+        except TimeoutException as error:
+            raise AssertionError(f"it never came; at {self.browser.current_url}: {self.look()}") from error
 
     def find(self, name: str) -> Any:
         return self.browser.find_element("id", name)
@@ -157,7 +170,9 @@ def test_a_vote_given_while_the_server_is_away_survives_leaving_the_page(chromiu
         away = page.judge(Keys.ARROW_RIGHT)
         page.wait(lambda: page.look()["unsent"] == 1)
         chromium.get("about:blank")
+        address = server.url
         server.start()
+        assert server.url == address
         chromium.get(server.url)
         page.wait(lambda: page.look()["at"] == "2 of 36")
         votes = [v for v in Store(results).votes() if v.rater == "Bea"]
