@@ -316,12 +316,11 @@ class Run:
             raise self._damaged(file, error) from error
 
     def _table(self, file: Path) -> pa.Table:
-        import pyarrow as pa  # noqa: PLC0415 - slow import
         import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
 
         try:
             return pq.read_table(file)
-        except (pa.ArrowException, OSError) as error:
+        except (ValueError, OSError) as error:  # pyarrow's own are kinds of these
             raise self._damaged(file, error) from error
 
     def _damaged(self, file: Path, error: Exception) -> StoreError:

@@ -74,6 +74,26 @@ def unequal(one: float, other: float, n: int, replicates: int = REPLICATES) -> f
     return _share([found.difference for found in stats.paired_many(pairs)], one - other)
 
 
+MARGINS = ((0.9, 0.1), (0.95, 0.05))
+"""Shares of right answers of a baseline, and by how much less right the candidate is: exactly the gate's margin."""
+
+
+def margin_errors(right: float, margin: float, n: int, *, seeds: int = 1, replicates: int = REPLICATES) -> tuple[float, float]:
+    """How often the gate's interval of a true drop of ``margin`` lies wholly within it, and wholly beyond: each should be 2.5 %.
+
+    With two seeds, the second says what the first says four times in five; where all do, a prompt's answer is yes or no.
+    """
+    rng, sides = np.random.default_rng(n), []
+    for share in (right, right - margin):
+        answers = rng.random((replicates, n, seeds)) < share
+        if seeds > 1:
+            alike = rng.random((replicates, n)) < 0.8
+            answers[..., 1] = np.where(alike, answers[..., 0], answers[..., 1])
+        sides.append(answers.mean(2))
+    found = [one.difference for one in stats.paired_many(list(zip(*sides, strict=True)))]
+    return float(np.mean([i.high <= margin for i in found])), float(np.mean([i.low > margin for i in found]))
+
+
 def discoveries(true: int, null: int, n: int = 50, replicates: int = REPLICATES) -> tuple[float, float]:
     """False discovery rate and power at q <= 0.05 of independent questions, of which ``true`` differ by 0.6 deviations."""
     rng, rate, power = np.random.default_rng(true), [], []
@@ -166,6 +186,11 @@ def _tables() -> Iterator[str]:
     yield "\n| yes or no, true shares | " + " | ".join(f"n = {n}" for n in SIZES) + " |\n|---|---|---|---|"
     for one, other in UNEQUAL:
         yield f"| {one:.0%} and {other:.0%} | " + " | ".join(f"{unequal(one, other, n):.1%}" for n in SIZES) + " |"
+    yield "\n| gate, true drop at the margin | prompts | false pass | false regression |\n|---|---|---|---|"
+    for right, margin, seeds in [*((*pair, 1) for pair in MARGINS), (*MARGINS[-1], 2)]:
+        for n in SIZES:
+            passed, failed = margin_errors(right, margin, n, seeds=seeds)
+            yield f"| {right:.0%} right, margin {margin}, {seeds} seed{'s' * (seeds > 1)} | {n} | {passed:.1%} | {failed:.1%} |"
     yield "\n| questions | false discoveries | shown of the true ones |\n|---|---|---|"
     for true, null in ((0, 20), (5, 15), (10, 10)):
         rate, power = discoveries(true, null)

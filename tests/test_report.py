@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from conftest import render_oracle
+from rich.console import Console
 
 from bench import images, presets, prompts, report, runner, schema, scoring
 from bench.cli import main
@@ -19,6 +21,7 @@ from bench.errors import ConfigError
 from bench.progress import Progress
 from bench.report import wording
 from bench.report.frames import frames, labelled
+from bench.report.terminal import print_table
 from bench.store import Run, Store
 from bench.types import Rendered, Timing
 
@@ -175,6 +178,16 @@ def test_what_cannot_be_compared_or_left_out_is_said(runs: list[Run], tmp_path: 
     pq.write_table(schema.records_table(records), reworded.path / "records.parquet")
     (reworded.path / "journal.jsonl").unlink(missing_ok=True)
     assert "is another one in each run (3 of 3 are); render both with the same prompt file" in refused(one, str(reworded.path))
+
+
+def test_the_terminals_numbers_stay_whole_beside_long_names(runs: list[Run]) -> None:
+    tables = frames(runs)
+    long = {name: table.replace({"run": {"first": "first." + 70 * "x"}}) if "run" in table else table for name, table in tables.items()}
+    console = Console(width=80, file=io.StringIO())
+    print_table(long, console)
+    told = console.file.getvalue()  # type: ignore[attr-defined]
+    means = tables["summary"].query("metric == 'ocr.ned' or metric == 'latency.p50'")
+    assert all(wording.number(row.mean, row.unit) in told for row in means.itertuples())
 
 
 def test_what_prompts_say_is_shown_and_never_run(hostile: Run, tmp_path: Path) -> None:

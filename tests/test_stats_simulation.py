@@ -44,6 +44,12 @@ def test_intervals_of_unequal_shares_cover_and_are_careful_where_wrong_answers_a
     assert found[-1] <= 0.97
 
 
+@pytest.mark.parametrize(("right", "margin"), simulation.MARGINS)
+@pytest.mark.parametrize(("seeds", "most"), [(1, 0.035), (2, 0.06)])
+def test_limits_of_yes_or_no_seldom_err_at_the_margin(right: float, margin: float, seeds: int, most: float) -> None:
+    assert max(max(simulation.margin_errors(right, margin, n, seeds=seeds)) for n in SIZES) <= most
+
+
 @pytest.mark.parametrize(("true", "null"), [(0, 20), (5, 15), (10, 10)])
 def test_false_discoveries_keep_to_their_rate(true: int, null: int) -> None:
     rate, power = simulation.discoveries(true, null)

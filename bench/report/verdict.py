@@ -101,7 +101,7 @@ def _quality(pairs: pd.DataFrame, others: pd.DataFrame, rivals: Sequence[str]) -
         ahead: dict[tuple[str, ...], list[str]] = {}
         for rival in [r for r in rivals if r in over[first]]:
             ahead.setdefault(tuple(_ahead_on(told[first], rival)), []).append(rival)
-        ways = [f"than {listed(others)} on {listed(metrics)}" for metrics, others in ahead.items()]
+        ways = [f"than {listed(beaten_here)} on {listed(where)}" for where, beaten_here in ahead.items()]
         met = {rival for _, rival, _ in told[first]}
         level = [rival for rival in rivals if rival in met - over[first]]
         apart = [rival for rival in rivals if rival not in met | {first}]
