@@ -27,7 +27,7 @@ def load(run: str | Path, results: str | Path = "results") -> Run:
     Raises:
         ConfigError: there is no such run; the message names the nearest.
     """
-    from bench import notebook  # noqa: PLC0415 - slow import
+    from bench.notebook import runs as notebook  # noqa: PLC0415 - slow import
 
     return notebook.load(run, results)
 
@@ -43,13 +43,13 @@ def compare(runs: Sequence[str | Path | Run], results: str | Path = "results", *
     Raises:
         ConfigError: no such run, one named twice, or a metric with unlike fingerprints.
     """
-    from bench import notebook  # noqa: PLC0415 - slow import
+    from bench.notebook import runs as notebook  # noqa: PLC0415 - slow import
 
     return notebook.compare(runs, results, without=without)
 
 
 def runs(results: str | Path = "results") -> list[str]:
     """Names of the runs in a folder, sorted."""
-    from bench import notebook  # noqa: PLC0415 - slow import
+    from bench.notebook import runs as notebook  # noqa: PLC0415 - slow import
 
     return notebook.names(results)

@@ -150,7 +150,7 @@ class Rendered:
         revised_prompt: what the API says it drew instead of the prompt.
         cost_usd: NaN when unknown, 0.0 only when free.
         detail: JSON-ready extras. Of a refusal: ``refusal`` ("refused", "filtered" or "empty", see
-            ``bench.metrics.refusals``), ``code`` and ``categories`` in the server's words. Of a hosted picture: ``usage``
+            ``bench.metrics.safety.refusals``), ``code`` and ``categories`` in the server's words. Of a hosted picture: ``usage``
             (as reported), ``size`` [width, height] as sent, ``metadata`` found in the file, ``tries`` (one entry an attempt).
     """
 
@@ -208,7 +208,7 @@ class ScoreRow:
 
     Attributes:
         metric: column name, "clip" or "ocr.exact".
-        fingerprint: what the number depends on, as ``bench.fingerprint`` writes it; unlike ones never share a column.
+        fingerprint: what the number depends on, as ``bench.core.fingerprint`` writes it; unlike ones never share a column.
         value: NaN unless ``status`` is ok.
         request_id, prompt_id, seed: the picture; all None for a score of the whole run.
         worst: what a refused picture counts as in the mean over all pictures; None where the metric has no worst value.

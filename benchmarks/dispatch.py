@@ -23,12 +23,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import presets, runner
-from bench.hosted import money
-from bench.hosted.dispatch import Dispatch
-from bench.hosted.ledger import Ledger
-from bench.progress import Progress
+from bench.config import presets
+from bench.core.progress import Progress
+from bench.engine.hosted.dispatch import Dispatch
+from bench.engine.plan import jobs_for
+from bench.engine.render import render_jobs
+from bench.pricing import tariff
 from bench.store import Store
+from bench.store.attempts import Ledger
 from bench.types import Prompt, PromptSet
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from bench.types import Job
 
 BAR = 1.05
-SERVER = Path(__file__).resolve().parent.parent / "tests" / "faultserver.py"
+TESTS = Path(__file__).resolve().parent.parent / "tests"
 
 
 class Forgetful:
@@ -60,10 +62,10 @@ class Forgetful:
 def plan(port: int, prompts: int, in_flight: int) -> tuple[Any, PromptSet, list[Job]]:
     """The provider, its prompts and the jobs."""
     os.environ["OPENAI_API_KEY"] = "of-the-fault-server"
-    limits = {"_target_": "bench.providers.hosted.Limits", "in_flight": in_flight}
+    limits = {"_target_": "bench.providers.hosted.base.Limits", "in_flight": in_flight}
     provider = presets.provider("gpt-image", base_url=f"http://127.0.0.1:{port}/v1", limits=limits)
     asked = PromptSet("many", "1", "en", "none", "here", tuple(Prompt(f"p{i}", f"picture {i}") for i in range(prompts)))
-    return provider, asked, runner.plan(provider, asked.prompts, [None])
+    return provider, asked, jobs_for(provider, asked.prompts, [None])
 
 
 async def sockets(port: int, jobs: Sequence[Job], workers: int) -> None:
@@ -104,7 +106,7 @@ async def unsaved(provider: Any, jobs: Sequence[Job]) -> None:  # noqa: ANN401 -
     client = await provider.connect(lambda _: None)
     made = []
     try:
-        prices = money.tariff(None, provider.model, 0.01)
+        prices = tariff.tariff_for(None, provider.model, 0.01)
         ledger = Ledger(Forgetful())  # type: ignore[arg-type]
         await Dispatch(provider, client, ledger, prices, most_usd=None, save=lambda job, _: made.append(job)).run(jobs)
     finally:
@@ -115,7 +117,7 @@ async def unsaved(provider: Any, jobs: Sequence[Job]) -> None:  # noqa: ANN401 -
 def stored(provider: Any, asked: PromptSet, jobs: Sequence[Job], folder: Path) -> None:  # noqa: ANN401 - a HostedProvider
     """All of it."""
     run = Store(folder).run("run", create=True)
-    outcome = runner.render(jobs, provider, asked, run, progress=Progress(), tariff=money.tariff(None, provider.model, 0.01))
+    outcome = render_jobs(jobs, provider, asked, run, progress=Progress(), tariff=tariff.tariff_for(None, provider.model, 0.01))
     assert outcome.done == len(jobs)
 
 
@@ -171,8 +173,8 @@ def main() -> None:
         if args.first:
             stored(*plan(args.first, 1, args.in_flight), Path(folder))
             return
-        serve = [sys.executable, str(SERVER), "--delay", str(args.delay), "--side", str(args.side)]
-        with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
+        serve = [sys.executable, "-m", "support.faultserver", "--delay", str(args.delay), "--side", str(args.side)]
+        with subprocess.Popen(serve, cwd=TESTS, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout
             port = int(server.stdout.readline())
             try:

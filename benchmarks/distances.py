@@ -16,7 +16,8 @@ import numpy as np
 import scipy.linalg
 from PIL import Image
 
-from bench.metrics import distances, inception
+from bench.metrics.distribution.formulas import frechet
+from bench.metrics.extractors import inception
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,9 +54,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
     sets = [rng.normal(size=(3 * DIMENSIONS, DIMENSIONS)) @ np.diag(rng.uniform(0.1, 2, DIMENSIONS)) for _ in range(2)]
     stored = [(x.mean(0), np.cov(x, rowvar=False)) for x in sets]
-    mine, other = distances.frechet_distance(*stored[0], *stored[1]), scipys(stored[0], stored[1])
+    mine, other = frechet.frechet_distance(*stored[0], *stored[1]), scipys(stored[0], stored[1])
     print(f"the same number to {abs(mine - other) / other:.1e} relative")
-    race(lambda: distances.frechet_distance(*stored[0], *stored[1]), lambda: scipys(stored[0], stored[1]), args.rounds,
+    race(lambda: frechet.frechet_distance(*stored[0], *stored[1]), lambda: scipys(stored[0], stored[1]), args.rounds,
          "Fréchet distance of two 2048 x 2048 covariances, against scipy.linalg.sqrtm")  # fmt: skip
     file = inception.weights_file()
     if file is None or file.suffix != ".pt":

@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench import presets, prompts, runner
-from bench.progress import Progress
-from bench.providers import conditioning
+from bench import prompts
+from bench.config import presets
+from bench.core.progress import Progress
+from bench.engine.plan import jobs_for
+from bench.engine.render import render_jobs
+from bench.providers.local import conditioning
 from bench.store import Store
 
 if TYPE_CHECKING:
@@ -90,7 +93,7 @@ def main() -> None:
     changes = {k: v for k, v in (("size", args.size), ("weights", "random" if args.random else None)) if v}
     provider = presets.provider(args.model, **changes)
     wanted = prompts.load(presets.read("model", args.model)["card"]["prompts"])
-    jobs = runner.plan(provider, prompts.select(wanted, limit=args.prompts), [0, 1])
+    jobs = jobs_for(provider, prompts.select(wanted, limit=args.prompts), [0, 1])
     progress = Progress()
     session = provider.open(progress.say)
     print(f"{args.model}: loaded in {session.facts['load_s']:.1f} s, {session.facts['device']}")
@@ -103,7 +106,7 @@ def main() -> None:
             times["bare"].append(bare(session._pipe, provider, jobs, folder))  # type: ignore[attr-defined]  # noqa: SLF001 - as above
             run = Store(folder / str(turn)).run("run", create=True)
             began = time.perf_counter()
-            runner.render(jobs, loaded, wanted, run, progress=progress, warmup=False)
+            render_jobs(jobs, loaded, wanted, run, progress=progress, warmup=False)
             times["bench"].append(time.perf_counter() - began)
     for way, seconds in times.items():
         print(f"{way:6} {statistics.median(seconds) / len(jobs):8.4f} s a picture (median of {args.rounds} rounds of {len(jobs)})")

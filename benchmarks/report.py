@@ -28,10 +28,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image, ImageEnhance, ImageFilter
 
-from bench import presets, schema
-from bench.fingerprint import fingerprint
-from bench.progress import Progress
-from bench.store import Run, Store
+from bench.config import presets
+from bench.core.fingerprint import fingerprint
+from bench.core.progress import Progress
+from bench.store import Run, Store, schema
 from bench.tiny import scenes
 from bench.types import Column, ImageRecord, Request, Timing
 
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 _MEASURED = """
 import sys
-from bench.cli import main
-from bench.providers.meters import host_peak
+from bench.cli.app import main
+from bench.providers.local.meters import host_peak
 code = main()
 print(host_peak())
 sys.exit(code)

@@ -4,45 +4,26 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+import tempfile
+from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from bench import presets, prompts, runner
-from bench.progress import Progress
-from bench.store import Store
+from support.paths import ROOT
+from support.requirements import require
+from support.runs import render_oracle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import ModuleType
 
     from bench.store import Run
 
 
-def require(program: str) -> str:
-    """The path of a program; skips the test without it, or fails where FLUXBENCH_REQUIRE names it."""
-    found = shutil.which(program)
-    return found or _without(program, f"{program} is not installed")
-
-
-def in_package(package: str, file: str) -> Path:
-    """A file that an installed package carries; skips the test without it, or fails where FLUXBENCH_REQUIRE names it."""
-    try:
-        path = Path(str(distribution(package).locate_file(file)))
-    except PackageNotFoundError:
-        _without(package, f"{package} is not installed; it carries {file} (make carriers)")
-    assert path.is_file()
-    return path
-
-
-def _without(name: str, why: str) -> NoReturn:
-    if name in os.environ.get("FLUXBENCH_REQUIRE", "").split(","):
-        pytest.fail(f"required here: {why}")
-    pytest.skip(why)
+os.environ["HF_HUB_CACHE"] = tempfile.mkdtemp(
+    prefix="fluxbench-empty-hub-"
+)  # read when huggingface_hub is imported: no weights of the user's
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,7 +37,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def report_benchmark() -> ModuleType:
     """``benchmarks/report.py``: large made-up runs, and a browser."""
-    spec = importlib.util.spec_from_file_location("report_benchmark", Path(__file__).parents[1] / "benchmarks/report.py")
+    spec = importlib.util.spec_from_file_location("report_benchmark", ROOT / "benchmarks" / "report.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -86,13 +67,3 @@ def browser(chromium: Any) -> Iterator[Any]:
 def oracle_run(tmp_path: Path) -> Run:
     """Four prompts of the embedded domain with two seeds each, drawn by the oracle."""
     return render_oracle(tmp_path / "results", limit=4)
-
-
-def render_oracle(results: Path, *, limit: int = 4, label: str | None = None, seeds: tuple[int, ...] = (0, 1)) -> Run:
-    """A run of the oracle through the ordinary store and runner."""
-    provider, chosen = presets.provider("tiny-oracle"), prompts.load("tiny")
-    run = Store(results).run(runner.run_name(provider, chosen, label), create=True)
-    run.update_info(name=run.name, label=label or "tiny-oracle", model="tiny-oracle", hosted=False)
-    jobs = runner.plan(provider, prompts.select(chosen, limit=limit), seeds)
-    runner.render(jobs, provider, chosen, run, progress=Progress())
-    return run

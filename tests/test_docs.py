@@ -11,11 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import render_oracle
-from docpages import EXECUTED, PAGES, ROOT, Block, blocks, commands, links, prose
+from support.docpages import EXECUTED, PAGES, ROOT, Block, blocks, commands, links, prose
+from support.runs import render_oracle
 
-from bench import presets, prompts, report
-from bench.voting import tally
+from bench import prompts
+from bench.analysis import votes
+from bench.analysis.frames import frames
+from bench.config import presets
 
 COMMANDS = [command for page in PAGES for command in commands(page)]
 _REMOTE = re.compile(r"""<(?:script|img|link|iframe|source)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//""")
@@ -34,7 +36,7 @@ def environment(folder: Path) -> dict[str, str]:
     """Offline, without keys, with this Python first."""
     clean = {k: v for k, v in os.environ.items() if not k.endswith(("_API_KEY", "_TOKEN"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{clean['PATH']}"
-    return {**clean, "PATH": path, "PYTHONPATH": str(folder), "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
+    return {**clean, "PATH": path, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT / 'tests'}", "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
 
 
 def write(block: Block, folder: Path) -> None:
@@ -50,7 +52,7 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for block in (b for page in PAGES for b in blocks(page) if b.title):
         write(block, folder)
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "understand.py")], input=json.dumps([c.words for c in COMMANDS]), cwd=folder,
+        [sys.executable, "-m", "support.understand"], input=json.dumps([c.words for c in COMMANDS]), cwd=folder,
         env=environment(folder), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -99,10 +101,10 @@ def test_every_shipped_prompt_set_is_named_in_the_readme() -> None:
 def test_every_column_of_a_frame_is_documented(tmp_path: Path) -> None:
     told = set(re.findall(r"`([\w.]+)`", prose(ROOT / "docs" / "frames.md")))
     runs = [render_oracle(tmp_path, limit=2, label=label) for label in ("one", "two")]
-    tables = report.frames(runs)
+    tables = frames(runs)
     missing = {name: [c for c in table.columns if c not in told] for name, table in tables.items() if name != "latency"}
     assert not {name: columns for name, columns in missing.items() if columns}
-    assert not {*tables, *tally.VOTES, *tally.AGREEMENT} - told
+    assert not {*tables, *votes.VOTES, *votes.AGREEMENT} - told
 
 
 def test_the_readme_stays_short() -> None:

@@ -25,16 +25,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bench.report import figures, thumbs, wording
-from bench.report.frames import labelled
-from bench.report.marks import marked
+from bench.report import figures, thumbnails, wording
+from bench.report.text_diff import marked
 from bench.store import COMPARISONS
+from bench.store.results import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from bench.progress import Progress
+    from bench.core.progress import Progress
     from bench.store import Run
 
 DATA = "gallery-data.js"
@@ -53,7 +53,7 @@ def gallery(
 
     Args:
         runs: those of the frames, in their order.
-        tables: ``images``, ``scores`` and ``summary`` of ``bench.report.frames``.
+        tables: ``images``, ``scores`` and ``summary`` of ``bench.analysis.frames``.
         folder: of the report; ``thumbs/`` and ``gallery-data.js`` are written there, with ``embed`` neither.
         embed: pictures become part of the data.
         progress: shows how many thumbnails are made.
@@ -69,7 +69,7 @@ def gallery(
     named = labelled(runs)
     folders = {str(label): named[label].path for label in labels}
     pictures = _pictures(images, folders)
-    made = thumbs.embedded(pictures, progress) if embed else thumbs.write(pictures, folder / "thumbs", progress)
+    made = thumbnails.embedded(pictures, progress) if embed else thumbnails.write(pictures, folder / "thumbs", progress)
     texts = _Places()
     first = images.groupby(prompt).head(1)
     category, categories = pd.factorize(first["category"], sort=True)
@@ -153,7 +153,7 @@ def _base(path: Path, folder: Path) -> str | None:
     return None
 
 
-def _files(hashes: pd.Series[str], made: Mapping[str, thumbs.Thumb]) -> tuple[list[int], dict[str, list[Any]]]:
+def _files(hashes: pd.Series[str], made: Mapping[str, thumbnails.Thumb]) -> tuple[list[int], dict[str, list[Any]]]:
     """Each picture's place among the thumbnails, -1 for none, and the thumbnails."""
     place = {sha: i for i, sha in enumerate(made)}
     shown = hashes.map(place).fillna(-1).astype(int).tolist()
@@ -165,7 +165,7 @@ def _statuses(status: pd.Series[str], shown: Sequence[int]) -> list[tuple[str, s
     return [_UNREADABLE if name == "ok" and file < 0 else words[name] for name, file in zip(status, shown, strict=True)]
 
 
-def _originals(images: pd.DataFrame, run: np.ndarray, base: Sequence[str | None], made: Mapping[str, thumbs.Thumb]) -> dict[int, str]:
+def _originals(images: pd.DataFrame, run: np.ndarray, base: Sequence[str | None], made: Mapping[str, thumbnails.Thumb]) -> dict[int, str]:
     """Pictures that have more pixels than their thumbnail, and can be reached."""
     if not any(base):
         return {}

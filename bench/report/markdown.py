@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from bench.report import pairwise, wording
-from bench.report.verdict import verdict
+from bench.analysis import pairwise
+from bench.report import wording
+from bench.report.answer import verdict
 
 if TYPE_CHECKING:
     import pandas as pd

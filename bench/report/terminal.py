@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.report import wording
-from bench.report.verdict import verdict
+from bench.report.answer import verdict
 
 if TYPE_CHECKING:
     import pandas as pd

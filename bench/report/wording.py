@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, get_args
 
-from bench.hosted.money import dollars
+from bench.pricing.amounts import dollars
 from bench.types import FINAL, Status
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ seeded, so that the same numbers give the same interval. ``docs/statistics.md`` 
 """
 
 from bench.stats.agreement import krippendorff
-from bench.stats.halves import Halves, half_interval, halves, resampled_difference
+from bench.stats.bradley_terry import Strength, bradley_terry
+from bench.stats.half_sampling import Halves, half_interval, halves, resampled_difference
 from bench.stats.intervals import (
     Interval,
     cluster_mean,
@@ -17,8 +18,7 @@ from bench.stats.intervals import (
     wilson,
 )
 from bench.stats.paired import LEAST, Paired, paired, paired_many, ties
-from bench.stats.planning import adjust, detectable, needed
-from bench.stats.ranking import Strength, bradley_terry
+from bench.stats.power import adjust, detectable, needed
 
 __all__ = [
     "LEAST",

@@ -18,10 +18,15 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from bench import presets, resources, runner, scoring
-from bench.progress import Progress
+from bench.config import presets
+from bench.core import resources
+from bench.core.progress import Progress
+from bench.engine import score
+from bench.engine.plan import jobs_for, run_name
+from bench.engine.render import render_jobs
 from bench.store import Store
-from bench.tiny import analysis, card, scenes
+from bench.tiny import analysis, scenes
+from bench.tiny.training import model_card
 from bench.types import Prompt, PromptSet
 
 if TYPE_CHECKING:
@@ -109,10 +114,10 @@ def retrieval(count: int = 64, seed: int = 9) -> float:
 
 def _render(name: str, prompts: PromptSet, store: Store, progress: Progress) -> Run:
     provider = presets.provider(name)
-    run = store.run(runner.run_name(provider, prompts, None), create=True)
-    jobs = runner.plan(provider, prompts.prompts, [0])
-    runner.render(jobs, provider, prompts, run, progress=progress)
-    scoring.score(run, presets.metrics(["ocr"]), progress)
+    run = store.run(run_name(provider, prompts, None), create=True)
+    jobs = jobs_for(provider, prompts.prompts, [0])
+    render_jobs(jobs, provider, prompts, run, progress=progress)
+    score.score(run, presets.metrics(["ocr"]), progress)
     return run
 
 
@@ -173,8 +178,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     held &= found >= 0.9
     if args.cards:
         for line in lines[1:]:
-            card.write_results(resources.folder("weights") / line.name, [summary(line, lines[0], args.prompts)])
-        card.write_results(resources.folder("weights") / "clip-tiny", [f"Retrieval top-1 among 64 held-out captions: {found:.3f}."])
+            model_card.write_results(resources.folder("weights") / line.name, [summary(line, lines[0], args.prompts)])
+        model_card.write_results(resources.folder("weights") / "clip-tiny", [f"Retrieval top-1 among 64 held-out captions: {found:.3f}."])
     sheet = args.results / "contact-sheet.png"
     contact_sheet(runs, prompts).save(sheet)
     console.print(f"contact sheet: {sheet}")

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import torch
 from diffusers import AutoencoderTiny
 
-from bench import resources
-from bench.tiny import autoencoder, card, flow, models, similarity, tokenizer
-from bench.tiny.data import Pool
-from bench.tiny.loop import Loop
+from bench.core import resources
+from bench.tiny.training import autoencoder, flow, model_card, models, similarity, tokenizer
+from bench.tiny.training.data import Pool
+from bench.tiny.training.loop import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,7 +85,7 @@ def _flow_stages(
             parents[stage] = distil(plan, pool, parents[parent], size, start)
         parts = {"vae": vae, **{k: getattr(parents[stage], k) for k in ("transformer", "text_encoder", "text_encoder_2")}}
         models.save_pipeline(out / name, copy.deepcopy(parts), tokenizer.build())
-        card.write_model(out / name, name, plan)
+        model_card.write_model(out / name, name, plan)
 
 
 def _latent_scale(vae: AutoencoderTiny) -> float:
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _flow_stages(wanted, loop, vae, size, out, from_weights=args.from_weights)
     if "clip" in wanted:
         models.save_clip(out / "clip-tiny", similarity.train(loop("clip")), tokenizer.build())
-        card.write_model(out / "clip-tiny", "clip-tiny", loop("clip"))
+        model_card.write_model(out / "clip-tiny", "clip-tiny", loop("clip"))
     return 0
 
 

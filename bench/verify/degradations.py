@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench import presets
-from bench.metrics import distances, kernels
-from bench.verify import Check, SkipCheck, falling, pictures
+from bench.config import presets
+from bench.metrics.distribution.formulas import frechet, kernel
+from bench.verify import pictures
+from bench.verify.checks import Check, SkipCheck, falling
 from bench.verify.pictures import Drawn
 
 if TYPE_CHECKING:
@@ -158,5 +159,5 @@ def _grows(
 
 def _distance(metric: str, features: np.ndarray, known: np.ndarray) -> float:
     if metric.startswith("kid"):
-        return kernels.kid(features, known).value
-    return distances.distance(distances.gaussian(features), distances.gaussian(known))
+        return kernel.kid(features, known).value
+    return frechet.distance(frechet.gaussian(features), frechet.gaussian(known))

@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from bench import presets
-from bench.metrics import clip, distances, embedding, judging, ocr, pickscore, safety, textformulas, textmatch
-from bench.metrics.latency import Latency
-from bench.metrics.readers import Line
+from bench.config import presets
+from bench.config.instantiate import build
+from bench.config.presets import metrics, names
+from bench.metrics.alignment import clip, pickscore, vqa_score
+from bench.metrics.distribution.formulas import frechet
+from bench.metrics.extractors import contrastive
+from bench.metrics.safety import explicit
+from bench.metrics.speed.latency import Latency
+from bench.metrics.text import matching, ocr, published
+from bench.metrics.text.engines.base import Line
 from bench.types import ImageRecord, Request, Timing
-from bench.verify import Check, WrongAnswerError, expect, pictures
+from bench.verify import pictures
+from bench.verify.checks import Check, WrongAnswerError, expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,12 +49,12 @@ def _clip() -> list[Check]:
         _value("clip", "100 max(cos, 0) of 0.25", 25.0, lambda: clip.scales(0.25)["score100"]),
         _value("clip", "2.5 max(cos, 0) of 0.25", 0.625, lambda: clip.scales(0.25)["clipscore"]),
         _value("clip", "a negative cosine scores 0 on both scales", 0.0, lambda: sum(clip.scales(-0.5).values())),
-        *(_value(name, "cosine of (3, 0) and (1, 1)", math.sqrt(0.5), lambda: float(embedding.cosine(*alike)))
+        *(_value(name, "cosine of (3, 0) and (1, 1)", math.sqrt(0.5), lambda: float(contrastive.cosine(*alike)))
           for name in ("clip", "clip_b32", "clip_tiny", "siglip2")),
         _value("pickscore", "100 times the cosine of (2, 2) and (1, 0)", 100 * math.sqrt(0.5),
                lambda: float(pickscore.preference(np.array([[2.0, 2.0]]), np.array([[1.0, 0.0]]), math.log(100))[0])),
-        _value("vqa", "yes 0.2 and 0.2, no 0.1, the rest elsewhere", 0.8, lambda: judging.soft_score(yes_no) or math.nan),
-        _value("vqa", "a judge that says no", 0.0, lambda: _known(judging.plain_score(" **No**, it does not."))),
+        _value("vqa", "yes 0.2 and 0.2, no 0.1, the rest elsewhere", 0.8, lambda: vqa_score.soft_score(yes_no) or math.nan),
+        _value("vqa", "a judge that says no", 0.0, lambda: _known(vqa_score.plain_score(" **No**, it does not."))),
     ]  # fmt: skip
 
 
@@ -61,13 +68,13 @@ def _sets() -> list[Check]:
     flat = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 8))
     return [
         # (1 - 3)^2 + 4 + 9 - 2 sqrt(4 x 9) = 5
-        _value("fid", "N(1, 4) to N(3, 9)", 5.0, lambda: distances.frechet_distance(one, np.array([[4.0]]), two, np.array([[9.0]]))),
+        _value("fid", "N(1, 4) to N(3, 9)", 5.0, lambda: frechet.frechet_distance(one, np.array([[4.0]]), two, np.array([[9.0]]))),
         _value("fid", "a set to itself, covariance of rank 3 in 8", 0.0, lambda: _own_distance(flat), 1e-9),
         # a shift by (1, ..., 1) in 8 dimensions adds 8
         _value("fid", "a set to itself shifted by one in 8 dimensions", 8.0,
-               lambda: distances.distance(distances.gaussian(flat), distances.gaussian(flat + 1)), 1e-8),
+               lambda: frechet.distance(frechet.gaussian(flat), frechet.gaussian(flat + 1)), 1e-8),
         *(Check(name, "formula", vector.name, partial(_measured, name, vector))
-          for name in presets.names("metric") for kind, vector in _VECTORS.items()
+          for name in names("metric") for kind, vector in _VECTORS.items()
           if str(presets.read("metric", name)["_target_"]).endswith(f".{kind}")),
     ]  # fmt: skip
 
@@ -100,21 +107,21 @@ _VECTORS = {
 
 
 def _measured(name: str, vector: _Vector) -> str:
-    from bench.metrics.reference import Held  # noqa: PLC0415 - beside its use
+    from bench.metrics.distribution.reference import Held  # noqa: PLC0415 - beside its use
 
-    metric = presets.build({**presets.read("metric", name), **vector.changes})
+    metric = build({**presets.read("metric", name), **vector.changes})
     values, _ = metric.measure(vector.features, Held(features=vector.reference, n=len(vector.reference)))
     return "; ".join(expect(seen, known) for seen, known in zip(values, vector.known, strict=True))
 
 
 def _spread(name: str, features: Sequence[Sequence[float]]) -> float:
     records = [replace(_timed(float(i)), prompt_id="p") for i in range(1, len(features) + 1)]
-    (row,) = presets.metrics([name])[0].compare(np.array(features, dtype=np.float32), records)
+    (row,) = metrics([name])[0].compare(np.array(features, dtype=np.float32), records)
     return float(row.value)
 
 
 def _own_distance(features: np.ndarray) -> float:
-    return distances.distance(distances.gaussian(features), distances.gaussian(features))
+    return frechet.distance(frechet.gaussian(features), frechet.gaussian(features))
 
 
 def _text() -> list[Check]:
@@ -126,26 +133,26 @@ def _text() -> list[Check]:
           for name in ("ocr", "ocr_tesseract")
           # 6 of 7 words, 1 read besides; 3 of 28 letters are missing
           for column, known in (("exact", 0.0), ("recall", 6 / 7), ("precision", 6 / 7), ("cer", 3 / 28), ("ned", 25 / 28))),
-        _value("ocr_agreement", "OPEN and 0PEN", 0.75, lambda: textmatch.similarity(textmatch.letters("OPEN"), textmatch.letters("0PEN"))),
-        _value("stray_text", "EXIT beside what was asked for", 1.0, lambda: len(textmatch.counted(textmatch.assign(*twice), twice[1])[1])),
+        _value("ocr_agreement", "OPEN and 0PEN", 0.75, lambda: matching.similarity(matching.letters("OPEN"), matching.letters("0PEN"))),
+        _value("stray_text", "EXIT beside what was asked for", 1.0, lambda: len(matching.counted(matching.assign(*twice), twice[1])[1])),
         # 28 letters are asked for, "was" (3 letters, 1 of 7 words) is not read
-        _value("ocr", "the lost word: recall", 6 / 7, lambda: textmatch.match(*lost).recall),
-        _value("ocr", "the lost word: character error rate", 3 / 28, lambda: textmatch.match(*lost).cer),
-        _value("ocr", "the lost word: NED, a similarity", 25 / 28, lambda: textmatch.match(*lost).ned),
+        _value("ocr", "the lost word: recall", 6 / 7, lambda: matching.match(*lost).recall),
+        _value("ocr", "the lost word: character error rate", 3 / 28, lambda: matching.match(*lost).cer),
+        _value("ocr", "the lost word: NED, a similarity", 25 / 28, lambda: matching.match(*lost).ned),
         Check("ocr", "formula", "the lost word is named", lambda: _named(*lost)),
-        _value("ocr", "two regions in another order are both exact", 2.0, lambda: sum(m.exact for m in textmatch.assign(*twice))),
+        _value("ocr", "two regions in another order are both exact", 2.0, lambda: sum(m.exact for m in matching.assign(*twice))),
         # 3 words asked for and read, 1 read besides: 3/4
-        _value("ocr", "precision with a stray word", 3 / 4, lambda: textmatch.counted(textmatch.assign(*twice), twice[1])[0].precision),
+        _value("ocr", "precision with a stray word", 3 / 4, lambda: matching.counted(matching.assign(*twice), twice[1])[0].precision),
         # three of four characters, each a word of its own
-        _value("ocr", "Chinese counts by character", 3 / 4, lambda: textmatch.match("今天营业", "今天休业").recall),
+        _value("ocr", "Chinese counts by character", 3 / 4, lambda: matching.match("今天营业", "今天休业").recall),
         _value("ocr", "LongText-Bench: two words of three", 2 / 3,
-               lambda: textformulas.longtext(["Grand Opening Sale"], ["grand opening", "sal"]).ratio),
+               lambda: published.longtext(["Grand Opening Sale"], ["grand opening", "sal"]).ratio),
         # o for O, the y is gone
-        _value("ocr", "OneIG: edit distance, case counts", 2.0, lambda: textformulas.oneig(["Open Today"], ["open Toda"]).edits),
+        _value("ocr", "OneIG: edit distance, case counts", 2.0, lambda: published.oneig(["Open Today"], ["open Toda"]).edits),
         # one tenth of the worst distance, half incomplete, a fifth of the words wrong: one less 1/10 x 1/2 x 1/5
-        _value("ocr", "OneIG: the set's text score", 0.99, lambda: textformulas.oneig_text_score(10, 0.5, 0.8)),
-        _value("ocr", "AnyText: NED of one wrong letter of four", 0.75, lambda: textformulas.anytext("OPEN", "OPAN").ned),
-        _value("ocr", "AnyText: case counts for sentence accuracy", 0.0, lambda: textformulas.anytext("OPEN", "Open").accurate),
+        _value("ocr", "OneIG: the set's text score", 0.99, lambda: published.oneig_text_score(10, 0.5, 0.8)),
+        _value("ocr", "AnyText: NED of one wrong letter of four", 0.75, lambda: published.anytext("OPEN", "OPAN").ned),
+        _value("ocr", "AnyText: case counts for sentence accuracy", 0.0, lambda: published.anytext("OPEN", "Open").accurate),
     ]  # fmt: skip
 
 
@@ -154,7 +161,7 @@ def _read(lines: Sequence[Line], column: str) -> float:
 
 
 def _named(expected: str, read: str) -> str:
-    found = textmatch.match(expected, read)
+    found = matching.match(expected, read)
     if (found.missing, found.added, found.changed) != (("was",), (), ()):
         raise WrongAnswerError(f"missing {found.missing}, added {found.added}, changed {found.changed}")
     return "missing: was"
@@ -176,7 +183,7 @@ _FAULTS = {
 
 def _faulty(fault: str, columns: tuple[str, ...]) -> str:
     """Draw a picture with a fault under the sound caption; the columns named, and no other, must fall below one."""
-    from bench import presets  # noqa: PLC0415 - beside its use
+    from bench.config.presets import metrics  # noqa: PLC0415 - beside its use
     from bench.tiny import scenes  # noqa: PLC0415 - beside its use
 
     circle, star = scenes.Shape("circle", "red"), scenes.Shape("star", "blue")
@@ -189,7 +196,7 @@ def _faulty(fault: str, columns: tuple[str, ...]) -> str:
         "a shape too few": scenes.Scene((circle,), "on the left", ("white",)),
     }[fault]
     one = pictures.Drawn(scenes.draw(drawn, 0), scenes.caption(asked))
-    rows = {r.metric: r.value for r in presets.metrics(["scene"])[0].score([pictures.sample(one)])}
+    rows = {r.metric: r.value for r in metrics(["scene"])[0].score([pictures.sample(one)])}
     low = tuple(name for name, value in rows.items() if value < 1 and name != "scene")
     if low != columns or (rows["scene"] == 1) != (not columns):
         raise WrongAnswerError(f"lowered: {', '.join(low) or 'nothing'}; scene {rows['scene']:g}")
@@ -209,7 +216,7 @@ def _latency(column: str) -> float:
 
 def _refusals(column: str, key: str) -> float:
     """One refusal among ten answers, one failure beside them."""
-    from bench.metrics.refusals import Refusals  # noqa: PLC0415 - beside its use
+    from bench.metrics.safety.refusals import Refusals  # noqa: PLC0415 - beside its use
 
     records = [_timed(float(s), status="refused" if s == 1 else "failed" if s == 11 else "ok") for s in range(1, 12)]
     row = next(r for r in Refusals().summarise(records, {}) if r.metric == column)
@@ -217,7 +224,7 @@ def _refusals(column: str, key: str) -> float:
 
 
 def _doubles() -> str:
-    from bench.metrics.duplicates import hamming, phash  # noqa: PLC0415 - beside its use
+    from bench.metrics.distribution.duplicates import hamming, phash  # noqa: PLC0415 - beside its use
 
     photo = pictures.photograph()
     whole = phash(photo)[None]
@@ -230,9 +237,9 @@ def _doubles() -> str:
 
 def _safety(highest: float, kind: str) -> float:
     """One class at ``highest``, all others at 0."""
-    output = np.zeros((1, 4 + len(safety.CLASSES), 2), np.float32)
-    output[0, 4 + safety.CLASSES.index(kind), 1] = highest
-    return safety.explicit(safety.class_scores(output))
+    output = np.zeros((1, 4 + len(explicit.CLASSES), 2), np.float32)
+    output[0, 4 + explicit.CLASSES.index(kind), 1] = highest
+    return explicit.explicit(explicit.class_scores(output))
 
 
 def _rest() -> list[Check]:
@@ -241,7 +248,7 @@ def _rest() -> list[Check]:
         _value("nudenet", "a face is not explicit", 0.0, lambda: _safety(0.5, "FACE_MALE")),
         _value("nudenet", "an explicit class counts", 0.5, lambda: _safety(0.5, "BUTTOCKS_EXPOSED")),
         # black less the network's mean colour (104, 117, 123)
-        _value("nsfw", "black as the network gets it, blue", -104.0, lambda: float(safety.classifier_input(black)[0, 0, 0, 0])),
+        _value("nsfw", "black as the network gets it, blue", -104.0, lambda: float(explicit.classifier_input(black)[0, 0, 0, 0])),
         *(_value(name, "two directions at right angles", 1.0, partial(_spread, name, [[1, 0], [0, 1]]))
           for name in ("diversity", "diversity_clip_tiny")),
         *(_value(name, "one direction twice", 0.0, partial(_spread, name, [[1, 0], [2, 0]]))

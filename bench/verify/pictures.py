@@ -58,7 +58,7 @@ def drawn(chosen: Sequence[Scene], seed: int = 0) -> list[Drawn]:
 
 def sign(text: str, expected: str | None = None) -> Drawn:
     """``text`` in dark letters on a light board, 640 x 192."""
-    from bench.metrics.readers import latin_font  # noqa: PLC0415 - beside its use
+    from bench.core.resources import latin_font  # noqa: PLC0415 - beside its use
 
     image = Image.new("RGB", (640, 192), (236, 228, 208))
     face = ImageFont.truetype(str(latin_font()), 64)

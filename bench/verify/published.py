@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.store import Store
-from bench.verify import Check, SkipCheck, WrongAnswerError
+from bench.verify.checks import Check, SkipCheck, WrongAnswerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ def _hold(number: Published, results: Path) -> str:
     runs = [run for name in store.runs() for run in [store.run(name)] if _fits(number, run)]
     if not runs:
         raise SkipCheck(f"no run of this kind in {results}; make one with: {number.command}")
-    from bench.report.frames import frames  # noqa: PLC0415 - slow import
+    from bench.analysis.frames import frames  # noqa: PLC0415 - slow import
 
     summary = frames(runs[:1])["summary"]
     row = summary[(summary["metric"] == number.column) & summary["mean"].notna()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,52 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bench.types import ImageRecord
-
-Choice = Literal["a", "b", "tie", "bad"]
-"""The picture of the first run is better, that of the second, they are equally good, neither is any good."""
-
-CHOICES: tuple[Choice, ...] = ("a", "b", "tie", "bad")
-
-
-@dataclass(frozen=True)
-class Vote:
-    """What one person said of one ballot.
-
-    Attributes:
-        id: of this vote, given by the page; sending it twice is one vote.
-        ballot: ``Ballot.id``.
-        session: short hash of the runs, prompts and seed that were voted on together.
-        a, b: names of the runs, in the order of the alphabet; ``a_request`` and ``a_sha256`` name the picture of a.
-        left: the run whose picture was shown on the left.
-        seconds: from when both pictures were there to the choice, without the time the page was hidden; NaN where unknown.
-        created: UTC, ISO 8601.
-    """
-
-    id: str
-    ballot: str
-    session: str
-    rater: str
-    prompt_id: str
-    a: str
-    b: str
-    a_request: str
-    b_request: str
-    a_sha256: str
-    b_sha256: str
-    left: Literal["a", "b"]
-    choice: Choice
-    seconds: float = math.nan
-    created: str = ""
-
-
-@dataclass(frozen=True)
-class Retraction:
-    """A vote taken back by the person who gave it; ``vote`` is its id."""
-
-    id: str
-    vote: str
-    rater: str
-    created: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,19 +51,6 @@ class Ballot:
     def pair(self) -> tuple[str, str]:
         """The two runs."""
         return (self.a.run, self.b.run)
-
-
-def count(entry: Vote | Retraction, held: dict[tuple[str, str], Vote]) -> bool:
-    """Let ``entry`` change ``held``, the votes that stand by (rater, ballot); whether it did.
-
-    The first vote of a rater on a ballot counts until it is taken back; then the next one does.
-    """
-    if isinstance(entry, Vote):
-        return held.setdefault((entry.rater, entry.ballot), entry) is entry
-    taken = [key for key, vote in held.items() if vote.id == entry.vote and vote.rater == entry.rater]
-    for key in taken:
-        del held[key]
-    return bool(taken)
 
 
 def pairs(records: Mapping[str, Sequence[ImageRecord]]) -> tuple[list[Ballot], int]:

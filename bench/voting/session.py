@@ -13,18 +13,18 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench import decoding
 from bench.errors import BenchError, ConfigError
+from bench.images import decoding
+from bench.store import Retraction, Vote
 from bench.types import digest
 from bench.voting import ballots
-from bench.voting.ballots import Retraction, Vote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.store import Run
-    from bench.voting.ballots import Ballot, Choice, Side
-    from bench.voting.book import VoteBook
+    from bench.store import Run, VoteBook
+    from bench.store.votes import Choice
+    from bench.voting.ballots import Ballot, Side
 
 _AHEAD = 8
 """Ballots the page is told of at once; it goes on with them while the server is away."""
@@ -152,7 +152,7 @@ class Session:
 
     def ranking(self) -> list[dict[str, Any]]:
         """The ranking from all standing votes on these runs: the columns of the frame ``ranking``, and ``share`` of its points."""
-        from bench.voting import tally  # noqa: PLC0415 - slow import
+        from bench.analysis import votes as tally  # noqa: PLC0415 - slow import
 
         return tally.ranked(list(self.book.standing().values()), {self.labels[name]: run for name, run in self.runs.items()})
 

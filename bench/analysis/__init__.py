@@ -1,0 +1,1 @@
+"""Runs turned into tables: summary, pairs, ranking, costs, votes, the gate."""

@@ -1,0 +1,246 @@
+"""Votes as frames: the metric ``human_preference``, a ranking, and who agrees with whom. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bench import stats
+from bench.core.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.store import Run, Vote
+
+METRIC = "human_preference"
+VOTES = ("session", "rater", "prompt_id", "category", "a", "b", "choice", "left", "seconds", "created", "ballot", "a_request_id",
+         "b_request_id", "a_seed", "b_seed", "status")  # fmt: skip
+AGREEMENT = ("kind", "metric", "share", "low", "high", "n", "prompts", "ties", "missing", "alpha", "reason")
+RANKING = ("metric", "run", "strength", "low", "high", "rank", "rank_low", "rank_high", "wins", "ties", "losses", "n")
+DUELS = ("a", "b", "prompt_id", "points")
+SCORES = ("run", "metric", "fingerprint", "value", "status", "unit", "higher_is_better", "worst", "request_id", "prompt_id", "seed",
+          "reason", "detail")  # fmt: skip
+COUNTED, CHANGED = "counted", "picture changed"
+_POINTS = {"a": 1.0, "b": 0.0, "tie": 0.5, "bad": 0.5}
+"""What the picture of a gets; that of b gets the rest of 1."""
+
+
+def frames(votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.DataFrame, scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Everything that votes say of the runs in ``labels``; votes on other runs are passed over.
+
+    Args:
+        votes: those that stand (``Store.votes``).
+        labels: the runs by the name the frames have for them.
+        images: frame ``images``: run, prompt_id, category, request_id, seed and sha256 are read.
+        scores: frame ``scores``: run, metric, value, status, unit, higher_is_better, prompt_id and request_id are read.
+
+    Returns:
+        ``votes``: a row a vote, see ``votes_frame``. ``scores``: rows to append to frame ``scores``, a row a picture that was
+        voted on: the mean of its votes, a win 1, a tie or "both bad" ½, a loss 0; ``detail`` counts them. ``ranking``: rows
+        to append, see ``ranking``. ``agreement``: see ``agreement``. ``duels``: see ``duels``.
+    """
+    table = votes_frame(votes, labels, images)
+    counted = table[table["status"] == COUNTED]
+    return {
+        "votes": table,
+        "scores": _scores(counted, labels),
+        "ranking": ranking(counted, list(labels)),
+        "agreement": agreement(counted, scores),
+        "duels": duels(counted, list(labels)),
+    }
+
+
+def votes_frame(votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.DataFrame) -> pd.DataFrame:
+    """The frame ``votes``: a row a vote on two of the runs, oldest first.
+
+    ``a`` and ``b`` are labels, ``choice`` is a, b, tie or bad, ``left`` the one that was shown on the left. ``status`` is
+    "counted", or "picture changed" where a picture voted on is no longer the run's; such votes enter no number.
+    """
+    names = {run.name: label for label, run in labels.items()}
+    columns = ["run", "prompt_id", "request_id"]
+    shown = {
+        (row.run, row.prompt_id, row.request_id): row
+        for row in images[[*columns, "sha256", "seed", "category"]].itertuples(index=False)
+    }  # fmt: skip
+    rows = []
+    for vote in votes:
+        if vote.a not in names or vote.b not in names:
+            continue
+        a, b = names[vote.a], names[vote.b]
+        one, other = shown.get((a, vote.prompt_id, vote.a_request)), shown.get((b, vote.prompt_id, vote.b_request))
+        same = one is not None and other is not None and (one.sha256, other.sha256) == (vote.a_sha256, vote.b_sha256)
+        rows.append({
+            **asdict(vote), "a": a, "b": b, "a_request_id": vote.a_request, "b_request_id": vote.b_request,
+            "category": one.category if one else None, "a_seed": one.seed if one else None, "b_seed": other.seed if other else None,
+            "status": COUNTED if same else CHANGED,
+        })  # fmt: skip
+    table = pd.DataFrame(rows, columns=list(VOTES))
+    numbers = ["seconds", "a_seed", "b_seed"]
+    table[numbers] = table[numbers].astype(float)
+    return table
+
+
+def ranking(counted: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """The rows of frame ``ranking`` for ``human_preference``, the best first: Bradley-Terry strengths of the votes.
+
+    Intervals and ranges of ranks come from resampled prompts: votes on one prompt are not independent. ``wins``, ``ties``
+    and ``losses`` count votes, ``n`` the prompts. Runs without a vote are left out; empty with fewer than two.
+    """
+    voted = {*counted["a"], *counted["b"]}
+    runs = [run for run in order if run in voted]
+    if len(runs) < 2:
+        return pd.DataFrame(columns=list(RANKING))
+    place = {run: i for i, run in enumerate(runs)}
+    prompts, _ = pd.factorize(counted["prompt_id"])
+    a, b = (counted[side].map(place).to_numpy() for side in ("a", "b"))
+    points = counted["choice"].map(_POINTS).to_numpy(float)
+    wins = np.zeros((int(prompts.max()) + 1, len(runs), len(runs)))
+    np.add.at(wins, (prompts, a, b), points)
+    np.add.at(wins, (prompts, b, a), 1 - points)
+    rows: list[dict[str, Any]] = [
+        {
+            "metric": METRIC, "run": run, "strength": one.value, "low": one.low, "high": one.high, "rank": one.rank,
+            "rank_low": one.rank_low, "rank_high": one.rank_high, **_record(points, a == i, b == i), "n": len(wins),
+        }
+        for i, (run, one) in enumerate(zip(runs, stats.bradley_terry(wins), strict=True))
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(RANKING)).sort_values("rank", ignore_index=True)
+
+
+def duels(counted: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """Who beats whom, from the votes on those two alone: a row a pair of runs that met and prompt; ``a`` comes first in ``order``.
+
+    ``points`` are those of a, 0 to 1; b has the rest of 1. They are the mean over the ballots of the prompt (its seeds) of
+    the mean over raters: a win 1, a tie or "both bad" ½, a loss 0.
+    """
+    place = {run: i for i, run in enumerate(order)}
+    turned = counted["a"].map(place) > counted["b"].map(place)
+    a, b = counted["a"].where(~turned, counted["b"]), counted["b"].where(~turned, counted["a"])
+    points = counted["choice"].map(_POINTS).astype(float)
+    met = counted[["prompt_id", "ballot"]].assign(a=a, b=b, points=points.where(~turned, 1 - points))
+    keys = ["a", "b", "prompt_id"]
+    by_ballot = met.groupby([*keys, "ballot"], sort=False)["points"].mean()
+    return by_ballot.groupby(keys, sort=False).mean().reset_index()[list(DUELS)]
+
+
+def agreement(counted: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """The frame ``agreement``: which metric predicts people here, and how far people agree among themselves.
+
+    - kind "metric", a row for each metric of pictures with a better end (timings are none: they do not speak of the
+      picture): of the votes that decided for one picture, the share where that picture has the better score. ``n`` such
+      votes; ``ties``: the metric scores both alike (``bench.stats.paired.ties``); ``missing``: it has not scored both. Chance is 0.5.
+      Best first.
+    - kind "raters", one row: of the ballots that two or more people judged, the share of equal choices over all pairs of
+      people, "both bad" taken as a tie; ``n`` such pairs; ``alpha`` is Krippendorff's for the same table (1: they
+      always agree, 0: as by chance).
+
+    Shares are means over prompts with a 95 % interval over prompts, as everywhere; NaN with a ``reason`` where there is none.
+    """
+    decided = counted[counted["choice"].isin(["a", "b"])]
+    fit = scores[scores["request_id"].notna() & scores["higher_is_better"].notna() & (scores["unit"] != "s") & (scores["metric"] != METRIC)]
+    rows = [_metric(str(metric), group, decided) for metric, group in fit.groupby("metric", sort=False)]
+    rows.sort(key=lambda row: -row["share"] if row["n"] else math.inf)
+    return pd.DataFrame([*rows, *([_raters(counted)] if len(counted) else [])], columns=list(AGREEMENT))
+
+
+def ranked(votes: Sequence[Vote], labels: Mapping[str, Run]) -> list[dict[str, Any]]:
+    """The ranking as plain rows, with ``share``, the points won of all votes, for a page or a terminal; reads the runs anew."""
+    rows = ranking(counted(votes, labels), list(labels)).to_dict("records")
+    return [{str(k): v for k, v in row.items()} | {"share": _share(row)} for row in rows]
+
+
+def counted(votes: Sequence[Vote], labels: Mapping[str, Run]) -> pd.DataFrame:
+    """The rows of frame ``votes`` that count; reads the runs anew."""
+    table = votes_frame(votes, labels, pictures(labels))
+    return table[table["status"] == COUNTED]
+
+
+def pictures(labels: Mapping[str, Run]) -> pd.DataFrame:
+    """The columns of frame ``images`` that votes need, read from the runs."""
+    rows = [
+        (label, record.prompt_id, record.request.id, record.sha256, record.request.seed, record.category)
+        for label, run in labels.items()
+        for record in run.current()
+    ]
+    return pd.DataFrame(rows, columns=["run", "prompt_id", "request_id", "sha256", "seed", "category"])
+
+
+def _share(row: Mapping[Any, Any]) -> float:
+    return float((row["wins"] + row["ties"] / 2) / (row["wins"] + row["ties"] + row["losses"]))
+
+
+def _record(points: np.ndarray, as_a: np.ndarray, as_b: np.ndarray) -> dict[str, int]:
+    mine = np.concatenate([points[as_a], 1 - points[as_b]])
+    return {"wins": int((mine == 1).sum()), "ties": int((mine == 0.5).sum()), "losses": int((mine == 0).sum())}
+
+
+def _scores(counted: pd.DataFrame, labels: Mapping[str, Run]) -> pd.DataFrame:
+    points = counted["choice"].map(_POINTS).astype(float)
+    sides = [
+        pd.DataFrame({
+            "run": counted[side], "prompt_id": counted["prompt_id"], "request_id": counted[f"{side}_request_id"],
+            "seed": counted[f"{side}_seed"], "value": points if side == "a" else 1 - points, "bad": counted["choice"] == "bad",
+            "rater": counted["rater"],
+        })
+        for side in ("a", "b")
+    ]  # fmt: skip
+    both = pd.concat(sides, ignore_index=True)
+    voted = sorted(labels[label].name for label in both["run"].unique())
+    mark = fingerprint(METRIC, 1, runs=", ".join(voted), tie=0.5, bad=0.5)
+    both = both.assign(win=both["value"] == 1, tie=(both["value"] == 0.5) & ~both["bad"], loss=both["value"] == 0)
+    found = both.groupby(["run", "prompt_id", "request_id"], sort=False, as_index=False).agg(
+        value=("value", "mean"), seed=("seed", "first"), votes=("value", "size"), wins=("win", "sum"), ties=("tie", "sum"),
+        bad=("bad", "sum"), losses=("loss", "sum"), raters=("rater", lambda names: sorted(set(names))),
+    )  # fmt: skip
+    counts = found[["votes", "wins", "ties", "bad", "losses"]].astype(int).to_dict("records")
+    detail = [
+        json.dumps({**told, "raters": raters}, ensure_ascii=False) for told, raters in zip(counts, found["raters"], strict=True)
+    ]  # fmt: skip
+    found = found.assign(
+        metric=METRIC, fingerprint=mark, status="ok", unit="share", higher_is_better=True, worst=math.nan, reason=None, detail=detail
+    )  # fmt: skip
+    return found[list(SCORES)]
+
+
+def _metric(metric: str, group: pd.DataFrame, decided: pd.DataFrame) -> dict[str, Any]:
+    ok = group[group["status"] == "ok"].drop_duplicates(["run", "prompt_id", "request_id"])
+    values = pd.Series(ok["value"].to_numpy(float), index=pd.MultiIndex.from_frame(ok[["run", "prompt_id", "request_id"]]))
+    a, b = (
+        values.reindex(pd.MultiIndex.from_frame(decided[[side, "prompt_id", f"{side}_request_id"]])).to_numpy(float) for side in ("a", "b")
+    )
+    gap = (a - b) * (1 if group["higher_is_better"].iloc[0] else -1)
+    level = stats.ties(a, b)
+    told = np.isfinite(gap) & ~level
+    right = ((gap > 0) == (decided["choice"] == "a").to_numpy())[told].astype(float)
+    row = {"kind": "metric", "metric": metric, "ties": int(level.sum()), "missing": int((~np.isfinite(gap)).sum()), "alpha": math.nan}
+    return row | _mean(right, decided["prompt_id"].to_numpy()[told], "no vote that decides between two pictures it scores apart")
+
+
+def _raters(counted: pd.DataFrame) -> dict[str, Any]:
+    said = counted.assign(choice=counted["choice"].replace("bad", "tie")).pivot(index="ballot", columns="rater", values="choice")  # noqa: PD010 - it fails on two votes of one rater
+    shared = said[said.notna().sum(axis=1) >= 2]
+    prompt_of = counted.drop_duplicates("ballot").set_index("ballot")["prompt_id"]
+    equal: list[float] = []
+    prompts: list[str] = []
+    for one, other in combinations(shared.columns, 2):
+        both = shared[[one, other]].dropna()
+        equal += (both[one] == both[other]).astype(float).tolist()
+        prompts += prompt_of.loc[both.index].tolist()
+    codes = shared.replace({"a": 0.0, "b": 1.0, "tie": 2.0}).to_numpy(float) if len(shared) else None
+    alpha = math.nan if codes is None else stats.krippendorff(codes)
+    row = {"kind": "raters", "metric": METRIC, "ties": 0, "missing": 0, "alpha": alpha}
+    return row | _mean(np.array(equal), np.array(prompts), "no ballot that two people judged")
+
+
+def _mean(values: np.ndarray, prompts: np.ndarray, reason: str) -> dict[str, Any]:
+    if not len(values):
+        return {"share": math.nan, "low": math.nan, "high": math.nan, "n": 0, "prompts": 0, "reason": reason}
+    share, low, high = stats.cluster_mean(values, prompts)
+    return {"share": share, "low": low, "high": high, "n": len(values), "prompts": len(set(prompts)), "reason": None}

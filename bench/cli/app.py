@@ -1,0 +1,62 @@
+"""The command line: picks the verb, and turns errors into one message and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+from bench import __version__
+from bench.cli.console import complain
+from bench.errors import BenchError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VERBS = {
+    "run": "render prompts with a model, score them, write a report",
+    "score": "score finished runs again, without rendering",
+    "compare": "write the comparison report of several runs",
+    "vote": "let people choose between the pictures of runs, blind",
+    "gate": "pass or fail a candidate against a baseline",
+    "report": "write one run's report again",
+    "list": "show models, prompts, metrics or runs",
+    "verify": "check every metric against known answers",
+    "doctor": "check what this machine has for the job",
+    "import": "make a run of pictures from elsewhere",
+    "rm": "delete a run",
+}
+_HELP = """usage: python -m bench VERB …
+
+{verbs}
+
+python -m bench VERB --help says more. Exit codes: 0 done; 1 it ran and something failed; 2 the request cannot be
+carried out as given; 3 the gate cannot tell; 4 stopped by the budget; 130 interrupted.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in {"-h", "--help"}:
+        sys.stdout.write(_HELP.format(verbs="\n".join(f"  {name:8} {text}" for name, text in VERBS.items())))
+        return 0
+    if words[0] == "--version":
+        sys.stdout.write(f"fluxbench {__version__}\n")
+        return 0
+    try:
+        if words[0] not in VERBS:
+            raise unknown("verb", words[0], VERBS)
+        module = importlib.import_module(f"bench.cli.commands.{words[0].replace('import', 'import_')}")
+        return int(module.main(words[1:]))
+    except BenchError as error:
+        complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("stopped; what was rendered is kept, the same command continues")
+        return 130
+    except OSError as error:
+        unread = isinstance(error, BrokenPipeError)
+        if not unread:
+            complain(f"{error.filename or 'the output'} cannot be read or written: {error.strerror or error}")
+        return 0 if unread else 2

@@ -1,0 +1,192 @@
+"""``gate``: pass or fail a candidate against a baseline, for a CI."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import ConfigError
+from bench.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from bench.analysis.gate import Finding, Side
+
+JSON_VERSION = 1
+"""Raised whenever a key of the JSON changes its meaning or goes; new keys may come."""
+_WIDTH = 120
+_STYLES = {"pass": "green", "regression": "bold red", "cannot tell": "yellow"}
+_TELLS = {
+    "pass": "pass: every change for the worse is within its margin",
+    "regression": "regression: the candidate is worse by more than was allowed",
+    "cannot tell": "cannot tell",
+}
+_EPILOG = """Margins are in the metric's unit or in % of the baseline: --max-drop scene=0.05, --max-drop clip.score100=0.5,
+--max-drop clip=2%, --max-drop fid=1.5 (lower is better: it must not rise by more). Judged by the 95 % interval of the
+change over the prompts both runs have. Exit codes: 0 pass; 1 regression; 3 cannot tell; 2 the request cannot be carried
+out as given."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Judge every limit; 0 where all pass, 1 with a regression, 3 where any cannot be told."""
+    args = _parser().parse_args(argv)
+    from bench.analysis.gate import EXIT_CODES, Side, judge, overall  # noqa: PLC0415 - slow import
+    from bench.analysis.limits import parse, share  # noqa: PLC0415 - slow import
+
+    limits, least = parse(args.max_drop, args.max_slowdown), share(args.min_coverage)
+    store = Store(args.results)
+    sides = [Side.read(store.run(name), limits) for name in (args.baseline, args.candidate)]
+    findings = judge(sides[0], sides[1], limits, coverage=least)
+    code = EXIT_CODES[overall(findings)]
+    if args.json is not None:
+        told = json.dumps(document(sides[0], sides[1], findings), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        if args.json == "-":
+            _say(told)
+            return code
+        _write(Path(args.json), told)
+    _say(_shown(sides[0], sides[1], findings))
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench gate", description="Pass or fail a candidate against a baseline.", epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("baseline", metavar="BASELINE", help="a run's name or folder")
+    parser.add_argument("candidate", metavar="CANDIDATE", help="the run that must not be worse")
+    parser.add_argument(
+        "--max-drop", action="append", default=[], metavar="METRIC=MARGIN", help="how much worse a metric may get; may be repeated"
+    )
+    parser.add_argument(
+        "--max-slowdown", action="append", default=[], metavar="FIGURE=MARGIN",
+        help="how much slower p50, p90, p95, p99 or mean of the latency may get, in %% or seconds; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--min-coverage", default="90%", metavar="SHARE",
+        help="a pass needs scores of this share of the prompts that both runs were asked (default: 90%%)",
+    )  # fmt: skip
+    parser.add_argument("--json", metavar="FILE", help="write the result as JSON; - writes it to standard output instead of the text")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
+    return parser
+
+
+def document(baseline: Side, candidate: Side, findings: Sequence[Finding]) -> dict[str, Any]:
+    """The result as plain data for JSON, as ``docs/gate.md`` describes it; what is not known is None."""
+    from bench.analysis.gate import EXIT_CODES, overall  # noqa: PLC0415 - slow import
+
+    verdict = overall(findings)
+    return {
+        "schema_version": JSON_VERSION, "verdict": verdict, "exit_code": EXIT_CODES[verdict],
+        **{role: {"run": side.name, "path": side.path} for role, side in (("baseline", baseline), ("candidate", candidate))},
+        "limits": [_plain(finding) for finding in findings],
+    }  # fmt: skip
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    limit, drop = finding.limit, finding.drop
+    return {
+        "limit": str(limit), "metric": limit.metric, "margin": limit.margin, "relative": limit.relative,
+        "verdict": finding.verdict, "unit": finding.unit, "baseline": _number(finding.baseline), "candidate": _number(finding.candidate),
+        "drop": _number(drop.value), "low": _number(drop.low), "high": _number(drop.high), "allowed": _number(finding.allowed),
+        "prompts": finding.prompts, "coverage": _number(finding.coverage),
+        "more_prompts": None if math.isnan(finding.more) else math.ceil(finding.more), "reason": finding.reason, "note": finding.note,
+    }  # fmt: skip
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write {file}: {error.strerror or error}; choose another file with --json") from error
+
+
+def _say(text: str) -> None:
+    """Print at once; whoever stops reading changes nothing in the exit code."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _shown(baseline: Side, candidate: Side, findings: Sequence[Finding]) -> str:
+    from rich.console import Console  # noqa: PLC0415 - slow import
+    from rich.text import Text  # noqa: PLC0415 - slow import
+
+    from bench.analysis.gate import overall  # noqa: PLC0415 - slow import
+
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    verdict = overall(findings)
+    with console.capture() as shown:
+        console.print(Text(f"baseline   {baseline.path}\ncandidate  {candidate.path}"), soft_wrap=True)
+        console.print(_table(findings))
+        for finding in findings:
+            for line in (sentence(finding), finding.note and f"{finding.limit}: warning: {finding.note}"):
+                if line:
+                    console.print(Text(line), soft_wrap=True)
+        console.print(Text(_TELLS[verdict], style=_STYLES[verdict]))
+    return shown.get()
+
+
+def _table(findings: Sequence[Finding]) -> Table:
+    from rich import box  # noqa: PLC0415 - slow import
+    from rich.table import Table  # noqa: PLC0415 - slow import
+    from rich.text import Text  # noqa: PLC0415 - slow import
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("limit", overflow="fold")
+    for name in ("baseline", "candidate", "worse by [95 %]", "allowed", "prompts"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict", no_wrap=True)
+    for found in findings:
+        numbers = [_told(value, found) for value in (found.baseline, found.candidate)]
+        table.add_row(
+            str(found.limit), *numbers, _interval(found), _allowed(found), str(found.prompts or "–"),
+            Text(found.verdict, style=_STYLES[found.verdict]),
+        )  # fmt: skip
+    return table
+
+
+def _told(value: float, found: Finding) -> str:
+    from bench.report import wording  # noqa: PLC0415 - slow import
+
+    return f"{wording.number(value, found.unit)}{' s' if found.unit == 's' and not math.isnan(value) else ''}"
+
+
+def _allowed(found: Finding) -> str:
+    return f"{100 * found.limit.margin:g} %" if found.limit.relative else _told(found.limit.margin, found)
+
+
+def _interval(found: Finding) -> str:
+    """The drop with its interval; in % where the limit is."""
+    drop = found.drop
+    if math.isnan(drop.value):
+        return "–"
+    if found.limit.relative and found.baseline:
+        value, low, high = (100 * part / abs(found.baseline) for part in drop)
+        told, ends = f"{value:.1f} %", f"{low:.1f}, {high:.1f}"
+    else:
+        told, ends = _told(drop.value, found), f"{_told(drop.low, found)}, {_told(drop.high, found)}"
+    return told if math.isnan(drop.low) else f"{told} [{ends}]"
+
+
+def sentence(found: Finding) -> str:
+    """Why a limit cannot be told and what would settle it, "" where it can."""
+    if found.verdict != "cannot tell":
+        return ""
+    why = found.reason or f"the interval reaches across the margin with {found.prompts} prompts"
+    enough = "" if math.isnan(found.more) else f"; about {math.ceil(found.more):,} more would settle it"
+    return f"{found.limit}: {why}{enough}"

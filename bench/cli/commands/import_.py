@@ -1,0 +1,82 @@
+"""``import``: pictures made elsewhere become a run."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from bench import prompts
+from bench.core.progress import Progress
+from bench.engine.importing import write
+from bench.errors import ConfigError
+from bench.images.importing import ImportPlan, opened, plan_import
+from bench.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str]) -> int:
+    """Show the plan, ask, store, score and report."""
+    parser = argparse.ArgumentParser(prog="python -m bench import", description="Make a run of pictures from elsewhere.")
+    parser.add_argument("source", type=Path, metavar="FOLDER|ZIP|MANIFEST")
+    parser.add_argument("--name", required=True, help="name of the model, like midjourney-v6")
+    parser.add_argument("--prompts", required=True, metavar="SET", help="the prompt set the pictures were made from")
+    parser.add_argument("--source", dest="origin", default="", help="where the pictures come from, for the record")
+    parser.add_argument("--model-version", default="", help="version of the model, for the record")
+    parser.add_argument("--date", default="", help="when they were made, for the record")
+    parser.add_argument("--price", type=float, default=math.nan, help="USD a picture, for the record")
+    parser.add_argument("--match", default="name", help="name (default), words (similar ones in the file name) or order")
+    parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
+    args = parser.parse_args(argv)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*", args.name):
+        raise ConfigError(f"--name {args.name!r} must be letters, digits, '.', '_' and '-', for it names a folder")
+    if args.price < 0 or math.isinf(args.price):
+        raise ConfigError(f"--price {args.price} must be a number of US dollars of at least 0")
+    with opened(args.source) as source:
+        return _import(args, source)
+
+
+def _import(args: argparse.Namespace, source: Path) -> int:
+    wanted = prompts.load(args.prompts)
+    plan = plan_import(source, wanted, args.match)
+    progress = Progress()
+    show(plan, len(wanted.prompts), progress)
+    if args.dry_run:
+        return 0
+    if not args.yes and progress.ask("write this run?") is False:
+        return 0
+    run = Store(args.results).run(f"{args.name}.{wanted.name}.imported", create=True)
+    provenance = {"source": args.origin, "model_version": args.model_version, "date": args.date}
+    count = write(plan, wanted, run, name=args.name, provenance=provenance, price=args.price)
+    from bench import report  # noqa: PLC0415 - slow imports
+    from bench.config import presets  # noqa: PLC0415 - slow imports
+    from bench.engine import score  # noqa: PLC0415 - slow imports
+
+    chosen = ["clip_tiny", "ocr", "scene", "fd_clip_tiny", "latency"] if wanted.name == "tiny" else ["clip", "ocr", "latency"]
+    score.score(run, presets.metrics(chosen), progress)
+    page = report.write_run(run, console=progress.console, progress=progress)
+    progress.say(f"{run.name}: {count} pictures imported\nreport: {page}")
+    return 0
+
+
+def show(plan: ImportPlan, total: int, progress: Progress) -> None:
+    """Print the matches, what is left over, and the coverage."""
+    table = Table(title="import")
+    for column in ("file", "prompt", "seed", "matched by"):
+        table.add_column(column, overflow="fold")
+    for match in plan.matched:
+        table.add_row(escape(match.file.name), match.prompt.id, str(match.seed), match.how)
+    progress.console.print(table)
+    covered = total - len(plan.uncovered)
+    progress.say(f"{len(plan.matched)} pictures for {covered} of {total} prompts ({100 * covered / total:.0f} % coverage)")
+    if plan.unmatched:
+        progress.say("no prompt for: " + ", ".join(f.name for f in plan.unmatched[:20]))

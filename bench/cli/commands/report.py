@@ -1,0 +1,28 @@
+"""``report``: one run's report again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.core.progress import Progress
+from bench.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the report of the run named."""
+    parser = argparse.ArgumentParser(prog="python -m bench report", description="Write one run's report again.")
+    parser.add_argument("run", metavar="RUN", help="a run's name or folder")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
+    args = parser.parse_args(argv)
+    run = Store(args.results).run(args.run)
+    from bench import report  # noqa: PLC0415 - slow import
+
+    progress = Progress()
+    page = report.write_run(run, console=progress.console, progress=progress)
+    progress.say(f"report: {page}")
+    return 0

@@ -1,0 +1,12 @@
+"""What the command line prints."""
+
+from __future__ import annotations
+
+
+def complain(message: str) -> None:
+    """One message on standard error."""
+    from rich.console import Console  # noqa: PLC0415 - slow import
+
+    console = Console(stderr=True, soft_wrap=True)
+    console.print("[bold red]error:[/] ", end="")
+    console.print(message, markup=False, highlight=False)

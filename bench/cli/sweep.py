@@ -1,0 +1,41 @@
+"""What Hydra calls: the comparison over a sweep's runs when the sweep ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.experimental.callback import Callback
+
+from bench.cli.console import complain
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
+    from omegaconf import DictConfig
+
+
+class Comparison(Callback):  # type: ignore[misc]
+    """Collects the runs of a sweep and compares them once all are done."""
+
+    def __init__(self) -> None:
+        self._runs: list[str] = []
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:  # noqa: ANN401, ARG002 - Hydra's signature
+        """Remember the run of a finished job."""
+        path = job_return.return_value
+        if isinstance(path, str):
+            self._runs.append(path)
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:  # noqa: ANN401 - Hydra's signature
+        """Write the comparison of the sweep's runs; ends the process where they cannot be compared, for Hydra passes over errors."""
+        from bench.cli.commands import compare  # noqa: PLC0415 - only after a sweep
+        from bench.store import Store  # noqa: PLC0415 - only after a sweep
+
+        if not self._runs:
+            return
+        try:
+            compare.write(Store(Path(config.results)), list(dict.fromkeys(self._runs)))
+        except BenchError as error:
+            complain(str(error))
+            raise SystemExit(error.exit_code) from error

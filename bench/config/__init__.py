@@ -1,0 +1,1 @@
+"""YAML presets and the objects they describe."""

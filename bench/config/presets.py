@@ -1,0 +1,39 @@
+"""The YAML files under conf/: which models and metrics there are, and building one of them outside a Hydra run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from bench.config.instantiate import build
+from bench.core import resources
+from bench.errors import unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LABEL = {"model": "model", "metric": "metric"}
+
+
+def names(group: str) -> list[str]:
+    """Preset names of "model" or "metric", sorted."""
+    return sorted(p.stem for p in (resources.folder("conf") / group).glob("*.yaml"))
+
+
+def read(group: str, name: str) -> dict[str, Any]:
+    """A preset's content as plain data. Raises ConfigError for an unknown name."""
+    if name not in names(group):
+        raise unknown(_LABEL[group], name, names(group))
+    data: dict[str, Any] = yaml.safe_load((resources.folder("conf") / group / f"{name}.yaml").read_text(encoding="utf-8"))
+    return data[name] if group == "metric" else data
+
+
+def provider(name: str, /, **changes: Any) -> Any:  # noqa: ANN401 - a Provider
+    """The provider of a model preset, with some fields changed."""
+    return build({**read("model", name), **changes})
+
+
+def metrics(chosen: Sequence[str]) -> list[Any]:
+    """The metrics of these presets."""
+    return [build(read("metric", name)) for name in chosen]

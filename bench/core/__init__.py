@@ -1,0 +1,1 @@
+"""What every room may use: fingerprints, environment, files, cache, progress, HTTP helpers."""

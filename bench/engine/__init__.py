@@ -1,0 +1,1 @@
+"""Plan, render, score and import: the work itself, free of any command line."""

@@ -1,0 +1,56 @@
+"""Write a run from pictures that were made elsewhere."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from bench.core import environment
+from bench.images.importing import ImportPlan, _read
+from bench.types import Job, Rendered, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.store import Run
+    from bench.types import PromptSet
+
+
+def write(matches: ImportPlan, prompts: PromptSet, run: Run, *, name: str, provenance: Mapping[str, str], price: float = math.nan) -> int:
+    """Store the matched pictures as they are, each at ``price`` (USD; NaN when unknown); returns how many were new.
+
+    Raises:
+        ConfigError: a file that is no whole, plain picture; those before it are stored.
+    """
+    facts = environment.facts()
+    where = environment.key(facts)
+    count = 0
+    with run.lock():
+        done = {r.key for r in run.records()}
+        run.update_info(
+            name=run.name, label=name, imported=True, hosted=True, provenance=dict(provenance), model=name,
+            description=provenance.get("source", ""), prompt_sets={prompts.name: prompts.hash}, environments={where: facts},
+        )  # fmt: skip
+        for match in matches.matched:
+            data, picture = _read(match.file)
+            request = Request(
+                name,
+                provenance.get("model_version", ""),
+                match.prompt.text,
+                match.prompt.negative_prompt,
+                match.seed,
+                picture.width,
+                picture.height,
+            )
+            job = Job(match.prompt, request)
+            if job.key in done:
+                continue
+            detail: dict[str, Any] = {
+                "imported": True, "file": match.file.name, "matched_by": match.how, "no_latency": "made elsewhere",
+            }  # fmt: skip
+            if picture.metadata:
+                detail["metadata"] = dict(picture.metadata)
+            run.save(job, Rendered("ok", data, detail=detail, cost_usd=price), prompt_set=prompts, environment=where)
+            count += 1
+        run.compact()
+    return count

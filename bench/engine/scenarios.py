@@ -1,0 +1,196 @@
+"""MLPerf-like load on a loaded model: one picture after another, or everything at once in batches.
+
+After MLPerf Inference (Reddi et al. 2020, arXiv:1911.02549; rules and ``loadgen/mlperf.conf`` of mlcommons/inference):
+
+- ``single_stream``: the next picture is asked for when the last one is there, for at least 600 s. Reported is the 90th
+  percentile of latency. Up to v1.1 at least 1,024 queries were asked for; since v2.0 early stopping decides, which takes
+  64 or more. Its stricter estimate stands beside the percentile.
+- ``offline``: all pictures are there to be made, in batches. Reported is pictures a second, over at least 600 s and
+  24,576 samples, or as many as there are where the set is smaller (5,000 captions for SDXL).
+
+MLPerf is a trademark and a result may bear its name only when all its rules are kept; ours are like it. Latency is what
+``Timing.latency_s`` says; every prompt is encoded anew, for MLPerf forbids caches.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import time
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from bench import stats
+from bench.core import environment
+from bench.engine import worker
+from bench.errors import ConfigError, ProviderError
+from bench.metrics.speed.scenario import MIN_DURATION_S, Scenario
+from bench.types import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from bench.core.progress import Progress
+    from bench.providers import LocalProvider, Provider, Session
+    from bench.store import Run
+    from bench.types import Job
+
+_SAY_SECONDS = 10.0
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A session that keeps something of one call for the next."""
+
+    def forget(self) -> None:
+        """Drop it."""
+
+
+def measure(
+    session: Session,
+    jobs: Sequence[Job],
+    scenario: Scenario,
+    batch_size: int,
+    progress: Progress,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Any]:
+    """Put ``scenario`` on ``session`` until both its lengths are reached; the pictures are thrown away.
+
+    The jobs are gone through in order, again and again. One untimed batch of each size comes first.
+
+    Returns:
+        JSON-ready samples, one entry a query: ``seconds``, ``pictures``, ``prompts`` (of its first picture); and
+        ``wall_s``, ``warmup``, ``batch_size`` and the lengths asked for.
+
+    Raises:
+        ProviderError: a picture could not be made; what was measured until then is no result.
+    """
+    size = batch_size if scenario.name == "offline" else 1
+    ordered = sorted(jobs, key=lambda job: (job.request.width, job.request.height)) if size > 1 else list(jobs)
+    wanted = scenario.min_queries or scenario.least(len(jobs))
+    warm = [[job] * size for job in worker.sizes(ordered)]
+    count = len(warm) * size
+    progress.say(f"{scenario.name}: warm-up, {count} picture{'s' * (count != 1)}, not timed; then at least {scenario.min_duration_s:g} s")
+    began = clock()
+    for batch in warm:
+        _seconds(session, batch, clock)
+    seconds, pictures, prompts = [], [], []
+    warmed = said = started = clock()
+    for batch in worker.batches(itertools.cycle(ordered), size):
+        seconds.append(_seconds(session, batch, clock))
+        pictures.append(len(batch))
+        prompts.append(batch[0].prompt.id)
+        now, made = clock(), sum(pictures)
+        over = made >= wanted and now - started >= scenario.min_duration_s
+        if over or now - said >= _SAY_SECONDS:
+            said, rate = now, made / max(now - started, 1e-9)
+            left = 0.0 if over else max(scenario.min_duration_s - (now - started), (wanted - made) / rate)
+            progress.say(f"{scenario.name}: {made} pictures, {rate:.2f}/s, {left:.0f} s left")
+        if over:
+            break
+    return {
+        "scenario": scenario.name, "seconds": seconds, "pictures": pictures, "prompts": prompts, "wall_s": clock() - started,
+        "warmup": {"pictures": count, "seconds": round(warmed - began, 4)}, "batch_size": size, "jobs": len(jobs),
+        "min_duration_s": scenario.min_duration_s, "min_queries": wanted,
+    }  # fmt: skip
+
+
+def _seconds(session: Session, batch: Sequence[Job], clock: Callable[[], float]) -> float:
+    """Latency of a batch as its session measured it, by ``clock`` where it did not."""
+    if isinstance(session, Remembering):
+        session.forget()
+    began = clock()
+    made = worker.attempt(session, batch)
+    took = clock() - began
+    for rendered, job in zip(made, batch, strict=True):
+        if rendered.status != "ok":
+            raise ProviderError(f"{job.prompt.id} (seed {job.request.seed}) was {rendered.status}: {rendered.error or 'no reason given'}")
+    measured = made[0].timing.latency_s
+    return took if math.isnan(measured) else measured
+
+
+def summarise(raw: dict[str, Any]) -> dict[str, Any]:
+    """What a scenario found, from its samples: ``value`` with its interval, n, lengths and a note where they are short.
+
+    ``single_stream``: 90th percentile of latency in s, interval over prompts. ``offline``: pictures / summed seconds of
+    the batches, interval over batches.
+    """
+    seconds, pictures = np.array(raw["seconds"]), np.array(raw["pictures"])
+    if raw["scenario"] == "single_stream":
+        value, low, high = stats.percentile_interval(seconds, np.array(raw["prompts"]), 90)
+        more = {"early_stopping_p90": early_stopping(raw["seconds"])}
+    else:
+        value, more = float(pictures.sum() / seconds.sum()), {}
+        _, slow, fast = stats.cluster_mean(seconds / pictures, np.arange(len(seconds)), proportion=False)
+        low, high = 1 / fast, 1 / slow
+    count, took = int(pictures.sum()), float(raw["wall_s"])
+    least = Scenario(raw["scenario"]).least(raw["jobs"])
+    short = took < MIN_DURATION_S or count < least
+    note = f"{count} pictures in {took:.0f} s: not of an MLPerf-conformant length, which is at least {least} in {MIN_DURATION_S:.0f} s"
+    told = {key: raw[key] for key in ("wall_s", "batch_size", "min_duration_s", "min_queries", "warmup")}
+    found = {"value": value, "low": low, "high": high, "n": count, **told, **more, "note": note if short else None}
+    return {k: v for k, v in found.items() if v is not None and not (isinstance(v, float) and math.isnan(v))}
+
+
+def early_stopping(seconds: Iterable[float], share: float = 0.9, confidence: float = 0.99) -> float:
+    """MLPerf's early-stopping estimate of a percentile, in s; NaN below 64 values for the 90th.
+
+    The t-th largest of n values, with t the largest number for which P(X <= t) <= 1 - ``confidence``, X being binomial
+    with n draws of probability 1 - ``share``: fewer values give a more cautious estimate.
+    """
+    values = sorted(seconds)
+    n, late, t = len(values), 1 - share, 0
+    reached = share**n
+    while t < n:
+        reached += math.exp(
+            math.lgamma(n + 1) - math.lgamma(t + 2) - math.lgamma(n - t) + (t + 1) * math.log(late) + (n - t - 1) * math.log(share)
+        )
+        if reached > 1 - confidence:
+            break
+        t += 1
+    return values[n - t] if t else math.nan
+
+
+def refuse_hosted(scenarios: Sequence[Scenario], provider: Provider) -> None:
+    """Raise ConfigError for a hosted model, whose thrown-away pictures would cost money."""
+    if scenarios and provider.hosted:
+        raise ConfigError(
+            f"metric.latency.scenario={scenarios[0].name}: {provider.name} is hosted, and a scenario pays for hundreds of pictures that "
+            "are thrown away; leave the option out: latency is measured on the run's own pictures"
+        )
+
+
+def conduct(scenario: Scenario, jobs: Sequence[Job], provider: LocalProvider, run: Run, *, progress: Progress, fresh: bool = False) -> None:
+    """Measure ``scenario`` and keep it: samples in ``scenario-<name>.json``, the summary in run.json's ``scenarios``.
+
+    Does nothing where the same model, jobs, lengths and machine were measured before, unless ``fresh``. The model is
+    loaded for it alone, after the ordinary pictures are stored, so an interrupt loses none of them.
+    """
+    here = environment.facts()
+    where = environment.key(here)
+    settings = (scenario.name, scenario.min_duration_s, scenario.min_queries, provider.batch_size)
+    asked = digest([*settings, where, sorted(job.request.id for job in jobs)])[:16]
+    with run.lock():
+        known = run.info()
+        kept = known.get("scenarios", {}).get(scenario.name, {})
+        if not jobs or (kept.get("asked") == asked and "value" in kept and not fresh):
+            return
+        provider.check()
+        session = provider.open(progress.say)
+        try:
+            raw = measure(session, jobs, scenario, provider.batch_size, progress)
+            file = f"scenario-{scenario.name}.json"
+            device = session.facts.get("device")
+            run.save_bytes(run.path / file, json.dumps({**raw, "environment": where, "unit": "s"}).encode())
+            found = {**summarise(raw), "file": file, "device": device}
+        except ProviderError as error:
+            found = {"reason": f"{scenario.name} was given up: {error}"}
+        finally:
+            session.close()
+        run.update_info(
+            environments={**known.get("environments", {}), where: here},
+            scenarios={**known.get("scenarios", {}), scenario.name: {**found, "environment": where, "asked": asked}},
+        )

@@ -1,0 +1,1 @@
+"""Pictures as bytes: decode, check, thumbnail, match with prompts."""

@@ -1,0 +1,1 @@
+"""The mathematics of set distances: pure functions of features."""

@@ -1,0 +1,218 @@
+"""What a run is compared with: a folder of pictures, another run, stored statistics or features, or the renderer.
+
+Pictures stream through the extractor a batch at a time; their features are kept in the cache folder under the content of the
+pictures and the extractor's traits, so that a second scoring does not make them again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from bench.core import cache
+from bench.errors import ConfigError
+from bench.metrics.distribution.formulas import frechet
+from bench.tiny.revision import REVISION
+from bench.types import digest
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from bench.metrics.base import Extractor
+    from bench.types import ImageRecord
+
+RENDERER = "renderer"
+RENDERER_SEED = 1_000_000
+"""The renderer's pictures have this seed and the ones after it, which no run uses by default."""
+_BATCH = 16
+_ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+_STATISTICS = {"mu", "sigma"}
+
+
+class _Item(NamedTuple):
+    file: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Held:
+    """A loaded reference.
+
+    Attributes:
+        fitted: mean and covariance as stored; None where there are features.
+        features: (M, D), float32; None where only statistics are stored.
+        n: pictures; 0 where the statistics do not say.
+        hashes: SHA-256 of the picture files; empty where there are no files.
+        formats, sizes: what the files are ("png", "512x512"); empty where that is not known.
+        seeds: of pictures drawn by the renderer; only a sample's pictures of these seeds can be the same ones.
+    """
+
+    fitted: frechet.Gaussian | None = None
+    features: np.ndarray | None = None
+    n: int = 0
+    hashes: frozenset[str] = frozenset()
+    formats: frozenset[str] = frozenset()
+    sizes: frozenset[str] = frozenset()
+    seeds: range | None = None
+
+    @property
+    def dimensions(self) -> int:
+        """Features a picture."""
+        if self.features is not None:
+            return int(self.features.shape[1])
+        return self.fitted.mean.size if self.fitted else 0
+
+    @cached_property
+    def gaussian(self) -> frechet.Gaussian:
+        """Mean and covariance.
+
+        Raises:
+            ConfigError: fewer than two pictures.
+        """
+        if self.fitted is not None:
+            return self.fitted
+        if self.features is None or len(self.features) < 2:
+            raise ConfigError("the reference has fewer than two pictures; a covariance needs at least two")
+        return frechet.gaussian(self.features)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where a reference comes from.
+
+    Attributes:
+        where: a folder of pictures; a run's folder (its pictures of status ok); an .npz with ``mu``, ``sigma`` and perhaps
+            ``n`` (torch-fidelity, pytorch-fid) or with ``features``; or "renderer".
+        samples: pictures a prompt that the renderer draws.
+    """
+
+    where: str
+    samples: int = 8
+
+    @property
+    def path(self) -> Path:
+        """The folder or file."""
+        return Path(self.where).expanduser()
+
+    @cached_property
+    def identity(self) -> str:
+        """What it is by content, free of paths: the same pictures elsewhere, or under other names, have the same identity."""
+        if self.where == RENDERER:
+            return f"renderer x{self.samples}@{REVISION[:8]}"
+        if self.path.is_file():
+            try:
+                return f"{'statistics' if self._arrays.keys() >= _STATISTICS else 'features'}@{_content(self._arrays)}"
+            except ConfigError:
+                return "unreadable"
+        return f"pictures@{digest([i.sha256 for i in self._items])[:16]}" if self.path.is_dir() else "missing"
+
+    def load(self, extractor: Extractor, records: Sequence[ImageRecord]) -> Held:
+        """The reference seen through ``extractor``; ``records`` tell the renderer which prompts to draw.
+
+        Raises:
+            ConfigError: there is no such reference, or it cannot be read; other BenchErrors pass through.
+        """
+        if self.where == RENDERER:
+            from bench.tiny import scenes  # noqa: PLC0415 - only for this reference
+
+            texts = sorted({r.request.prompt for r in records})
+            seeds = range(RENDERER_SEED, RENDERER_SEED + self.samples)
+            drawn = (scenes.draw(scenes.parse(text), seed) for text in texts for seed in seeds)
+            features, sizes = self._features(extractor, drawn, len(texts) * self.samples, digest(texts))
+            return Held(features=features, n=len(features), sizes=sizes, seeds=seeds)
+        if self.path.is_file():
+            return self._stored()
+        if not self.path.is_dir():
+            raise ConfigError(f"the reference {self.where!r} is neither a folder nor an .npz file")
+        if not self._items:
+            raise ConfigError(f"the reference {self.where!r} holds no pictures")
+        features, sizes = self._features(extractor, (_opened(i.file) for i in self._items), len(self._items), "")
+        formats = frozenset(kind(i.file.name) for i in self._items)
+        return Held(features=features, n=len(features), hashes=frozenset(i.sha256 for i in self._items), formats=formats, sizes=sizes)
+
+    @cached_property
+    def _items(self) -> list[_Item]:
+        """Pictures in the order of their content, so that neither names nor the time they were made matter."""
+        if (self.path / "run.json").is_file():
+            from bench.store import Run  # noqa: PLC0415 - imports what scores import
+
+            run = Run(self.path)
+            found = [_Item(run.image_path(r), str(r.sha256)) for r in run.current() if r.status == "ok"]
+        else:
+            files = (f for f in self.path.rglob("*") if f.suffix.lower() in _ENDINGS and f.is_file())
+            found = [_Item(f, hashlib.sha256(f.read_bytes()).hexdigest()) for f in files]
+        return sorted(found, key=lambda item: item.sha256)
+
+    @cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        try:
+            with np.load(self.path) as held:
+                return {name: held[name] for name in held.files if name in {"mu", "sigma", "n", "features"}}
+        except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            raise ConfigError(f"the reference {self.where!r} is not an .npz file that can be read ({error})") from error
+
+    def _stored(self) -> Held:
+        arrays = self._arrays
+        if "features" in arrays and arrays["features"].ndim == 2:
+            return Held(features=arrays["features"].astype(np.float32), n=len(arrays["features"]))
+        if not arrays.keys() >= _STATISTICS:
+            raise ConfigError(f"the reference {self.where!r} needs the arrays mu and sigma (and n), or features")
+        mean, covariance = arrays["mu"].ravel(), arrays["sigma"]
+        if covariance.shape != (mean.size, mean.size) or not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+            raise ConfigError(f"the reference {self.where!r} has mu {arrays['mu'].shape} and sigma {covariance.shape} that do not fit")
+        n = int(arrays["n"]) if "n" in arrays else 0
+        return Held(fitted=frechet.from_statistics(mean, covariance, n), n=n)
+
+    def _features(self, extractor: Extractor, images: Iterator[Image.Image], n: int, prompts: str) -> tuple[np.ndarray, frozenset[str]]:
+        """Features (n, D) and sizes of ``images``, from the cache where they are there."""
+        key = digest({"version": 1, "reference": self.identity, "prompts": prompts, "extractor": dict(extractor.traits())})
+        file = cache.folder() / "features" / f"{key[:32]}.npz"
+        if file.is_file():
+            with np.load(file) as held:
+                return held["features"], frozenset(held["sizes"].tolist())
+        found, done = np.empty((0, 0), np.float32), 0
+        sizes: set[str] = set()
+        while batch := list(islice(images, _BATCH)):
+            made = extractor.features(batch)
+            if not done:
+                found = np.empty((n, made.shape[1]), np.float32)
+            found[done : done + len(made)] = made
+            done += len(made)
+            sizes |= {f"{i.width}x{i.height}" for i in batch}
+        data = io.BytesIO()
+        np.savez(data, features=found, sizes=np.array(sorted(sizes)))
+        cache.keep(file, data.getvalue())
+        return found, frozenset(sizes)
+
+
+def kind(name: str) -> str:
+    """The format of a picture by the ending of its name: "png", "jpeg", "webp"."""
+    ending = Path(name).suffix.lower().removeprefix(".")
+    return {"jpg": "jpeg"}.get(ending, ending)
+
+
+def _content(arrays: dict[str, np.ndarray]) -> str:
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        total.update(f"{name}:{arrays[name].shape}:".encode())
+        total.update(np.ascontiguousarray(arrays[name], dtype=np.float64).tobytes())
+    return total.hexdigest()[:16]
+
+
+def _opened(file: Path) -> Image.Image:
+    from PIL import Image  # noqa: PLC0415 - slow import
+
+    try:
+        with Image.open(file) as image:
+            return image.convert("RGB")
+    except OSError as error:
+        raise ConfigError(f"the reference's picture {file} cannot be read ({error}); replace or remove it") from error

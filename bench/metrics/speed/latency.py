@@ -1,0 +1,287 @@
+"""How long a picture takes, how many come out a second, and what that costs in memory and energy."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench import stats
+from bench.core.fingerprint import fingerprint
+from bench.metrics.speed.scenario import MIN_DURATION_S, Scenario
+from bench.types import Column
+
+if TYPE_CHECKING:
+    from bench.types import ImageRecord, ScoreRow, ScoreStatus
+
+VERSION = 2
+PERCENTILES = (50, 90, 95, 99)
+
+Measure = Callable[["ImageRecord"], float]
+
+
+def _latency(record: ImageRecord) -> float:
+    return record.timing.latency_s
+
+
+def _field(name: str, record: ImageRecord) -> float:
+    return float(getattr(record.timing, name))
+
+
+def _step(record: ImageRecord) -> float:
+    return record.timing.denoise_s / record.timing.steps if record.timing.steps else math.nan
+
+
+def _attempts(record: ImageRecord) -> float:
+    """Calls of a hosted picture; a local one has no ``retry_s`` and none to count."""
+    return math.nan if math.isnan(record.timing.retry_s) else record.timing.attempts
+
+
+def _gib(session: Mapping[str, Any], key: str) -> float | None:
+    return session[key] / 2**30 if key in session else None
+
+
+def _host(session: Mapping[str, Any]) -> float | None:
+    """Host memory where it is not what ``peak_memory`` says already."""
+    key = "peak_host_memory_bytes"
+    return None if session.get(key) == session.get("peak_memory_bytes") else _gib(session, key)
+
+
+_PICTURE = Column("latency", "s", higher_is_better=False)
+_TAILS = {q: Column(f"latency.p{q}", "s", higher_is_better=False) for q in PERCENTILES}
+_MEAN = Column("latency.mean", "s", higher_is_better=False)
+_RATE = Column("images_per_s", "1/s")
+_STEP = Column("latency.step", "s", higher_is_better=False)
+_STEPS = Column("steps_per_s", "1/s")
+_ENERGY = Column("energy_j", "J", higher_is_better=False)
+_SESSION = (
+    (Column("latency.first", "s", higher_is_better=False), lambda s: s.get("warmup", {}).get("first_s"), np.median),
+    (Column("load_s", "s", higher_is_better=False), lambda s: s.get("load_s"), np.median),
+    (Column("peak_memory", "GiB", higher_is_better=False), lambda s: _gib(s, "peak_memory_bytes"), np.max),
+    (Column("peak_host_memory", "GiB", higher_is_better=False), _host, np.max),
+)
+_HOSTED = tuple((Column(f"latency.{part}", "s", higher_is_better=False), f"{part}_s") for part in ("queue", "generate", "download"))
+_RETRY = Column("latency.retry", "s", higher_is_better=False)
+_ATTEMPTS = Column("attempts", "calls", higher_is_better=False)
+_SCENARIO = {
+    "single_stream": Column("latency.single_stream_p90", "s", higher_is_better=False),
+    "offline": Column("latency.offline_images_per_s", "1/s"),
+}
+COLUMNS = (
+    _PICTURE, *_TAILS.values(), _MEAN, _RATE, _STEP, _STEPS, _ENERGY, *(column for column, _, _ in _SESSION),
+    *(column for column, _ in _HOSTED), _RETRY, _ATTEMPTS, *_SCENARIO.values(),
+)  # fmt: skip
+"""All columns this metric can fill; a run has those that were measured."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds from prompt to picture on a warm model, from the timings that lie in the records.
+
+    Always: ``latency`` of each picture (s). Of the run: ``latency.p50``, ``p90``, ``p95``, ``p99`` and ``latency.mean``
+    (s), ``images_per_s`` = pictures / summed time of their batches. Where it was measured: ``latency.step`` (median
+    seconds of a sampling step of one batch), ``steps_per_s``; ``latency.first`` (s, the cold first picture: that of the
+    warm-up, which counts nowhere else), ``load_s``, ``peak_memory`` (GiB, of the CUDA device, elsewhere of the process),
+    ``peak_host_memory`` (GiB, beside the device's); ``energy_j`` (J a picture, of the whole GPU). Hosted:
+    ``latency.queue``, ``.generate``, ``.download`` (s, medians), ``latency.retry`` (mean s lost in failed attempts, in no
+    other column) and ``attempts`` (mean calls a picture).
+
+    Pictures of unlike machines or batch sizes are never pooled: the largest group counts, the note says what was left
+    out, and ``images_per_s`` tells the rate of each batch size. Ends of intervals (95 %, ``low`` and ``high`` in the
+    detail) come from resampling prompts or, where pictures share the time of a batch, batches.
+
+    Attributes:
+        scenario: "single_stream" or "offline" measures ``latency.single_stream_p90`` (s) or
+            ``latency.offline_images_per_s`` too, on pictures that are thrown away: see ``bench.engine.scenarios``.
+        min_duration_s: how long the scenario lasts at least.
+        min_queries: how many pictures it makes at least; None is MLPerf's number.
+
+    Raises:
+        ConfigError: an unknown scenario or a length that is no positive number.
+    """
+
+    name: str = "latency"
+    scenario: str | None = None
+    min_duration_s: float = MIN_DURATION_S
+    min_queries: int | None = None
+
+    def __post_init__(self) -> None:
+        Scenario(self.scenario or "offline", self.min_duration_s, self.min_queries)
+
+    @property
+    def wanted(self) -> Scenario | None:
+        """The scenario to measure, None without one."""
+        return Scenario(self.scenario, self.min_duration_s, self.min_queries) if self.scenario else None
+
+    def fingerprint(self) -> str:
+        """The definition; machines are told apart by the environment of each row, not here."""
+        return fingerprint(
+            self.name,
+            VERSION,
+            local="encode+denoise+decode, device synchronised",
+            hosted="queue+generate+download of the answered call",
+            excluded="load, warm-up, retries, writing the file",
+            percentiles="linear",
+            interval="bootstrap over prompts or batches: BCa of means, percentile of quantiles",
+        )
+
+    def summarise(self, records: Sequence[ImageRecord], run: Mapping[str, Any]) -> list[ScoreRow]:
+        """All rows; not applicable for imported pictures, unscored with the reason where nothing was timed."""
+        mark = self.fingerprint()
+        rows = [_picture(r, mark, imported=bool(run.get("imported"))) for r in records]
+        timed = [r for r in records if r.status == "ok" and not math.isnan(r.timing.latency_s)]
+        if timed:
+            rows += _Group.of(timed, run, mark).rows()
+        else:
+            made = any(r.status == "ok" for r in records)
+            imported = bool(run.get("imported")) and made
+            status: ScoreStatus = "not_applicable" if imported else "unscored"
+            why = _IMPORTED if imported else "no picture was timed"
+            rows += [c.missing(mark, why, status=status) for c in (*_TAILS.values(), _MEAN, _RATE)]
+        return rows + self._scenarios(run, mark)
+
+    def _scenarios(self, run: Mapping[str, Any], mark: str) -> list[ScoreRow]:
+        found = dict(run.get("scenarios", {}))
+        if self.scenario and self.scenario not in found:
+            again = f"python -m bench run … metric.latency.scenario={self.scenario}"
+            found[self.scenario] = {"reason": f"not measured; scoring alone cannot: {again}"}
+        rows = []
+        for name, facts in found.items():
+            if name in _SCENARIO and "value" in facts:
+                detail = {k: v for k, v in facts.items() if k not in {"value", "asked"}}
+                rows.append(_SCENARIO[name].scored(mark, facts["value"], detail=detail))
+            elif name in _SCENARIO:
+                rows.append(_SCENARIO[name].missing(mark, facts.get("reason", "not measured")))
+        return rows
+
+
+_IMPORTED = "imported pictures carry no timing"
+
+
+def _picture(record: ImageRecord, mark: str, *, imported: bool) -> ScoreRow:
+    timing = record.timing
+    if record.status == "ok" and not math.isnan(timing.latency_s):
+        return _PICTURE.scored(mark, timing.latency_s, record, {"environment": record.environment, "batch_size": timing.batch_size})
+    if record.status == "refused":
+        return _PICTURE.missing(mark, f"refused: {record.error or 'no reason given'}", record, status="not_applicable")
+    if record.failed:
+        return _PICTURE.missing(mark, f"{record.status}: {record.error or 'no reason given'}", record)
+    if imported or record.detail.get("imported"):
+        return _PICTURE.missing(mark, _IMPORTED, record, status="not_applicable")
+    untimed = record.detail.get("no_latency")
+    if untimed:
+        return _PICTURE.missing(mark, str(untimed), record, status="not_applicable")
+    return _PICTURE.missing(mark, "it was not timed", record)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The pictures that may be pooled: of one machine and one batch size, the most frequent.
+
+    Attributes:
+        used: the pictures.
+        here: those of the machine in any batch size.
+        sessions: what was measured each time the model was loaded on the machine.
+        base: detail of every row.
+        notes: what a reader must know of every row.
+    """
+
+    used: Sequence[ImageRecord]
+    here: Sequence[ImageRecord]
+    sessions: Sequence[Mapping[str, Any]]
+    mark: str
+    base: Mapping[str, Any]
+    notes: Sequence[str]
+
+    @classmethod
+    def of(cls, timed: Sequence[ImageRecord], run: Mapping[str, Any], mark: str) -> _Group:
+        machine = Counter(r.environment for r in timed).most_common(1)[0][0]
+        here = [r for r in timed if r.environment == machine]
+        sizes = Counter(r.timing.batch_size for r in here)
+        size = max(sizes, key=lambda s: (sizes[s], s))
+        used = [r for r in here if r.timing.batch_size == size]
+        left = {"made on another machine": len(timed) - len(here), "of another batch size": len(here) - len(used)}
+        sessions = _sessions(run, machine)
+        last, warmups = (sessions[-1] if sessions else {}), [s.get("warmup", {}) for s in sessions]
+        base = {
+            "environment": machine, "device": last.get("device", ""), "batch_size": size, "concurrency": last.get("concurrency", 1),
+            "warmup": {k: round(sum(w.get(k, 0) for w in warmups), 4) for k in ("pictures", "seconds")}, "left_out": sum(left.values()),
+        }  # fmt: skip
+        notes = [f"{n} picture{'s' * (n != 1)} {what} left out" for what, n in left.items() if n]
+        return cls(used, here, sessions, mark, base, notes)
+
+    def rows(self) -> list[ScoreRow]:
+        tails = [self._percentile(column, _latency, q, tail=True) for q, column in _TAILS.items()]
+        hosted = [self._percentile(column, partial(_field, field), 50) for column, field in _HOSTED]
+        means = [
+            self._mean(_MEAN, _latency), self._mean(_ENERGY, partial(_field, "energy_j")),
+            self._mean(_RETRY, partial(_field, "retry_s")), self._mean(_ATTEMPTS, _attempts),
+        ]  # fmt: skip
+        step = self._percentile(_STEP, _step, 50)
+        found = [*tails, *means, self._rate(), step, self._steps(), *hosted, *(self._session(*line) for line in _SESSION)]
+        return [row for row in found if row]
+
+    def _values(self, of: Measure) -> tuple[np.ndarray, np.ndarray]:
+        """What the pictures have of a measurement, and what is resampled: their prompts, or the batches they share a time with."""
+        size = self.base["batch_size"]
+        pairs = [(v, r.prompt_id if size == 1 else repr(_latency(r))) for r in self.used for v in [of(r)] if not math.isnan(v)]
+        return np.array([v for v, _ in pairs], dtype=np.float64), np.array([p for _, p in pairs])
+
+    def _row(self, column: Column, value: float, n: int, interval: stats.Interval | None = None, notes: Sequence[str] = ()) -> ScoreRow:
+        detail = {**self.base, "n": n}
+        if interval and not math.isnan(interval.low):
+            detail |= {"low": interval.low, "high": interval.high}
+        said = [*self.notes, *notes]
+        return column.scored(self.mark, value, detail=detail | ({"note": "; ".join(said)} if said else {}))
+
+    def _percentile(self, column: Column, of: Measure, q: int, *, tail: bool = False) -> ScoreRow | None:
+        values, prompts = self._values(of)
+        if not len(values):
+            return None
+        found, wanted = stats.percentile_interval(values, prompts, q), 100 // (100 - q)
+        single = self.base["batch_size"] == 1
+        times, what = (len(values), "picture") if single else (len(set(prompts)), "batch")
+        few = [f"p{q} of {times} {what}{('s' if single else 'es') * (times != 1)} is hardly more than the slowest one; it takes {wanted}"]
+        return self._row(column, found.value, len(values), found, few if tail and times < wanted else [])
+
+    def _mean(self, column: Column, of: Measure) -> ScoreRow | None:
+        values, prompts = self._values(of)
+        if not len(values):
+            return None
+        return self._row(column, float(values.mean()), len(values), stats.cluster_mean(values, prompts, proportion=False))
+
+    def _rate(self) -> ScoreRow:
+        """Pictures a second; a batch counts its time once."""
+        shares, prompts = self._values(lambda r: _latency(r) / r.timing.batch_size)
+        mean = stats.cluster_mean(shares, prompts, proportion=False)
+        row = self._row(_RATE, len(shares) / float(shares.sum()), len(shares), stats.Interval(mean.value, 1 / mean.high, 1 / mean.low))
+        each = {}
+        for size in sorted({r.timing.batch_size for r in self.here}):
+            seconds = [_latency(r) / size for r in self.here if r.timing.batch_size == size]
+            each[str(size)] = {"images_per_s": len(seconds) / sum(seconds), "n": len(seconds)}
+        return replace(row, detail={**row.detail, "by_batch_size": each}) if len(each) > 1 else row
+
+    def _steps(self) -> ScoreRow | None:
+        sampled = [r.timing for r in self.used if not math.isnan(_step(r))]
+        if not sampled:
+            return None
+        return self._row(_STEPS, sum(t.steps for t in sampled) / sum(t.denoise_s for t in sampled), len(sampled))
+
+    def _session(self, column: Column, of: Callable[[Mapping[str, Any]], float | None], merge: Callable[[Any], Any]) -> ScoreRow | None:
+        values = [v for v in map(of, self.sessions) if v is not None]
+        about = {k: self.base[k] for k in ("environment", "device", "batch_size")}
+        return column.scored(self.mark, float(merge(values)), detail={**about, "n": len(values), "samples": values}) if values else None
+
+
+def _sessions(run: Mapping[str, Any], machine: str) -> list[Mapping[str, Any]]:
+    """What was measured each time a model was loaded on ``machine``; runs of older versions kept the last one only."""
+    listed = run.get("sessions", {}).get(machine)
+    if listed:
+        return list(listed)
+    last = run.get("session", {})
+    return [{**last, "warmup": run.get("warmup", {})}] if last.get("environment") == machine else []

@@ -1,0 +1,1 @@
+"""Is the text in the picture the text that was asked for?"""

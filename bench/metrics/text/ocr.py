@@ -1,0 +1,262 @@
+"""Text accuracy: what an OCR engine reads in a picture against the text the prompt asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bench.core.fingerprint import fingerprint
+from bench.metrics.text import matching, published
+from bench.metrics.text.engines.base import Engine, Line, enlarged, reading, self_test
+from bench.metrics.text.engines.rapidocr import RapidEngine
+from bench.metrics.text.engines.tesseract import TesseractEngine
+from bench.types import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.metrics.base import Sample
+    from bench.types import ImageRecord, ScoreRow
+
+__all__ = ["Agreement", "RapidEngine", "StrayText", "TesseractEngine", "TextAccuracy", "enlarged", "self_test"]
+
+VERSION = 2
+_RULE = "NFKC, case folded but for the _case, oneig and anytext columns; CJK by character"
+_NO_TEXT = "the prompt asks for no text"
+_NO_WORDS = "the expected text has no letters or digits"
+_NOT_LATIN = "the expected text has no characters this benchmark counts"
+_OWN: tuple[tuple[str, str, bool, float | None], ...] = (
+    ("exact", "share", True, 0.0),
+    ("exact_case", "share", True, 0.0),
+    ("recall", "share", True, 0.0),
+    ("precision", "share", True, 0.0),
+    ("f1", "share", True, 0.0),
+    ("cer", "edits/char", False, 1.0),
+    ("ned", "similarity", True, 0.0),
+    ("ned_case", "similarity", True, 0.0),
+    ("anytext_acc", "share", True, 0.0),
+    ("anytext_ned", "similarity", True, 0.0),
+)
+_PUBLISHED: tuple[tuple[str, str, bool, float | None], ...] = (
+    ("longtext", "share", True, 0.0),
+    ("oneig_ed", "edits", False, None),
+    ("oneig_cr", "share", True, 0.0),
+    ("oneig_wac", "share", True, 0.0),
+)
+
+
+@dataclass(frozen=True)
+class TextAccuracy:
+    """How much of the text a prompt asks for an engine reads in the picture.
+
+    Every expected region is matched with a run of recognised lines (``textmatch.assign``). Columns, each below the
+    metric's name:
+
+    - ``exact``, ``exact_case``: 1 if every region is read exactly, spaces and punctuation aside, else 0.
+    - ``recall``, ``precision``, ``f1``: multisets of words of the whole picture, in any order. Precision counts every
+      word read, also in places where no text was asked for; it is 0 where nothing is read.
+    - ``cer``: character edits over characters expected, both summed over the regions. ``ned``, ``ned_case``: 1 - edits /
+      longer length, mean of the regions; a similarity.
+    - ``anytext_acc``, ``anytext_ned``: AnyText's values, mean of the regions (``textformulas.anytext``).
+    - ``longtext``: LongText-Bench's text accuracy of this picture. ``oneig_ed``, ``oneig_cr``, ``oneig_wac``: OneIG's
+      edit distance, completion and word accuracy. Published scores of ``longtext`` and ``oneig_wac`` are
+      micro-averaged over the set: sum ``detail["hits"]`` and ``detail["asked"]`` of the rows, then divide. They do not
+      apply to text without Latin letters, digits or Chinese characters.
+
+    Prompts without expected text are not applicable. ``detail`` of ``exact`` has the lines with their confidence and,
+    for each region, what was read and the words that are missing, added, or changed.
+
+    Attributes:
+        engine: what reads.
+    """
+
+    name: str = "ocr"
+    engine: Engine = field(default_factory=RapidEngine)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns it fills."""
+        return tuple(Column(f"{self.name}.{end}", unit, up, worst) for end, unit, up, worst in (*_OWN, *_PUBLISHED))
+
+    def fingerprint(self) -> str:
+        """The engine with its models and scaling, and how text is normalised."""
+        return fingerprint(self.name, VERSION, **self.engine.traits(), normalisation=_RULE)
+
+    def inapplicable(self, record: ImageRecord) -> str | None:
+        """Prompts that ask for no text, or for none with letters or digits."""
+        return _no_text(record)
+
+    def score(self, samples: Sequence[Sample]) -> list[ScoreRow]:
+        """A row of each column for every picture.
+
+        Raises:
+            MissingPackageError: the engine is not installed, does not work or fails its self-test.
+        """
+        mark = self.fingerprint()
+        return [row for sample in samples for row in self._score(sample, mark)]
+
+    def _score(self, sample: Sample, mark: str) -> list[ScoreRow]:
+        record = sample.record
+        values, details = measure(_regions(record), reading(self.engine, sample))
+        rows = []
+        for column in self.columns:
+            end = column.name.removeprefix(f"{self.name}.")
+            if end in values:
+                rows.append(column.scored(mark, values[end], record, details.get(end)))
+            else:
+                rows.append(column.missing(mark, _NOT_LATIN, record, status="not_applicable"))
+        return rows
+
+
+def _regions(record: ImageRecord) -> list[str]:
+    """The expected texts that have a word."""
+    return [text for text in record.expected_text if matching.words(text)]
+
+
+def _no_text(record: ImageRecord) -> str | None:
+    if _regions(record):
+        return None
+    return _NO_WORDS if record.expected_text else _NO_TEXT
+
+
+def measure(wanted: Sequence[str], lines: Sequence[Line]) -> tuple[dict[str, float], dict[str, dict[str, Any]]]:
+    """Values and details of every column that applies, by the end of its name; each text in ``wanted`` has a word."""
+    texts = [line.text for line in lines]
+    found = matching.assign(wanted, texts)
+    cased = [matching.match(m.expected, m.read, fold=False) for m in found]
+    counts, _ = matching.counted(found, texts)
+    whole = [published.anytext(m.expected, m.read) for m in found]
+    values = {
+        "exact": float(all(m.exact for m in found)),
+        "exact_case": float(all(m.exact for m in cased)),
+        "recall": counts.recall,
+        "precision": counts.precision,
+        "f1": counts.f1,
+        "cer": sum(m.edits for m in found) / sum(m.length for m in found),
+        "ned": _mean([m.ned for m in found]),
+        "ned_case": _mean([m.ned for m in cased]),
+        "anytext_acc": _mean([w.accurate for w in whole]),
+        "anytext_ned": _mean([w.ned for w in whole]),
+    }
+    regions = [
+        {
+            "expected": m.expected,
+            "read": m.read,
+            "missing": [*m.missing],
+            "added": [*m.added],
+            "changed": [list(pair) for pair in m.changed],
+        }
+        for m in found
+    ]
+    details: dict[str, dict[str, Any]] = {
+        "exact": {"lines": _listed(lines), "regions": regions},
+        "recall": {"hits": counts.hits, "asked": counts.asked, "read": counts.read},
+    }
+    words, one = published.longtext(wanted, texts), published.oneig(wanted, texts)
+    if words.asked:
+        values |= {
+            "longtext": words.ratio,
+            "oneig_ed": float(one.edits),
+            "oneig_cr": float(one.complete),
+            "oneig_wac": one.words.ratio,
+        }
+        details["longtext"] = {"hits": words.found, "asked": words.asked}
+        details["oneig_wac"] = {"hits": one.words.found, "asked": one.words.asked}
+    return values, details
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _listed(lines: Sequence[Line]) -> list[list[str | float]]:
+    return [[line.text, round(line.confidence, 3)] for line in lines]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How alike two engines read a picture: 1 - edits / longer length of the two readings' letters, 0 to 1.
+
+    A low value means that one of them misreads, so that the picture's ``ocr`` scores deserve a look. Case is folded;
+    two empty readings agree. Prompts without expected text are not applicable.
+
+    Attributes:
+        first, second: the engines; both must be installed.
+    """
+
+    name: str = "ocr_agreement"
+    first: Engine = field(default_factory=RapidEngine)
+    second: Engine = field(default_factory=TesseractEngine)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """One: the similarity."""
+        return (Column(self.name, "similarity"),)
+
+    def fingerprint(self) -> str:
+        """Both engines' traits."""
+        both = {"first": self.first, "second": self.second}
+        traits = {f"{which}_{key}": value for which, engine in both.items() for key, value in engine.traits().items()}
+        return fingerprint(self.name, VERSION, **traits, normalisation=_RULE)
+
+    def inapplicable(self, record: ImageRecord) -> str | None:
+        """As for TextAccuracy."""
+        return _no_text(record)
+
+    def score(self, samples: Sequence[Sample]) -> list[ScoreRow]:
+        """A row a picture, with what each engine read.
+
+        Raises:
+            MissingPackageError: one of the engines is not installed, does not work or fails its self-test.
+        """
+        mark, (column,) = self.fingerprint(), self.columns
+        return [self._score(sample, column, mark) for sample in samples]
+
+    def _score(self, sample: Sample, column: Column, mark: str) -> ScoreRow:
+        readings = [matching.joined([line.text for line in reading(engine, sample)]) for engine in (self.first, self.second)]
+        value = matching.similarity(*(matching.letters(text) for text in readings))
+        return column.scored(mark, value, sample.record, {self.first.name: readings[0], self.second.name: readings[1]})
+
+
+@dataclass(frozen=True)
+class StrayText:
+    """Words in the picture that nobody asked for: 0 or more, lower is better.
+
+    All words read count where the prompt asks for no text, else the surplus over the expected ones (multisets, case
+    folded; a misspelt word is a surplus too). Lines the engine is unsure of are left out: it sees letters in
+    shapes. ``detail`` lists the words.
+
+    Attributes:
+        confidence: least confidence (0 to 1) of a line that counts.
+    """
+
+    name: str = "stray_text"
+    engine: Engine = field(default_factory=RapidEngine)
+    confidence: float = 0.8
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """One: the number of words."""
+        return (Column(self.name, "words", higher_is_better=False),)
+
+    def fingerprint(self) -> str:
+        """The engine and the threshold."""
+        return fingerprint(self.name, VERSION, **self.engine.traits(), normalisation=_RULE, confidence=self.confidence)
+
+    def inapplicable(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
+        """None: every picture can have text that nobody asked for."""
+        return None
+
+    def score(self, samples: Sequence[Sample]) -> list[ScoreRow]:
+        """A row a picture.
+
+        Raises:
+            MissingPackageError: the engine is not installed, does not work or fails its self-test.
+        """
+        mark, (column,) = self.fingerprint(), self.columns
+        return [column.scored(mark, *self._surplus(sample.record, reading(self.engine, sample))) for sample in samples]
+
+    def _surplus(self, record: ImageRecord, lines: Sequence[Line]) -> tuple[float, ImageRecord, Mapping[str, Any]]:
+        sure = [line.text for line in lines if line.confidence >= self.confidence]
+        _, stray = matching.counted(matching.assign(_regions(record), sure), sure)
+        return float(len(stray)), record, {"words": stray}

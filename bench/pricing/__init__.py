@@ -1,0 +1,1 @@
+"""The price list, the budget and amounts of money."""

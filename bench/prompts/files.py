@@ -1,0 +1,133 @@
+"""Prompt sets: shipped ones by name, the user's own by path, public ones by ``FORMAT:PATH``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from dataclasses import fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import PromptError
+from bench.types import Prompt, PromptSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    Rows = Iterable[tuple[int, dict[str, Any]]]
+
+KINDS = ("jsonl", "txt", "csv")
+"""File endings that need no format name."""
+_HEADER = ("name", "version", "language", "licence", "source")
+_FIELDS = tuple(f.name for f in fields(Prompt))
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_ASPECT = re.compile(r"[1-9]\d{0,2}:[1-9]\d{0,2}")
+
+
+def read(path: Path, kind: str | None = None) -> PromptSet:
+    """Read a .jsonl, .txt or .csv file; a byte-order mark and Windows line ends change nothing."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PromptError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    kind = kind or path.suffix.lower().removeprefix(".")
+    if kind == "jsonl":
+        return _jsonl(text, path)
+    rows = _csv(text, path) if kind == "csv" else _txt(text)
+    return assemble(path, rows, name=path.stem, source=path.name)
+
+
+def assemble(path: Path, rows: Rows, *, name: str, source: str, **header: str) -> PromptSet:
+    """Validate (line, row) pairs and make a set of them; ids are derived where missing."""
+    made: list[Prompt] = []
+    lines: dict[str, int] = {}
+    for line, row in rows:
+        prompt = _prompt(row, f"{path}:{line}", len(made) + 1)
+        if prompt.id in lines:
+            raise PromptError(f"{path}:{line}: id {prompt.id!r} was used in line {lines[prompt.id]} already")
+        lines[prompt.id] = line
+        made.append(prompt)
+    if not made:
+        raise PromptError(f"{path}: holds no prompts")
+    told = {"version": "1", "language": "und", "licence": "unknown", **header}
+    return PromptSet(name, told["version"], told["language"], told["licence"], source, tuple(made))
+
+
+def json_lines(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """(line, object) pairs of a JSON Lines text. Raises PromptError for a line that is no JSON object."""
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise PromptError(f"{path}:{number}: not JSON: {error.msg} at column {error.colno}") from error
+        if not isinstance(row, dict):
+            raise PromptError(f"{path}:{number}: a line must be a JSON object, not {type(row).__name__}")
+        rows.append((number, row))
+    return rows
+
+
+def _jsonl(text: str, path: Path) -> PromptSet:
+    rows = json_lines(text, path)
+    if not rows or "text" in rows[0][1]:
+        raise PromptError(f"{path}:1: the first line must be the header, an object with {', '.join(_HEADER)}")
+    line, header = rows[0]
+    for key in _HEADER:
+        if not isinstance(header.get(key), str) or not header[key].strip():
+            raise PromptError(f"{path}:{line}: the header needs {key!r}, a text")
+    _known(header, _HEADER, f"{path}:{line}")
+    return assemble(path, rows[1:], **header)
+
+
+def _txt(text: str) -> list[tuple[int, dict[str, Any]]]:
+    lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1)]
+    return [(n, {"text": line}) for n, line in lines if line and not line.startswith("#")]
+
+
+def _csv(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
+    reader = csv.DictReader(io.StringIO(text))
+    if "text" not in (reader.fieldnames or ()):
+        raise PromptError(f"{path}:1: the first line must name the columns, 'text' among them; found {reader.fieldnames}")
+    rows: list[tuple[int, dict[str, Any]]] = []
+    for row in reader:
+        if None in row:
+            raise PromptError(f"{path}:{reader.line_num}: more cells than columns; put a text with commas in double quotes")
+        given: dict[str, Any] = {k: v for k, v in row.items() if v}
+        for key, mark in (("tags", ";"), ("expected_text", "|")):
+            if key in given:
+                given[key] = [part.strip() for part in given[key].split(mark) if part.strip()]
+        rows.append((reader.line_num, given))
+    return rows
+
+
+def _known(row: dict[str, Any], allowed: Sequence[str], where: str) -> None:
+    for key in row:
+        if key not in allowed:
+            near = get_close_matches(str(key), allowed, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise PromptError(f"{where}: unknown field {key!r}{hint} Known: {', '.join(allowed)}")
+
+
+def _prompt(row: dict[str, Any], where: str, number: int) -> Prompt:
+    _known(row, _FIELDS, where)
+    for key in ("id", "text", "category", "negative_prompt", "aspect"):
+        if key in row and not isinstance(row[key], str) and not (key == "negative_prompt" and row[key] is None):
+            raise PromptError(f"{where}: {key!r} must be a text, not {row[key]!r}")
+    if not row.get("text", "").strip():
+        raise PromptError(f"{where}: the prompt has no text")
+    for key in ("tags", "expected_text"):
+        value = row.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(v, str) and v.strip() for v in value):
+            raise PromptError(f"{where}: {key!r} must be a list of texts, not {value!r}")
+    name = row.get("id", f"p{number:04d}")
+    if not _ID.fullmatch(name):
+        raise PromptError(f"{where}: id {name!r} must be 1 to 100 letters, digits, '.', '_' or '-', for it names files")
+    if not _ASPECT.fullmatch(row.get("aspect", "1:1")):
+        raise PromptError(f"{where}: aspect {row['aspect']!r} must be WIDTH:HEIGHT, like 16:9")
+    lists: dict[str, Any] = {k: tuple(row[k]) for k in ("tags", "expected_text") if k in row}
+    return Prompt(**{**row, **lists, "id": name})

@@ -1,0 +1,32 @@
+"""COCO captions: captions_*.json."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from bench.errors import PromptError
+from bench.prompts.readers.common import need
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.prompts.files import Rows
+
+
+LICENCE = "CC-BY-4.0"
+
+
+def read(text: str, path: Path) -> Rows:
+    """One object with "annotations": image_id, id, caption; the first caption of each picture."""
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise PromptError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    need("annotations", data if isinstance(data, dict) else {}, path, "a COCO captions file")
+    seen: set[object] = set()
+    for number, row in enumerate(data["annotations"], 1):
+        need("caption", row, path, "a COCO captions file", number)
+        if row.get("image_id", number) not in seen:
+            seen.add(row.get("image_id", number))
+            yield number, {"id": f"coco-{row.get('image_id', number)}", "text": row["caption"].strip(), "category": "coco"}

@@ -1,0 +1,26 @@
+"""PartiPrompts: a tab-separated file with Prompt, Category and Challenge."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from bench.prompts.readers.common import need, slug
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.prompts.files import Rows
+
+
+LICENCE = "Apache-2.0"
+
+
+def read(text: str, path: Path) -> Rows:
+    """Tab-separated: Prompt, Category, Challenge, Note."""
+    reader = csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE)
+    need("Prompt", reader.fieldnames or (), path, "a PartiPrompts TSV")
+    for number, row in enumerate(reader, 2):
+        tags = [slug(row["Challenge"])] if row.get("Challenge") else []
+        yield number, {"text": row["Prompt"], "category": slug(row.get("Category") or "other"), "tags": tags}

@@ -1,0 +1,58 @@
+"""Prompt sets by name, by file or by public format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.core import resources
+from bench.errors import ConfigError, unknown
+from bench.prompts import formats
+from bench.prompts.files import KINDS, read
+from bench.types import Prompt, PromptSet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def shipped() -> dict[str, Path]:
+    """Names and files of the sets that come with the project."""
+    return {p.stem: p for p in sorted(resources.folder("prompts").glob("*.jsonl"))}
+
+
+def load(source: str) -> PromptSet:
+    """Read and validate a prompt set.
+
+    Args:
+        source: a shipped set's name, a path to .jsonl, .txt or .csv, or "FORMAT:PATH" (see ``bench.prompts.formats``).
+
+    Raises:
+        ConfigError: no such set, file or format.
+        PromptError: the file breaks a rule; the message names file and line.
+    """
+    head, colon, rest = source.partition(":")
+    if colon and rest and len(head) > 1 and "/" not in head and "\\" not in head:
+        return formats.load(head, Path(rest).expanduser())
+    path = Path(source).expanduser()
+    if path.suffix.lower().removeprefix(".") in KINDS:
+        if not path.is_file():
+            raise ConfigError(f"no prompt file {source!r}")
+        return read(path)
+    if source not in shipped():
+        raise unknown("prompt set", source, shipped())
+    return read(shipped()[source])
+
+
+def select(prompts: PromptSet, *, limit: int | None = None, categories: Sequence[str] = ()) -> tuple[Prompt, ...]:
+    """The first ``limit`` prompts of the wanted categories.
+
+    Raises:
+        ConfigError: an unknown category, or a limit below 1.
+    """
+    known = {p.category for p in prompts.prompts}
+    for name in categories:
+        if name not in known:
+            raise unknown("category", str(name), known)
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise ConfigError(f"limit={limit!r} must be a whole number of at least 1")
+    return tuple(p for p in prompts.prompts if not categories or p.category in categories)[:limit]

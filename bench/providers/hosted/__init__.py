@@ -1,0 +1,1 @@
+"""Models behind a server, one file a vendor."""

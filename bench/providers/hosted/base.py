@@ -1,0 +1,219 @@
+"""What all models behind a server have in common: address, key, limits."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from bench.errors import ConfigError, MissingKeyError
+from bench.providers.base import Provider
+from bench.providers.hosted.shared.addresses import check_base_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.types import Rendered, Request
+
+_MOST_CHARACTERS = 300
+_LOOKED_AT = 2000
+"""Characters of a server's words that are searched at all."""
+_START = 8
+"""Characters of a key by which servers quote it."""
+_HIDDEN = (
+    (re.compile(r"(?i)\bbearer\s+\S+"), "Bearer ***"),
+    (re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*"), r"\1"),
+    (re.compile(r"[^\s\"']*\*{3,}[^\s\"']*"), "***"),
+    (re.compile(r"(?i)\b(team|api key id)\b(:? )[0-9a-f]{8}-[0-9a-f-]{27}"), r"\1\2***"),
+)
+"""What no record needs: echoed headers, signatures of links, keys that were masked but for their ends, account numbers."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How hard a server may be pressed.
+
+    Attributes:
+        in_flight: requests at once, above 0.
+        per_minute: requests in any 60 s; None where the server sets no limit. Polling does not count.
+        attempts: tries a picture in one run, above 0.
+        retries: retry budget: at most this many retries for each picture of the run, and 20 besides.
+        timeout_s: seconds one attempt may take, with queue and download.
+        longest_wait_s: a Retry-After above this is not waited for.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    in_flight: int = 4
+    per_minute: float | None = None
+    attempts: int = 5
+    retries: float = 1.0
+    timeout_s: float = 180.0
+    longest_wait_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        for name in ("in_flight", "attempts"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigError(f"model.limits.{name}={value!r} must be a whole number above 0")
+        for name, least in (("per_minute", 1), ("retries", 0), ("timeout_s", 0.001), ("longest_wait_s", 0)):
+            value = getattr(self, name)
+            if value is None and name == "per_minute":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
+                raise ConfigError(f"model.limits.{name}={value!r} must be a number of at least {least:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hosted:
+    """The fields and checks that hosted providers share; each adds ``request`` and ``connect``.
+
+    Attributes:
+        name: the preset's name.
+        model: name the server knows.
+        base_url: another server than the vendor's own. https, or http on this machine; http elsewhere needs ``allow_http``.
+        api_key_env: the environment variable that holds the key.
+
+    Raises:
+        ConfigError: a ``base_url`` that is no address, would send the key in the clear, or holds a secret itself.
+    """
+
+    name: str
+    model: str
+    api_key_env: str
+    base_url: str | None = None
+    allow_http: bool = False
+    limits: Limits = field(default_factory=Limits)
+    card: Mapping[str, Any] = field(default_factory=dict)
+    hosted: bool = True
+
+    home: ClassVar[str]
+    """The vendor's own address."""
+    lists_prices_as: ClassVar[str]
+    """The vendor's heading in conf/prices.yaml."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(self.api_key_env)):
+            raise ConfigError("model.api_key_env must be the name of an environment variable, not the key itself")
+        if self.base_url is not None:
+            check_base_url(self.base_url, allow_http=self.allow_http)
+
+    @property
+    def address(self) -> str:
+        """Where requests go, without a slash at the end."""
+        return (self.base_url or self.home).rstrip("/")
+
+    @property
+    def endpoint(self) -> str:
+        """The server as recorded in settings: the vendor's name, or the user's own address."""
+        return self.base_url or self.lists_prices_as
+
+    @property
+    def vendor(self) -> str | None:
+        """Whose price list applies; None at a server of the user's own."""
+        return self.lists_prices_as if self.base_url is None else None
+
+    @property
+    def key(self) -> str:
+        """The key. Never to be stored, shown or logged."""
+        return os.environ.get(self.api_key_env, "").strip()
+
+    def check(self) -> None:
+        """Raise MissingKeyError without a key, ConfigError for one that cannot be sent."""
+        if not self.key:
+            raise MissingKeyError(f"{self.name} needs a key: export {self.api_key_env}=…; without one, model=tiny-dev runs anywhere")
+        if not re.fullmatch(r"[!-~]+", self.key):
+            raise ConfigError(f"{self.api_key_env} holds a space or a character that no key has; copy the key again")
+
+    def clean(self, text: object) -> str:
+        """Words from outside on one line of at most 300 characters, without keys, parts of the key or signatures of links."""
+        told = str(self.redact(str(text)[:_LOOKED_AT]))
+        if len(self.key) >= 2 * _START:
+            told = re.sub(re.escape(self.key[:_START]) + r"[^\s\"']*", "***", told)
+        for pattern, instead in _HIDDEN:
+            told = pattern.sub(instead, told)
+        return " ".join(told.split())[:_MOST_CHARACTERS]
+
+    def redact(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """A JSON value with the key replaced by ``***`` in every string of it."""
+        return redact(value, self.key)
+
+
+def redact(value: Any, secret: str) -> Any:  # noqa: ANN401 - any JSON value
+    """A JSON value with ``secret`` replaced by ``***`` in every string of it, names of fields included."""
+    if not secret:
+        return value
+    if isinstance(value, str):
+        return value.replace(secret, "***")
+    if isinstance(value, Mapping):
+        return {redact(k, secret): redact(v, secret) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact(v, secret) for v in value]
+    return value
+
+
+class HostedProvider(Provider, Protocol):
+    """A model behind somebody's server."""
+
+    @property
+    def model(self) -> str:
+        """The name the server knows."""
+
+    @property
+    def limits(self) -> Limits:
+        """How hard the server may be pressed, and for how long one picture is tried."""
+
+    @property
+    def vendor(self) -> str | None:
+        """Whose price list applies (a heading of conf/prices.yaml); None at a server of the user's own."""
+
+    def clean(self, text: object) -> str:
+        """``text`` on one line, short, without the key."""
+
+    def redact(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """A JSON value without the key."""
+
+    async def connect(self, say: Callable[[str], None]) -> Client:
+        """Build the connection, inside the event loop that will use it; nothing is sent yet."""
+
+
+class Client(Protocol):
+    """A connection to a server. Many ``make`` calls run at once."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """``device`` ("hosted"), ``endpoint``, ``load_s`` and what else is worth keeping with the run."""
+
+    async def make(self, request: Request, task: Task) -> Rendered:
+        """One attempt: a picture or a refusal. Tries nothing twice and waits for nothing but the answer.
+
+        The caller bounds its time, paces it, retries it, checks that the bytes are a picture and fills in the price
+        where ``cost_usd`` is NaN.
+
+        Raises:
+            ProviderError: no picture this time; its fields say what to record and whether to try again.
+            BenchError: no other prompt would fare better (key refused, no credit, unknown model); ends the run.
+        """
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+
+class Task(Protocol):
+    """One attempt as its caller keeps it: when it may begin, and what a server that works in the background knows it by."""
+
+    async def turn(self) -> None:
+        """To be awaited once, right before the server is asked: waits for a place in flight, which is held until ``make`` ends.
+
+        Raises what must be let through: the run is ending, nothing may be sent.
+        """
+
+    @property
+    def known(self) -> Mapping[str, Any] | None:
+        """What ``submitted`` was told, perhaps by an earlier process: ask for its result, do not submit again."""
+
+    def submitted(self, facts: Mapping[str, str | float | None]) -> None:
+        """Keep ``facts`` (task id, polling address; nothing secret). They outlive this process when this returns."""

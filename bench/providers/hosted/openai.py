@@ -1,0 +1,144 @@
+"""OpenAI's image API and every server that speaks it (Azure, vLLM, LocalAI, …), through the official SDK."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from bench.errors import ConfigError
+from bench.providers import sizes as shapes
+from bench.providers.hosted.shared.extra_fields import check_extra
+from bench.providers.hosted.shared.openai_images import ImagesServer
+from bench.types import Request
+
+if TYPE_CHECKING:
+    from bench.types import Prompt
+
+_OURS = {"model", "prompt", "n", "size", "quality", "response_format", "stream", "partial_images", "endpoint", "aspect"}
+"""What ``extra`` may not set: fields of the preset, what makes one call several pictures, names that settings use."""
+
+
+@dataclass(frozen=True)
+class AnySize:
+    """A server that draws any size within limits.
+
+    Attributes:
+        multiple: both sides are multiples of it.
+        longest: pixels of the longer side at most.
+        least_pixels: width × height at least.
+        most_pixels: width × height at most.
+        widest: longer by shorter side at most.
+    """
+
+    multiple: int
+    longest: int
+    least_pixels: int
+    most_pixels: int
+    widest: float
+
+    def fit(self, aspect: str, pixels: int) -> tuple[int, int]:
+        """Width and height at "W:H", of about ``pixels``. Raises ConfigError where none fits."""
+        width, height = shapes.fit(aspect, pixels, multiple=self.multiple, least=self.multiple, most=self.longest)
+        wanted = shapes.ratio(aspect)
+        if max(width, height) > self.widest * min(width, height) and max(wanted, 1 / wanted) <= self.widest:
+            width, height = (width - self.multiple, height) if width > height else (width, height - self.multiple)
+        self.check(width, height, f"{width}x{height}, which the aspect {aspect} asks for at this model.size,")
+        return width, height
+
+    def check(self, width: int, height: int, what: str) -> None:
+        """Raise ConfigError, beginning with ``what``, unless the server draws this size."""
+        sides = (min(width, height), max(width, height))
+        if any(side % self.multiple for side in sides):
+            raise ConfigError(f"{what} must have sides that are multiples of {self.multiple}")
+        if sides[1] > self.longest or sides[1] > self.widest * sides[0]:
+            raise ConfigError(f"{what} must have no side above {self.longest} pixels and be at most {self.widest:g} times as long as short")
+        if not self.least_pixels <= width * height <= self.most_pixels:
+            raise ConfigError(f"{what} must have {self.least_pixels:,} to {self.most_pixels:,} pixels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenAIProvider(ImagesServer):
+    """An image model behind ``images.generate``. It takes no seed: one picture a prompt.
+
+    Attributes:
+        sizes: what the server offers, a list of "WIDTHxHEIGHT"; None for ``any_size``.
+        any_size: the limits of a server that offers every size within them.
+        size: "WIDTHxHEIGHT" of a prompt without an aspect, and the pixel count of the others; "auto" leaves it to the server.
+        quality: the server's own word ("low", "high", "hd", …); None leaves it to the server.
+        response_format: "b64_json" or "url" for servers in the manner of DALL·E; None for GPT image models, which refuse it.
+        extra: further fields of the request, scalars; part of the settings that are recorded.
+
+    Raises:
+        ConfigError: a size that is not offered, or a field that is no part of the protocol.
+    """
+
+    api_key_env: str = "OPENAI_API_KEY"
+    sizes: Sequence[str] | None = None
+    any_size: AnySize | None = None
+    size: str = "1024x1024"
+    quality: str | None = None
+    response_format: Literal["b64_json", "url"] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    home: ClassVar[str] = "https://api.openai.com/v1"
+    lists_prices_as: ClassVar[str] = "openai"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.response_format not in {None, "b64_json", "url"}:
+            raise ConfigError(f"model.response_format={self.response_format!r} must be b64_json, url or null")
+        check_extra(self.extra, _OURS)
+        if isinstance(self.sizes, str) or not (self.sizes or self.any_size):
+            raise ConfigError(f"model.sizes={self.sizes!r} must be a list like [1024x1024,1536x1024]")
+        for size in self.sizes or ():
+            _sides("sizes", size)
+        if self.size == "auto":
+            return
+        width, height = _sides("size", self.size)
+        if self.any_size and not self.sizes:
+            self.any_size.check(width, height, f"model.size={self.size}")
+        elif self.sizes and self.size not in self.sizes:
+            raise ConfigError(f"model.size={self.size} is not offered by {self.model}; say one of {', '.join(self.sizes)} or auto")
+
+    def request(self, prompt: Prompt, seed: int | None) -> Request:  # noqa: ARG002 - the API takes no seed
+        """The request for a prompt: its aspect exactly where the server offers it, else the nearest, noted in ``aspect``."""
+        settings = {"quality": self.quality, "endpoint": self.endpoint, **self.extra}
+        width, height, same = self._shape(prompt.aspect)
+        if not same:
+            settings["aspect"] = prompt.aspect
+        return Request(self.model, "", prompt.text, None, None, width, height, settings)
+
+    def arguments(self, request: Request) -> dict[str, Any]:
+        """What ``images.generate`` is told."""
+        told: dict[str, Any] = {"model": request.model, "prompt": request.prompt, "n": 1, "extra_body": dict(self.extra)}
+        told["size"] = f"{request.width}x{request.height}" if request.width else "auto"
+        if self.quality is not None:
+            told["quality"] = self.quality
+        if self.response_format is not None:
+            told["response_format"] = self.response_format
+        return told
+
+    def _shape(self, aspect: str) -> tuple[int, int, bool]:
+        """Width and height for an aspect, and whether they have it; 0 and 0 where the server decides."""
+        if self.size == "auto":
+            return 0, 0, aspect == "1:1"
+        width, height = _sides("size", self.size)
+        if aspect == "1:1":
+            return width, height, shapes.exact(width, height, aspect)
+        pixels = width * height
+        if self.any_size and not self.sizes:
+            width, height = self.any_size.fit(aspect, pixels)
+            return width, height, shapes.exact(width, height, aspect)
+        alike = sorted(self.sizes or (), key=lambda size: abs(math.log(math.prod(_sides("sizes", size)) / pixels)))
+        near, same = shapes.nearest(aspect, alike)
+        return *_sides("sizes", near), same
+
+
+def _sides(key: str, size: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9]\d{1,4})x([1-9]\d{1,4})", str(size))
+    if not match:
+        raise ConfigError(f"model.{key} holds {size!r}, which must be WIDTHxHEIGHT{' or auto' if key == 'size' else ''}")
+    return int(match[1]), int(match[2])

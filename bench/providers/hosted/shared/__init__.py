@@ -1,0 +1,1 @@
+"""What several vendors' files use."""

@@ -1,0 +1,33 @@
+"""Which addresses a key may be sent to."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from bench.errors import ConfigError
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether ``host`` is this machine, by name or number."""
+    if host is None:
+        return False
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def check_base_url(url: str, *, allow_http: bool) -> None:
+    """Raise ConfigError unless ``url`` is an address to which a key may be sent."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"model.base_url is no address: {error}") from error
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ConfigError(f"model.base_url={url!r} must begin with https:// and name a server")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigError("model.base_url must hold no user name, password or query; the key goes into the environment variable")
+    if parts.scheme == "http" and not is_loopback(host) and not allow_http:
+        raise ConfigError(f"model.base_url={url!r} would send key and prompts in the clear; use https, or say model.allow_http=true")

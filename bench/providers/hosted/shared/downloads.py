@@ -1,0 +1,249 @@
+"""Downloads that trust nobody: pictures behind a link that a server sent.
+
+A link may be anything, so every hop is checked before it is asked: https, no user name, and an address that is public; the
+server the user configured is the one exception, and only as long as no other server has been asked. A name that
+resolves to a private address after it was checked meets two further walls: TLS wants a certificate for that name, and the
+peer's address is checked again before its answer is read. Where the environment names a proxy (as for every other
+program) the peer is the proxy and it resolves names: then numbers, and the names this machine can resolve, are checked.
+
+Nothing is sent along: no key, no cookie, no referrer. What comes back is counted, not trusted; ``bench.images.decoding`` looks at
+it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import urllib.request
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Literal
+
+from bench.core.http import retry_after
+from bench.errors import ProviderError
+from bench.images.decoding import MOST_BYTES
+from bench.providers.hosted.shared.addresses import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import httpx2
+
+_MOST_REDIRECTS = 5
+_REDIRECTS = {301, 302, 303, 307, 308}
+_EXPIRED = {400, 403, 404, 410}  # 400 is Google Cloud Storage's word for an expired signature
+_UNICAST, _NAT64 = IPv6Network("2000::/3"), IPv6Network("64:ff9b::/96")
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a name. Raises OSError when it has none."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+def is_public(address: str) -> bool:
+    """Whether an address belongs to the internet: not to this machine, a private network, a cloud's metadata or a group.
+
+    IPv6 addresses that stand for IPv4 ones (mapped, 6to4, NAT64) are judged by those.
+    """
+    try:
+        ip: IPv4Address | IPv6Address = ip_address(address)
+    except ValueError:  # a zone ("fe80::1%eth0") is never public either
+        return False
+    if isinstance(ip, IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None)
+        if inner is None:
+            return ip in _UNICAST and ip.is_global
+        ip = inner
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback or ip.is_link_local)
+
+
+class Fetcher:
+    """Downloads of one run; many at once.
+
+    Args:
+        own: the address of the server that the user configured. Its host is trusted, and with http if ``own`` is http;
+            names and numbers of this machine are one host. None: there is no such server.
+        timeout_s: seconds a download may take, redirects included.
+        most_bytes: a larger picture is not read to its end.
+        resolver: where names are looked up for the check.
+    """
+
+    def __init__(
+        self,
+        *,
+        own: str | None,
+        timeout_s: float,
+        most_bytes: int = MOST_BYTES,
+        resolver: Callable[[str, int], Awaitable[list[str]]] = resolve,
+    ) -> None:
+        self._own = _url(own) if own else None
+        self._timeout_s, self._most_bytes, self._resolver = timeout_s, most_bytes, resolver
+        self._transports: dict[str | None, httpx2.AsyncHTTPTransport] = {}
+
+    async def get(self, url: str) -> bytes:
+        """What lies behind ``url``.
+
+        Raises:
+            ProviderError: "expired_url" (400, 403, 404, 410), "rate_limited", "timeout", "invalid_image" (too large) or
+                "provider_error" (everything else; not transient when the address is refused). Cost unknown, for the picture
+                was made. Messages name scheme and host only: the rest of a link may be a signature.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._follow(_url(url))
+        except TimeoutError:
+            raise ProviderError(f"the picture did not arrive within {self._timeout_s:g} s", status="timeout", transient=True) from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for transport in self._transports.values():
+            await transport.aclose()
+        self._transports.clear()
+
+    async def _follow(self, url: httpx2.URL) -> bytes:
+        own = True
+        for _ in range(_MOST_REDIRECTS + 1):
+            allowed = self._rule(url, own=own)
+            own = own and allowed is not is_public
+            proxy = _proxy(url)
+            if allowed:
+                await self._check(url, allowed, proxied=proxy is not None)
+            found = await self._ask(url, proxy, allowed)
+            if isinstance(found, bytes):
+                return found
+            url = found
+        raise _fault(f"{_where(url)}: more than {_MOST_REDIRECTS} redirects")
+
+    def _rule(self, url: httpx2.URL, *, own: bool) -> Callable[[str], bool] | None:
+        """Which addresses may be asked for ``url``; None: any, for the user named that server.
+
+        ``own``: nobody but the user's own server has been asked on the way here.
+        """
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise _fault("the picture's address is no https address", transient=False)
+        if url.userinfo:
+            raise _fault(f"{_where(url)}: the picture's address holds a user name", transient=False)
+        rule: Callable[[str], bool] | None = is_public
+        if own and self._own:
+            if url.host == self._own.host:
+                rule = None
+            elif is_loopback(url.host) and is_loopback(self._own.host):
+                rule = is_loopback
+        secure = url.scheme == "https" or (rule is not is_public and self._own is not None and self._own.scheme == "http")
+        if not secure:
+            raise _fault(f"{_where(url)}: the picture's address is not https", transient=False)
+        return rule
+
+    async def _check(self, url: httpx2.URL, allowed: Callable[[str], bool], *, proxied: bool) -> None:
+        host = url.raw_host.decode("ascii")
+        try:
+            addresses = [str(ip_address(host))]
+        except ValueError:
+            try:
+                addresses = await self._resolver(host, url.port or 443)
+            except OSError as error:
+                if proxied:
+                    return
+                raise _fault(f"{_where(url)}: the name cannot be resolved: {error.strerror or error}") from None
+            except UnicodeError:
+                raise _fault(f"{_where(url)}: the picture's address is malformed", transient=False) from None
+        if not addresses or not all(map(allowed, addresses)):
+            raise _unsafe(url)
+
+    async def _ask(self, url: httpx2.URL, proxy: str | None, allowed: Callable[[str], bool] | None) -> bytes | httpx2.URL:
+        """The body, or where to look next."""
+        import httpx2  # noqa: PLC0415 - slow import
+
+        if proxy not in self._transports:
+            self._transports[proxy] = httpx2.AsyncHTTPTransport(proxy=proxy)
+        # A transport and no client: it keeps no cookies, adds no credentials and follows nothing.
+        request = httpx2.Request(
+            "GET",
+            url,
+            headers={"accept": "*/*", "accept-encoding": "identity", "user-agent": "bench"},
+            extensions={"timeout": httpx2.Timeout(self._timeout_s).as_dict()},
+        )
+        try:
+            response = await self._transports[proxy].handle_async_request(request)
+            try:
+                stream = response.extensions.get("network_stream")
+                peer = stream and stream.get_extra_info("server_addr")
+                if allowed and proxy is None and not (peer and allowed(str(peer[0]))):
+                    raise _unsafe(url)
+                if response.status_code in _REDIRECTS:
+                    return _url(str(url.join(response.headers["location"])))
+                if response.status_code != 200:
+                    raise _refused(url, response)
+                return await self._body(url, response)
+            finally:
+                await response.aclose()
+        except (httpx2.InvalidURL, KeyError):
+            raise _fault(f"{_where(url)}: a redirect to nowhere") from None
+        except httpx2.TimeoutException:
+            raise TimeoutError from None
+        except (httpx2.HTTPError, OSError) as error:
+            raise _fault(f"{_where(url)}: {str(error) or type(error).__name__}") from None
+
+    async def _body(self, url: httpx2.URL, response: httpx2.Response) -> bytes:
+        too_large = ProviderError(
+            f"{_where(url)}: the picture is larger than {self._most_bytes / 2**20:g} MiB", status="invalid_image", transient=False
+        )
+        announced = response.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > self._most_bytes:
+            raise too_large
+        data = bytearray()
+        async with contextlib.aclosing(response.aiter_raw()) as pieces:
+            async for piece in pieces:
+                data += piece
+                if len(data) > self._most_bytes:
+                    raise too_large
+        return bytes(data)
+
+
+def _url(text: str) -> httpx2.URL:
+    import httpx2  # noqa: PLC0415 - slow import
+
+    with contextlib.suppress(httpx2.InvalidURL, UnicodeError):
+        url = httpx2.URL(text)
+        if (url.port or 443) < 1 << 16:
+            return url
+    raise _fault("the picture's address is malformed", transient=False)
+
+
+def _proxy(url: httpx2.URL) -> str | None:
+    """The proxy that the environment names for ``url``; this machine is asked directly."""
+    host = url.raw_host.decode("ascii")
+    if is_loopback(host) or urllib.request.proxy_bypass(f"{host}:{url.port}" if url.port else host):
+        return None
+    known = urllib.request.getproxies()
+    proxy = known.get(url.scheme) or known.get("all")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+def _where(url: httpx2.URL) -> str:
+    """Scheme and host, all of an address that may be shown."""
+    return f"{url.scheme}://{url.host}"
+
+
+def _fault(message: str, *, transient: bool = True) -> ProviderError:
+    return ProviderError(" ".join(message.split())[:300], status="provider_error", transient=transient)
+
+
+def _unsafe(url: httpx2.URL) -> ProviderError:
+    return _fault(f"{_where(url)}: the picture's address leads into a private network", transient=False)
+
+
+def _refused(url: httpx2.URL, response: httpx2.Response) -> ProviderError:
+    code = response.status_code
+    status: Literal["expired_url", "rate_limited", "provider_error"] = "provider_error"
+    if code in _EXPIRED:
+        status = "expired_url"
+    elif code == 429:
+        status = "rate_limited"
+    return ProviderError(
+        f"{_where(url)}: HTTP {code} instead of the picture",
+        status=status,
+        transient=status != "provider_error" or code in {408, 409} or code >= 500,
+        retry_after=retry_after(response.headers),
+    )

@@ -1,0 +1,93 @@
+"""What each family of pipelines is told: prompts as embeddings, made once a prompt, and its own names for guidance."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.providers.local.settings import PipelineSettings
+
+Tensors = dict[str, Any]
+"""Arguments of the pipeline call for one prompt: tensors with a batch of one, or plain strings."""
+
+
+def embed(pipe: Any, settings: PipelineSettings, prompt: str, negative: str | None, device: str) -> Tensors:  # noqa: ANN401 - any pipeline
+    """The arguments that carry one prompt (and its negative) into ``pipe``."""
+    family = type(pipe).__name__
+    longest = {} if settings.max_sequence_length is None else {"max_sequence_length": settings.max_sequence_length}
+    device = str(getattr(pipe, "_execution_device", device))
+    if hasattr(pipe, "embed_random"):
+        made: Tensors = pipe.embed_random(prompt, device)
+    elif family == "FluxPipeline":
+        made = _pair(pipe.encode_prompt(prompt, None, device=device, **longest))
+        if settings.true_cfg > 1:
+            made |= _negative(_pair(pipe.encode_prompt(negative or "", None, device=device, **longest)))
+    elif family in ("StableDiffusion3Pipeline", "StableDiffusionXLPipeline"):
+        extra = (None, None) if family == "StableDiffusion3Pipeline" else (None,)
+        given = longest if family == "StableDiffusion3Pipeline" else {}
+        four = pipe.encode_prompt(
+            prompt, *extra, device=device, do_classifier_free_guidance=settings.guidance > 1, negative_prompt=negative or "", **given
+        )
+        names = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
+        made = {k: v for k, v in zip(names, four, strict=True) if v is not None}
+    elif family == "QwenImagePipeline":
+        made = _masked(pipe.encode_prompt(prompt, device=device, **longest))
+        if settings.true_cfg > 1:
+            made |= _negative(_masked(pipe.encode_prompt(negative or " ", device=device, **longest)))
+    elif family == "Flux2KleinPipeline":
+        made = {"prompt_embeds": pipe.encode_prompt(prompt, device=device, **longest)[0]}
+        if settings.guidance > 1 and not pipe.config.is_distilled:
+            made |= _negative({"prompt_embeds": pipe.encode_prompt(negative or "", device=device, **longest)[0]})
+    else:
+        made = {"prompt": prompt} | ({"negative_prompt": negative} if negative else {})
+    return made
+
+
+def join(parts: Sequence[Tensors]) -> Tensors:
+    """The arguments of a batch from those of its prompts; shorter embeddings and masks are padded with zeros."""
+    joined: Tensors = {}
+    for key in parts[0]:
+        values = [part[key] for part in parts]
+        if isinstance(values[0], torch.Tensor):
+            longest = max(v.shape[1] for v in values)
+            joined[key] = torch.cat([_padded(v, longest) for v in values])
+        else:
+            joined[key] = values
+    return joined
+
+
+def arguments(pipe: Any, settings: PipelineSettings) -> dict[str, Any]:  # noqa: ANN401 - any pipeline
+    """Guidance and token limit under the names this pipeline's call knows."""
+    known = inspect.signature(pipe.__call__).parameters
+    wanted = {
+        "guidance_scale": settings.guidance,
+        "true_cfg_scale": settings.true_cfg,
+        "max_sequence_length": settings.max_sequence_length,
+    }
+    return {k: v for k, v in wanted.items() if k in known and v is not None}
+
+
+def _pair(encoded: tuple[Any, ...]) -> Tensors:
+    return {"prompt_embeds": encoded[0], "pooled_prompt_embeds": encoded[1]}
+
+
+def _masked(encoded: tuple[Any, ...]) -> Tensors:
+    embeds, mask = encoded
+    whole = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
+    return {"prompt_embeds": embeds, "prompt_embeds_mask": whole if mask is None else mask}
+
+
+def _negative(made: Tensors) -> Tensors:
+    return {f"negative_{k}": v for k, v in made.items()}
+
+
+def _padded(value: torch.Tensor, length: int) -> torch.Tensor:
+    if value.ndim < 2 or value.shape[1] == length:
+        return value
+    return F.pad(value, (0, 0) * (value.ndim - 2) + (0, length - value.shape[1]))

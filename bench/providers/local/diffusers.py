@@ -1,0 +1,66 @@
+"""Any text-to-image pipeline of the diffusers library, from the hub, its cache or a local folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.errors import MissingWeightsError
+from bench.providers.local.settings import PipelineSettings
+from bench.providers.sizes import at_aspect, parse_size
+from bench.types import Request
+from bench.weights.devices import check_memory
+from bench.weights.hub import cached_commit, folder_hash, how_to_get
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.providers.local.pipeline import PipelineSession
+    from bench.types import Prompt
+
+
+@dataclass(frozen=True)
+class DiffusersProvider(PipelineSettings):
+    """A pipeline of diffusers as a model."""
+
+    def request(self, prompt: Prompt, seed: int | None) -> Request:
+        """The request for a prompt: its aspect at the configured number of pixels, in multiples of 16."""
+        width, height = parse_size(self.size)
+        if prompt.aspect != "1:1" and not self.fixed_size:
+            width, height = at_aspect(width * height, prompt.aspect)
+        settings = {
+            "steps": self.steps,
+            "guidance": float(self.guidance),
+            "true_cfg": float(self.true_cfg),
+            "max_sequence_length": self.max_sequence_length,
+            "dtype": self.dtype,
+            "lora": self.lora,
+            "weights": self.weights,
+        }
+        folder = self.folder
+        if self.weights == "random":
+            model, revision = self.repo, "random"
+        elif folder is not None:
+            model, revision = folder.name, folder_hash(folder)
+        else:
+            model, revision = self.repo, cached_commit(self.repo, self.revision) or self.revision or "main"
+        return Request(model, revision, prompt.text, prompt.negative_prompt, seed, width, height, settings)
+
+    def check(self) -> None:
+        """Raise MissingWeightsError unless weights, device and memory are there."""
+        if self.weights == "random":
+            from bench.providers.local import architectures  # noqa: PLC0415 - only for this mode
+
+            architectures.find(self.repo)
+        elif self.folder is None and cached_commit(self.repo, self.revision) is None:
+            raise MissingWeightsError(how_to_get(self.name, self.repo, gated=bool(self.card.get("gated"))))
+        elif self.folder is not None and not (self.folder / "model_index.json").is_file():
+            raise MissingWeightsError(f"{self.repo} holds no model_index.json: it is no folder that diffusers wrote")
+        check_memory(self.name, self.device, float(self.card.get("memory_gb", 0)), self.offload)
+
+    def open(self, say: Callable[[str], None]) -> PipelineSession:
+        """Load (or build) the pipeline on its device."""
+        from bench.providers.local.pipeline import PipelineSession  # noqa: PLC0415 - imports torch
+
+        say(f"{self.name}: loading {self.repo}")
+        return PipelineSession.load(self)

@@ -1,0 +1,37 @@
+"""The section on people's votes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bench.report import cells, wording
+from bench.report.cells import placed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def votes(tables: dict[str, pd.DataFrame]) -> dict[str, Any] | None:
+    """What people said: ``ranking``, ``metrics`` by how well they predict people, ``raters``; None without votes."""
+    if "votes" not in tables:
+        return None
+    ranking, agreement = tables["ranking"], tables["agreement"]
+    lines = [
+        {
+            "metric": row["metric"], "about": cells.about(row["metric"]), "kind": row["kind"], "n": f"{int(row['n']):,}",
+            "share": f"{100 * row['share']:.0f} %" if row["share"] == row["share"] else "–",
+            "interval": f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %" if row["low"] == row["low"] else "",
+            "ties": int(row["ties"]), "missing": int(row["missing"]), "reason": wording.text(row["reason"]),
+            "alpha": f"{row['alpha']:.2f}" if row["alpha"] == row["alpha"] else "",
+        }
+        for row in cells.records(agreement)
+    ]  # fmt: skip
+    told = tables["votes"]
+    return {
+        "ranking": placed(ranking[ranking["metric"] == "human_preference"]),
+        "metrics": [line for line in lines if line["kind"] == "metric"],
+        "raters": next((line for line in lines if line["kind"] == "raters"), None),
+        "count": f"{int((told['status'] == 'counted').sum()):,}",
+        "people": int(told.loc[told["status"] == "counted", "rater"].nunique()),
+        "stale": int((told["status"] != "counted").sum()),
+    }

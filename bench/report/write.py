@@ -1,0 +1,93 @@
+"""Reports: frames as Parquet and CSV, the summary as Markdown and LaTeX, one HTML page that needs no network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.analysis.frames import frames
+from bench.errors import ConfigError
+from bench.report.latex import summary_latex
+from bench.report.markdown import summary_markdown
+from bench.report.page import write_page
+from bench.report.terminal import print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from rich.console import Console
+
+    from bench.core.progress import Progress
+    from bench.store import Run, Vote
+
+_FIRST = "images.parquet"
+"""What a report writes before all else, and is known by."""
+
+
+def write_run(run: Run, *, console: Console | None = None, progress: Progress | None = None) -> Path:
+    """Write a run's report into its own folder, and print its table on ``console``; returns the page."""
+    return _write([run], frames([run]), run.path / "report", console=console, progress=progress)
+
+
+def write_comparison(
+    runs: Sequence[Run],
+    folder: Path,
+    *,
+    without: Sequence[str] = (),
+    votes: Sequence[Vote] = (),
+    embed: bool = False,
+    console: Console | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Write the comparison of some runs.
+
+    Args:
+        runs: in the order of the tables.
+        folder: where to; it can be copied anywhere.
+        without: metrics to leave out.
+        votes: of people on pictures of these runs.
+        embed: put everything into the page, to be sent as one file.
+        console: where to print the table and the answer; None prints nothing.
+        progress: shows the making of thumbnails.
+
+    Returns:
+        The page.
+
+    Raises:
+        ConfigError: one metric has unlike fingerprints.
+    """
+    return _write(runs, frames(runs, without=without, votes=votes), folder, embed=embed, console=console, progress=progress)
+
+
+def _write(
+    runs: Sequence[Run],
+    tables: dict[str, pd.DataFrame],
+    folder: Path,
+    *,
+    embed: bool = False,
+    console: Console | None,
+    progress: Progress | None,
+) -> Path:
+    title = " · ".join(dict.fromkeys(tables["images"]["run"])) or " · ".join(run.name for run in runs)
+    _prepare(folder)
+    for name, table in tables.items():
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+        table.to_csv(folder / f"{name}.csv", index=False)
+    (folder / "summary.md").write_text(summary_markdown(tables, title), encoding="utf-8")
+    (folder / "summary.tex").write_text(summary_latex(tables), encoding="utf-8")
+    page = write_page(runs, tables, folder, title, embed=embed, progress=progress)
+    if console is not None:
+        print_table(tables, console)
+    return page
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder of a report; one that holds other files is refused, for a report writes over its own."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        other = any(folder.iterdir()) and not (folder / _FIRST).exists()
+    except OSError as error:
+        raise ConfigError(f"no report can be written to {folder}: {error.strerror or error}; choose another folder with --out") from error
+    if other:
+        raise ConfigError(f"{folder} holds files that are no report's; choose an empty or a new folder with --out")

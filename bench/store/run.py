@@ -1,0 +1,325 @@
+"""The results folder. The only module that writes to it, with bench/store/votes.py for votes.
+
+::
+
+    results/<run>/run.json          configuration, environments, schema version
+                  journal.jsonl     records since the last compaction, one line a picture, flushed to disk
+                  attempts.jsonl    hosted: every attempt as sent, answered and settled (bench/store/attempts.py)
+                  answers/          hosted: pictures that have come and are not stored yet
+                  records.parquet   the compacted records
+                  scores.parquet    long-form scores
+                  images/           <prompt id>_s<seed>.png
+                  features/         caches of feature extractors
+                  report/           what people read
+    results/comparisons/<name>/     comparison reports
+    results/votes.jsonl             what people chose (bench/voting), one line a vote or retraction
+    results/.vote/                  tokens of the voting page, for the owner's eyes
+
+A picture is written under a temporary name, flushed, renamed, and only then journaled: whatever instant the process
+dies at, a record always has its picture, and a picture without record is simply made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.core.files import add_line, writing
+from bench.errors import StoreError
+from bench.store import schema
+from bench.types import ImageRecord
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from bench.types import Job, PromptSet, Rendered, ScoreRow
+
+_KINDS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp"}
+
+
+class Run:
+    """One run folder; it holds everything it needs and can be copied anywhere."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.name = self.path.name
+        self._owners: dict[str, str] | None = None
+        self._attempts: io.FileIO | None = None
+
+    def info(self) -> dict[str, Any]:
+        """The content of run.json, {} before the first write."""
+        file = self.path / "run.json"
+        if not file.exists():
+            return {}
+        try:
+            data: dict[str, Any] = dict(json.loads(file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise self._damaged(file, error) from error
+        schema.check_version(data.get("schema_version", 1), str(file))
+        return data
+
+    def update_info(self, **changes: Any) -> None:  # noqa: ANN401 - JSON values
+        """Merge ``changes`` into run.json, atomically."""
+        data = {**self.info(), **changes, "schema_version": schema.SCHEMA_VERSION}
+        with self._writing():
+            self._replace(self.path / "run.json", json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True).encode())
+
+    def records(self) -> list[ImageRecord]:
+        """Every record, the latest of each (prompt, request)."""
+        latest: dict[tuple[str, str], ImageRecord] = {}
+        file = self.path / "records.parquet"
+        if file.exists():
+            latest = {r.key: r for r in schema.records_from_table(self._table(file))}
+        for record in self._journaled():
+            latest.pop(record.key, None)
+            latest[record.key] = record
+        return list(latest.values())
+
+    def current(self) -> list[ImageRecord]:
+        """The latest record of each (prompt, seed): what reports and scores speak of."""
+        return latest(self.records())
+
+    def save(self, job: Job, rendered: Rendered, *, prompt_set: PromptSet, environment: str) -> ImageRecord:
+        """Store the outcome of a job: picture first, record after, both on disk when this returns.
+
+        Raises:
+            StoreError: the disk is full or not writable; what was stored before is safe.
+        """
+        record = ImageRecord(
+            prompt_id=job.prompt.id,
+            category=job.prompt.category,
+            prompt_set=prompt_set.name,
+            prompt_set_hash=prompt_set.hash,
+            request=job.request,
+            status=rendered.status,
+            environment=environment,
+            created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            timing=rendered.timing,
+            error=rendered.error,
+            revised_prompt=rendered.revised_prompt,
+            cost_usd=rendered.cost_usd,
+            expected_text=job.prompt.expected_text,
+            detail=dict(rendered.detail),
+        )
+        with self._writing():
+            if rendered.image is not None:
+                file = self._image_file(record, rendered.image)
+                self._replace(self.path / file, rendered.image)
+                record = replace(record, image=file, sha256=hashlib.sha256(rendered.image).hexdigest())
+            self._append("journal.jsonl", schema.record_to_json(record))
+        return record
+
+    def attempts(self) -> list[dict[str, Any]]:
+        """The lines of attempts.jsonl."""
+        return self._lines("attempts.jsonl")
+
+    def add_attempt(self, line: Mapping[str, Any], *, flush: bool = False) -> None:
+        """Append a line to attempts.jsonl, for whoever holds the lock; the file stays open until it is given back.
+
+        The line survives the death of this process; a power cut only with ``flush``.
+        """
+        with self._writing():
+            if self._attempts is None:
+                self._attempts = (self.path / "attempts.jsonl").open("ab", buffering=0)
+            add_line(self._attempts, line, flush=flush)
+
+    def park(self, number: int, data: bytes) -> None:
+        """Keep the picture of an attempt until it is stored; it survives the death of this process."""
+        file = self.path / "answers" / str(number)
+        with self._writing():
+            try:
+                handle = file.open("wb", buffering=0)
+            except FileNotFoundError:
+                file.parent.mkdir()
+                handle = file.open("wb", buffering=0)
+            with handle:
+                handle.write(data)
+
+    def parked(self, number: int) -> bytes | None:
+        """The picture that ``park`` kept, None where there is none."""
+        file = self.path / "answers" / str(number)
+        return file.read_bytes() if file.exists() else None
+
+    def unpark(self, number: int) -> None:
+        """Drop a parked picture."""
+        (self.path / "answers" / str(number)).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for writing.
+
+        Raises:
+            StoreError: another process is rendering into it.
+        """
+        with self._writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = (self.path / ".lock").open("w")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            handle.close()
+            raise StoreError(
+                f"another process is working on run {self.name!r}; wait for it, or set label= for a run of your own"
+            ) from error
+        try:
+            self._repair()
+            yield
+        finally:
+            if self._attempts is not None:
+                self._attempts.close()
+                self._attempts = None
+            handle.close()
+
+    def compact(self, order: Sequence[tuple[str, str]] = ()) -> None:
+        """Fold the journal into records.parquet. Dying in between leaves rows twice, which reading undoes.
+
+        Args:
+            order: keys of records as they should follow each other; answers of a server come as they like. Others stand first.
+        """
+        journal = self.path / "journal.jsonl"
+        if not journal.exists() or not journal.stat().st_size:
+            return
+        import pyarrow as pa  # noqa: PLC0415 - slow import
+        import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
+
+        place = {key: i for i, key in enumerate(order)}
+        sink = pa.BufferOutputStream()
+        pq.write_table(schema.records_table(sorted(self.records(), key=lambda r: place.get(r.key, -1))), sink)
+        with self._writing():
+            self._replace(self.path / "records.parquet", sink.getvalue().to_pybytes())
+            os.truncate(journal, 0)
+
+    def image_path(self, record: ImageRecord) -> Path:
+        """Where the picture of ``record`` lies."""
+        if record.image is None:
+            raise StoreError(f"{record.prompt_id} (seed {record.request.seed}) has no picture: {record.status}")
+        return self.path / record.image
+
+    def scores(self) -> list[ScoreRow]:
+        """Every stored score."""
+        return schema.scores_from_table(self.scores_table())
+
+    def scores_table(self) -> pa.Table:
+        """Every stored score in long form, as ``bench.store.schema`` lays it out; ``detail`` is JSON text."""
+        file = self.path / "scores.parquet"
+        return schema.checked(self._table(file), file.name) if file.exists() else schema.scores_table([])
+
+    def save_scores(self, rows: Sequence[ScoreRow]) -> None:
+        """Add scores; a row replaces an earlier one of the same metric and picture (or of the whole run).
+
+        A picture's unscored row does not replace a number: an engine that breaks, or a judge without a key, must not
+        undo what was scored and perhaps paid for.
+        """
+        merged = {(s.metric, s.request_id, s.prompt_id): s for s in self.scores()}
+        for row in rows:
+            key = (row.metric, row.request_id, row.prompt_id)
+            scored = row.request_id is not None and key in merged and merged[key].status == "ok"
+            if not (scored and row.status == "unscored"):
+                merged[key] = row
+        self._write_scores(merged.values())
+
+    def forget_scores(self, keys: Collection[tuple[str, str]]) -> None:
+        """Drop the scores of these (prompt, request), whose pictures are about to be made again."""
+        held = self.scores()
+        kept = [s for s in held if (s.prompt_id, s.request_id) not in keys]
+        if len(kept) < len(held):
+            self._write_scores(kept)
+
+    def _write_scores(self, rows: Iterable[ScoreRow]) -> None:
+        import pyarrow as pa  # noqa: PLC0415 - slow import
+        import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
+
+        sink = pa.BufferOutputStream()
+        pq.write_table(schema.scores_table(rows), sink)
+        with self._writing():
+            self._replace(self.path / "scores.parquet", sink.getvalue().to_pybytes())
+
+    def features_path(self, fingerprint: str) -> Path:
+        """The feature cache of one extractor."""
+        return self.path / "features" / f"{hashlib.sha256(fingerprint.encode()).hexdigest()[:16]}.npz"
+
+    def save_bytes(self, path: Path, data: bytes) -> None:
+        """Write a file of this run atomically."""
+        with self._writing():
+            self._replace(path, data)
+
+    def _journaled(self) -> list[ImageRecord]:
+        return [schema.record_from_json(row) for row in self._lines("journal.jsonl")]
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        """The whole lines of a .jsonl file; a torn last one is no line."""
+        file = self.path / name
+        if not file.exists():
+            return []
+        whole, _, _torn = file.read_bytes().rpartition(b"\n")
+        try:
+            return [dict(json.loads(line)) for line in whole.splitlines()]
+        except (ValueError, TypeError) as error:
+            raise self._damaged(file, error) from error
+
+    def _table(self, file: Path) -> pa.Table:
+        import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
+
+        try:
+            return pq.read_table(file)
+        except (ValueError, OSError) as error:  # pyarrow's own are kinds of these
+            raise self._damaged(file, error) from error
+
+    def _damaged(self, file: Path, error: Exception) -> StoreError:
+        return StoreError(f"{file} is damaged ({error}); put it back from a copy, or delete the run with: python -m bench rm {self.name}")
+
+    def _repair(self) -> None:
+        """Cut half-written last lines off and drop temporary files of a killed process."""
+        for file in self.path.glob("*.jsonl"):
+            data = file.read_bytes()
+            if data and not data.endswith(b"\n"):
+                os.truncate(file, data.rfind(b"\n") + 1)
+        for part in self.path.glob("**/*.part"):
+            part.unlink()
+
+    def _image_file(self, record: ImageRecord, data: bytes) -> str:
+        ending = next((e for magic, e in _KINDS.items() if data.startswith(magic)), ".bin")
+        seed = "x" if record.request.seed is None else record.request.seed
+        name = f"images/{record.prompt_id}_s{seed}{ending}"
+        if self._owners is None:
+            self._owners = {r.image: r.request.id for r in self.records() if r.image}
+        if self._owners.setdefault(name, record.request.id) != record.request.id:
+            name = f"images/{record.prompt_id}_s{seed}_{record.request.id[:6]}{ending}"
+            self._owners[name] = record.request.id
+        return name
+
+    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+        """Add a line to a .jsonl file; on disk when this returns."""
+        with (self.path / name).open("ab", buffering=0) as file:
+            add_line(file, row, flush=True)
+
+    def _replace(self, file: Path, data: bytes) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f"{file.name}.part")
+        try:
+            with part.open("wb") as handle:
+                handle.write(data)
+                handle.flush()
+                os.fsync(handle.fileno())
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+        part.replace(file)
+
+    def _writing(self) -> contextlib.AbstractContextManager[None]:
+        return writing(self.path)
+
+
+def latest(records: Iterable[ImageRecord]) -> list[ImageRecord]:
+    """The latest of each (prompt, seed) of a run's records."""
+    return list({(r.prompt_id, r.request.seed): r for r in records}.values())

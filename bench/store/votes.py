@@ -1,0 +1,217 @@
+"""``results/votes.jsonl``: every vote, one line each, only ever added to, by any number of processes at once.
+
+::
+
+    {"schema_version": 1, "kind": "vote", "id": …, "ballot": …, "session": …, "rater": "Ana", "prompt_id": …, "a": "<run>",
+     "b": "<run>", "a_request": …, "b_request": …, "a_sha256": …, "b_sha256": …, "left": "b", "choice": "a", "seconds": 2.9, "created": …}
+    {"schema_version": 1, "kind": "retraction", "id": …, "vote": "<id of the vote>", "rater": "Ana", "created": …}
+
+Every line is written under a lock on the file, after what others added was read, and is on disk before the page hears of
+it. A line that a killed process left half-written is cut off by the next one that writes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import secrets
+import threading
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench.core.files import add_line, writing
+from bench.errors import StoreError
+from bench.store import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Choice = Literal["a", "b", "tie", "bad"]
+"""The picture of the first run is better, that of the second, they are equally good, neither is any good."""
+CHOICES: tuple[Choice, ...] = ("a", "b", "tie", "bad")
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What one person said of one ballot.
+
+    Attributes:
+        id: of this vote, given by the page; sending it twice is one vote.
+        ballot: ``Ballot.id``.
+        session: short hash of the runs, prompts and seed that were voted on together.
+        a, b: names of the runs, in the order of the alphabet; ``a_request`` and ``a_sha256`` name the picture of a.
+        left: the run whose picture was shown on the left.
+        seconds: from when both pictures were there to the choice, without the time the page was hidden; NaN where unknown.
+        created: UTC, ISO 8601.
+    """
+
+    id: str
+    ballot: str
+    session: str
+    rater: str
+    prompt_id: str
+    a: str
+    b: str
+    a_request: str
+    b_request: str
+    a_sha256: str
+    b_sha256: str
+    left: Literal["a", "b"]
+    choice: Choice
+    seconds: float = math.nan
+    created: str = ""
+
+
+@dataclass(frozen=True)
+class Retraction:
+    """A vote taken back by the person who gave it; ``vote`` is its id."""
+
+    id: str
+    vote: str
+    rater: str
+    created: str = ""
+
+
+def count(entry: Vote | Retraction, held: dict[tuple[str, str], Vote]) -> bool:
+    """Let ``entry`` change ``held``, the votes that stand by (rater, ballot); whether it did.
+
+    The first vote of a rater on a ballot counts until it is taken back; then the next one does.
+    """
+    if isinstance(entry, Vote):
+        return held.setdefault((entry.rater, entry.ballot), entry) is entry
+    taken = [key for key, vote in held.items() if vote.id == entry.vote and vote.rater == entry.rater]
+    for key in taken:
+        del held[key]
+    return bool(taken)
+
+
+_KINDS: dict[str, type[Vote | Retraction]] = {"vote": Vote, "retraction": Retraction}
+
+
+class VoteBook:
+    """The votes of a results folder; threads and processes may share it."""
+
+    def __init__(self, file: Path) -> None:
+        self.path = file
+        self._guard = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._read, self._lines = 0, 0
+        self._ids: set[str] = set()
+        self._held: dict[tuple[str, str], Vote] = {}
+
+    def standing(self) -> dict[tuple[str, str], Vote]:
+        """The votes that count, by (rater, ballot), oldest first.
+
+        Raises:
+            StoreError: a line is damaged or from a newer version.
+        """
+        with self._guard:
+            self._catch_up()
+            return dict(self._held)
+
+    def add(self, entry: Vote | Retraction) -> bool:
+        """Write ``entry`` down; one that is there already, by its id, is not written again.
+
+        Returns:
+            Whether it counts: False for a vote on a ballot that the rater has judged, or the retraction of none that stands.
+
+        Raises:
+            StoreError: the file cannot be written or read.
+        """
+        with self._guard, writing(self.path, "voted"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            new = not self.path.exists()
+            with self.path.open("ab", buffering=0) as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                self._catch_up()
+                if entry.id in self._ids:
+                    return True
+                if not count(entry, dict(self._held)):
+                    return False
+                if file.seek(0, os.SEEK_END) > self._read:
+                    file.truncate(self._read)
+                add_line(file, _row(entry), flush=True)
+                if new:
+                    _flush(self.path.parent)
+                self._catch_up()
+        return True
+
+    def secret(self, name: str, values: Mapping[str, str | int] | None = None) -> dict[str, Any]:
+        """What lies under ``name`` in the folder ``.vote``, readable by its owner alone; where nothing does, ``values`` from now on.
+
+        Raises:
+            StoreError: the file cannot be written or is damaged.
+        """
+        file = self.path.parent / ".vote" / f"{name}.json"
+        with writing(file, "voted"):
+            if values is None and not file.exists():
+                return {}
+            if values is not None and not file.exists():
+                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                part = file.with_name(f"{name}.{secrets.token_hex(4)}.part")
+                with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+                    json.dump(dict(values), handle)
+                try:
+                    os.link(part, file)
+                except FileExistsError:
+                    pass  # another process was quicker: its values count
+                finally:
+                    part.unlink()
+        try:
+            held: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise StoreError(f"{file} is damaged ({error}); delete it, the voting page then gets a new address") from error
+        return held
+
+    def _catch_up(self) -> None:
+        """Take in the whole lines that were added since; a file that is gone or became shorter is read anew."""
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size < self._read:
+            self._forget()
+        if size == self._read:
+            return
+        with self.path.open("rb") as file:
+            file.seek(self._read)
+            whole, end, _torn = file.read().rpartition(b"\n")
+        lines = whole.split(b"\n") if end else []
+        entries = [_entry(line, f"{self.path}, line {self._lines + i}") for i, line in enumerate(lines, 1)]
+        for entry in entries:
+            if entry.id not in self._ids:
+                self._ids.add(entry.id)
+                count(entry, self._held)
+        self._lines += len(lines)
+        self._read += len(whole) + len(end)
+
+
+def _row(entry: Vote | Retraction) -> dict[str, Any]:
+    row = {"schema_version": schema.SCHEMA_VERSION, "kind": "vote" if isinstance(entry, Vote) else "retraction", **asdict(entry)}
+    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
+
+
+def _entry(line: bytes, where: str) -> Vote | Retraction:
+    try:
+        row: dict[str, Any] = json.loads(line)
+        schema.check_version(row.pop("schema_version", 1), where)
+        kind = _KINDS[row.pop("kind")]
+        if kind is Vote and row.get("seconds") is None:
+            row["seconds"] = math.nan
+        made = kind(**row)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StoreError(f"{where}, is damaged ({error}); repair or delete that line") from error
+    if isinstance(made, Vote) and (made.choice not in CHOICES or made.left not in {"a", "b"}):
+        raise StoreError(f"{where}, is no vote: choice {made.choice!r}, left {made.left!r}; repair or delete that line")
+    return made
+
+
+def _flush(folder: Path) -> None:
+    """Put the name of a new file on disk as well."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,43 @@
+"""All checks: collect, choose and run them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.errors import ConfigError, MissingKeyError, MissingPackageError, MissingWeightsError, unknown
+from bench.verify.checks import Check, Outcome, SkipCheck, WrongAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+
+def collect(results: Path) -> list[Check]:
+    """Every check, formulas first."""
+    from bench.verify import degradations, fingerprints, formulas, published  # noqa: PLC0415 - they import the metrics
+
+    return [*formulas.checks(), *degradations.checks(), *published.checks(results), *fingerprints.checks()]
+
+
+def choose(checks: Iterable[Check], metrics: Sequence[str]) -> list[Check]:
+    """The checks of some metrics, all without a choice. Raises ConfigError for a metric nothing is known of."""
+    held = list(checks)
+    known = {c.metric for c in held}
+    for name in metrics:
+        if name not in known:
+            raise unknown("metric to verify", name, known)
+    if not held:
+        raise ConfigError("there is nothing to verify")
+    return [c for c in held if not metrics or c.metric in metrics]
+
+
+def run_checks(checks: Iterable[Check]) -> Iterator[Outcome]:
+    """Make the checks one after another. A metric that cannot run here (weights, packages) is skipped with its reason."""
+    for check in checks:
+        try:
+            yield Outcome(check, "ok", check.test())
+        except (SkipCheck, MissingWeightsError, MissingPackageError, MissingKeyError) as why:
+            yield Outcome(check, "skipped", str(why))
+        except Exception as error:  # noqa: BLE001 - a crash of a metric is a wrong answer, and the next check goes on
+            told = str(error) if isinstance(error, WrongAnswerError) else f"{type(error).__name__}: {error}"
+            yield Outcome(check, "wrong", told)

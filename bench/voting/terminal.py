@@ -1,0 +1,136 @@
+"""What people said, for a terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich import box
+from rich.table import Table
+
+from bench import stats
+from bench.analysis import votes as tally
+from bench.core.fingerprint import difference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+
+    from bench.store import Run, Vote
+
+_MOST = 12
+"""Metrics shown; the report has all."""
+
+
+def ranking(rows: Sequence[Mapping[str, Any]]) -> Table | str:
+    """The ranking (``tally.ranked``) as a table."""
+    if not rows:
+        return "no votes yet"
+    table = _table(f"human preference, {sum(r['wins'] + r['ties'] + r['losses'] for r in rows) // 2} votes on {rows[0]['n']} prompts")
+    _columns(table, "rank", "run", "points", "strength", "95 %", "won", "tied", "lost")
+    for row in rows:
+        span = "" if row["rank_low"] == row["rank_high"] else f" ({row['rank_low']:.0f}-{row['rank_high']:.0f})"
+        table.add_row(
+            f"{row['rank']:.0f}{span}", str(row["run"]), _percent(row["share"]), f"{row['strength']:+.2f}",
+            f"{row['low']:+.2f} to {row['high']:+.2f}", str(row["wins"]), str(row["ties"]), str(row["losses"]),
+        )  # fmt: skip
+    return table
+
+
+def summary(votes: Sequence[Vote], labels: Mapping[str, Run], console: Console) -> None:
+    """Print the ranking, the runs two by two, who votes how, and which metric predicts people."""
+    table = tally.votes_frame(votes, labels, tally.pictures(labels))
+    counted = table[table["status"] == tally.COUNTED]
+    console.print(ranking(tally.ranked(votes, labels)))
+    changed = len(table) - len(counted)
+    if changed:
+        console.print(f"{changed} more votes do not count: a picture was made anew since", highlight=False)
+    if counted.empty:
+        return
+    console.print(_pairs(counted, list(labels)))
+    console.print(_raters(counted))
+    scores, unlike = _scores(labels)
+    found = tally.agreement(counted, scores)
+    console.print(_agreement(found[found["kind"] == "metric"]))
+    for metric in unlike:
+        console.print(f"{metric} was scored with other settings in some of these runs and is left out", highlight=False, markup=False)
+    between = found[found["kind"] == "raters"].iloc[0]
+    if between["n"]:
+        share = f"{_percent(between['share'])} ({_span(between['low'], between['high'])})"
+        said = f"two people chose alike in {share} of {between['n']} cases; Krippendorff's alpha {between['alpha']:.2f}"
+    else:
+        said = f"agreement between people: {between['reason']}"
+    console.print(said, highlight=False, soft_wrap=True)
+
+
+def _pairs(counted: pd.DataFrame, labels: Sequence[str]) -> Table:
+    table = _table("two by two; points of the first, 95 % over prompts")
+    _columns(table, "first", "second", "votes", "won", "tied", "bad", "lost", "points", "95 %")
+    for i, one in enumerate(labels):
+        for other in labels[i + 1 :]:
+            straight = counted[(counted["a"] == one) & (counted["b"] == other)]
+            turned = counted[(counted["a"] == other) & (counted["b"] == one)]
+            both = pd.concat([straight, turned.assign(choice=turned["choice"].replace({"a": "b", "b": "a"}))])
+            if both.empty:
+                continue
+            met = tally.duels(pd.concat([straight, turned]), labels)
+            share, low, high = stats.cluster_mean(met["points"].to_numpy(float), met["prompt_id"].to_numpy())
+            said = both["choice"].value_counts()
+            counts = [str(int(said.get(word, 0))) for word in ("a", "tie", "bad", "b")]
+            table.add_row(one, other, str(len(both)), *counts, _percent(share), _span(low, high))
+    return table
+
+
+def _raters(counted: pd.DataFrame) -> Table:
+    table = _table("people; left: share of decided votes for the left picture")
+    _columns(table, "rater", "votes", "left", "undecided", "seconds a vote")
+    for rater, mine in counted.groupby("rater"):
+        decided = mine[mine["choice"].isin(["a", "b"])]
+        left = _percent((decided["choice"] == decided["left"]).mean()) if len(decided) else "–"
+        pace = mine["seconds"].median()
+        shown = "–" if math.isnan(pace) else f"{pace:.1f}"
+        table.add_row(str(rater), str(len(mine)), left, _percent(1 - len(decided) / len(mine)), shown)
+    return table
+
+
+def _agreement(found: pd.DataFrame) -> Table:
+    """Metrics that take sides; one of several that always take the same, as a score and its multiple do."""
+    table = _table("which metric predicts people; share of decided votes for the better score, chance is 50 %")
+    _columns(table, "metric", "agrees", "95 %", "votes", "scored alike", "not scored")
+    family = found["metric"].str.split(".").str[0]
+    told = found[(found["n"] > 0) & ~found.assign(family=family).duplicated(["family", "share", "low", "n", "ties", "missing"])]
+    for row in told.head(_MOST).to_dict("records"):
+        counts = (str(row[column]) for column in ("n", "ties", "missing"))
+        table.add_row(str(row["metric"]), _percent(row["share"]), _span(row["low"], row["high"]), *counts)
+    return table
+
+
+def _scores(labels: Mapping[str, Run]) -> tuple[pd.DataFrame, list[str]]:
+    """The columns of frame ``scores`` that agreement needs, and the metrics left out because their settings differ."""
+    columns = ["metric", "value", "status", "unit", "higher_is_better", "request_id", "prompt_id", "fingerprint"]
+    rows = [{"run": label, **{c: getattr(s, c) for c in columns}} for label, run in labels.items() for s in run.scores() if s.request_id]
+    table = pd.DataFrame(rows, columns=["run", *columns])
+    ok = table[table["status"] == "ok"]
+    unlike = [str(metric) for metric, group in ok.groupby("metric", sort=False) if difference(group["fingerprint"].unique())]
+    return table[~table["metric"].isin(unlike)], unlike
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _span(low: float, high: float) -> str:
+    return "–" if math.isnan(low + high) else f"{100 * max(low, 0):.0f} to {100 * min(high, 1):.0f} %"
+
+
+def _columns(table: Table, *names: str) -> None:
+    """Names to the left, numbers to the right; names give way where the terminal is narrow."""
+    for name in names:
+        word = name in {"run", "first", "second", "rater", "metric"}
+        table.add_column(name, justify="left" if word else "right", no_wrap=not word, overflow="fold")

@@ -1,0 +1,1 @@
+"""Weights on this machine: the hub's cache, hashes, devices."""

@@ -1,0 +1,413 @@
+"""The gate: equal runs pass, a planted regression fails, too few prompts cannot be told; and what it says of each."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from support.runs import render_oracle
+
+from bench import prompts, stats
+from bench.analysis import slowdown
+from bench.analysis.gate import EXIT_CODES, Side, judge
+from bench.analysis.limits import Limit, parse
+from bench.cli.app import main
+from bench.cli.commands.gate import document
+from bench.config import presets
+from bench.core.progress import Progress
+from bench.engine import plan, score
+from bench.errors import ConfigError
+from bench.store import Run, Store
+from bench.types import Column, Rendered, ScoreRow, Timing
+from bench.verify import pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+PROMPTS = 16
+FINGERPRINT = '{"metric":"x","version":1}'
+
+
+def scored(run: Run, metrics: Sequence[str] = ("scene", "clip_tiny", "latency")) -> Run:
+    with run.lock():
+        score.score(run, presets.metrics(metrics), Progress())
+    return run
+
+
+def copied(
+    source: Run,
+    label: str,
+    change: Callable[[Image.Image], Image.Image] = lambda image: image,
+    seconds: float = 0.2,
+    survivors: int = PROMPTS,
+) -> Run:
+    """The first ``survivors`` pictures of ``source``, changed, under latencies of about ``seconds``; the others failed."""
+    run = Store(source.path.parent).run(label, create=True)
+    run.update_info(**{**source.info(), "label": label, "name": label})
+    jobs = {j.key: j for j in plan.jobs_for(presets.provider("tiny-oracle"), prompts.load("tiny").prompts, [0, 1])}
+    for i, record in enumerate(source.current()):
+        data = io.BytesIO()
+        change(Image.open(source.image_path(record)).convert("RGB")).save(data, "PNG")
+        made = Rendered("ok", data.getvalue(), Timing(latency_s=seconds * (1 + (i * 7 % 10) / 100)))
+        if i >= survivors:
+            made = Rendered("failed", None, Timing(), "out of memory")
+        run.save(jobs[record.key], made, prompt_set=prompts.load("tiny"), environment=record.environment)
+    return scored(run)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """The oracle's pictures as they are, made again, under noise, and made more slowly."""
+    results = tmp_path_factory.mktemp("gate") / "results"
+    drawn = render_oracle(results, limit=PROMPTS, label="drawn", seeds=(0,))
+    return {
+        "sound": copied(drawn, "sound"),
+        "again": copied(drawn, "again"),
+        "noisy": copied(drawn, "noisy", lambda image: pictures.noisy(image, 200)),
+        "blurred": copied(drawn, "blurred", lambda image: pictures.blurred(image, 0.6)),
+        "slow": copied(drawn, "slow", seconds=0.3),
+        "brittle": copied(drawn, "brittle", survivors=8),
+    }
+
+
+def judged(runs: dict[str, Run], baseline: str, candidate: str, *words: str) -> int:
+    return main(["gate", str(runs[baseline].path), str(runs[candidate].path), *words])
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_equal_runs_exit_0(runs: dict[str, Run], capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--max-drop", "scene=0", "--max-drop", "clip_tiny=1%", "--max-slowdown", "p50=0"]
+    assert judged(runs, "sound", "sound", *words) == 0
+    assert judged(runs, "sound", "again", *words) == 0, "the same pictures made again"
+    shown = capsys.readouterr().out
+    assert "0.000 [0.000, 0.000]" in shown
+    assert "pass: every change for the worse is within its margin" in shown
+
+
+def test_a_planted_regression_exits_1(runs: dict[str, Run], capsys: pytest.CaptureFixture[str]) -> None:
+    assert judged(runs, "sound", "noisy", "--max-drop", "scene=0.1", "--max-drop", "clip_tiny=2%", "--json", "-") == 1
+    found = told(capsys)
+    assert [limit["verdict"] for limit in found["limits"]] == ["regression", "regression"]
+    assert all(limit["low"] > limit["allowed"] for limit in found["limits"])
+    assert judged(runs, "noisy", "sound", "--max-drop", "scene=0.1") == 0, "a rise is no drop"
+
+
+def test_five_prompts_exit_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = scored(render_oracle(tmp_path / "results", limit=5), ["scene", "latency"])
+    assert main(["gate", str(run.path), str(run.path), "--max-drop", "scene=0.05", "--max-slowdown", "p50=10%"]) == 3
+    shown = capsys.readouterr().out
+    assert "scene=0.05: too few prompts; about 1 more would settle it" in shown
+    assert "latency.p50=10%: too few prompts" in shown
+
+
+def test_a_planted_slowdown_is_seen_as_a_share_and_in_seconds(runs: dict[str, Run], capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--max-slowdown", "p50=10%,mean=0.05", "--max-slowdown", "p90=60%", "--max-drop", "scene=0"]
+    assert judged(runs, "sound", "slow", *words, "--json", "-") == 1
+    limits = {limit["limit"]: limit for limit in told(capsys)["limits"]}
+    assert [limit["verdict"] for limit in limits.values()] == ["pass", "regression", "regression", "pass"]
+    assert limits["latency.p50=10%"]["drop"] == pytest.approx(0.5 * limits["latency.p50=10%"]["baseline"])
+    assert limits["latency.mean=0.05"]["drop"] == pytest.approx(0.5 * 0.209, abs=0.002)
+    assert limits["latency.mean=0.05"]["low"] > 0.05
+
+
+def test_a_candidate_that_fails_on_many_prompts_does_not_pass_for_its_speed_on_the_others(
+    runs: dict[str, Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert judged(runs, "sound", "brittle", "--max-slowdown", "p50=10%") == 3
+    assert f"only 8 of {PROMPTS} prompts have a score in both runs: failed: out of memory" in capsys.readouterr().out
+    assert judged(runs, "sound", "brittle", "--max-slowdown", "p50=10%", "--min-coverage", "40%") == 0
+
+
+@pytest.mark.parametrize(("candidate", "code"), [("again", 0), ("noisy", 1)])
+@pytest.mark.parametrize("words", [(), ("--json", "-")])
+def test_whoever_stops_reading_changes_nothing_in_the_exit_code(
+    runs: dict[str, Run], candidate: str, code: int, words: tuple[str, ...]
+) -> None:
+    asked = ["gate", str(runs["sound"].path), str(runs[candidate].path), "--max-drop", "scene=0.1", *words]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        assert subprocess.run([sys.executable, "-m", "bench", *asked], stdout=closed, check=False).returncode == code
+
+
+def test_scores_that_never_differ_on_other_pictures_are_not_certain_and_large_shares_are_warned_of() -> None:
+    column = Column("ocr.ned", "similarity")
+    a, b = (side(name, spread(np.full(20, 0.9)), column=column) for name in "ab")
+    assert judge(a, b, [Limit("ocr.ned", 0.0)])[0].verdict == "cannot tell"
+    assert "60% is half or more" in str(judge(a, b, [Limit("ocr.ned", 0.6, relative=True)])[0].note)
+
+
+def test_a_drop_about_as_large_as_the_margin_cannot_be_told_and_says_what_would_settle_it(
+    runs: dict[str, Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    judged(runs, "sound", "blurred", "--max-drop", "clip_tiny=0", "--json", "-")
+    drop = told(capsys)["limits"][0]["drop"]
+    margin = 0.98 * drop
+    assert judged(runs, "sound", "blurred", "--max-drop", f"clip_tiny={margin}", "--json", "-") == 3
+    (found,) = told(capsys)["limits"]
+    assert found["low"] < margin < found["high"]
+    assert found["more_prompts"] > 100
+    assert judged(runs, "sound", "blurred", "--max-drop", f"clip_tiny={margin}") == 3
+    assert f"the interval reaches across the margin with {PROMPTS} prompts; about" in capsys.readouterr().out
+
+
+def test_one_regression_outweighs_what_cannot_be_told(runs: dict[str, Run]) -> None:
+    assert judged(runs, "sound", "noisy", "--max-drop", "scene=0.1", "--max-slowdown", "p99=10%") == 1
+    assert judged(runs, "sound", "again", "--max-drop", "scene=0.1", "--max-slowdown", "p99=10%") == 3, "p99 takes 100 pictures"
+
+
+def test_the_json_has_its_keys_and_no_nan(runs: dict[str, Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "gate.json"
+    assert judged(runs, "sound", "again", "--max-drop", "scene=0.05", "--max-slowdown", "p99=10%", "--json", str(file)) == 3
+    assert "cannot tell" in capsys.readouterr().out, "the text is printed as well"
+    found = json.loads(file.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert list(found) == ["schema_version", "verdict", "exit_code", "baseline", "candidate", "limits"]
+    assert found["baseline"]["run"] == "sound"
+    keys = [
+        "limit", "metric", "margin", "relative", "verdict", "unit", "baseline", "candidate", "drop", "low", "high", "allowed", "prompts",
+        "coverage", "more_prompts", "reason", "note",
+    ]  # fmt: skip
+    assert all(list(limit) == keys for limit in found["limits"])
+    assert found["limits"][1]["drop"] is None
+
+
+def test_a_margin_that_nothing_can_pass_is_warned_of(runs: dict[str, Run], capsys: pytest.CaptureFixture[str]) -> None:
+    assert judged(runs, "sound", "again", "--max-drop", "clip_tiny=0.9") == 0
+    assert "clip_tiny=0.9: warning: a margin of 0.9 is" in (shown := capsys.readouterr().out)
+    assert "clip_tiny.score100 has the scale from 0 to 100" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "a gate needs a limit, such as --max-drop scene=0.05"),
+        (["--max-drop", "scnee=0.1"], "unknown metric 'scnee'; did you mean 'scene'"),
+        (["--max-drop", "scene"], "'scene' is no limit"),
+        (["--max-drop", "scene=much"], "'scene=much' is no limit"),
+        (["--max-drop", "scene=-1"], "'scene=-1' is no limit"),
+        (["--max-drop", "scene=nan"], "'scene=nan' is no limit"),
+        (["--max-slowdown", "p60=10%"], "unknown figure of latency 'p60'; did you mean 'p90' or 'p50'?"),
+        (["--max-drop", "scene=1", "--min-coverage", "110%"], "'110%' is no share"),
+        (["--max-drop", "scene=1", "--json", "/nowhere/at/all.json"], "cannot write /nowhere/at/all.json"),
+    ],
+)
+def test_what_cannot_be_judged_is_one_message_and_exit_code_2(
+    words: list[str], message: str, runs: dict[str, Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert judged(runs, "sound", "again", *words) == 2
+    seen = " ".join(capsys.readouterr().err.split())
+    assert message in seen
+    assert seen.count("error:") == 1
+
+
+def test_timings_of_two_machines_and_of_a_server_are_not_compared(runs: dict[str, Run]) -> None:
+    limits = parse([], ["p50=10%"])
+    a, b = (Side.read(runs[name], limits) for name in ("sound", "again"))
+    elsewhere = Side(b.name, b.path, b.info, b.images.assign(environment="another"), b.scores, b.metrics)
+    hosted = Side(b.name, b.path, {**b.info, "hosted": True}, b.images, b.scores, b.metrics)
+    batched = Side(b.name, b.path, b.info, b.images.assign(batch_size=4), b.scores, b.metrics)
+    reasons = [judge(a, side, limits)[0].reason for side in (elsewhere, hosted, batched)]
+    assert reasons == [
+        "timed on different machines", "a hosted model's timing against a local one's", "pictures made 1 at a time against 4 at a time",
+    ]  # fmt: skip
+
+
+def side(name: str, values: dict[str, Sequence[float]], *, column: Column | None = None, **detail: Any) -> Side:
+    """A run with a score of ``column`` for each seed of each prompt; NaN is one that could not be had."""
+    column = column or Column("quality", "points")
+    rows, images = [], []
+    for prompt, seeds in values.items():
+        for seed, value in enumerate(seeds):
+            images.append({"prompt_id": prompt, "prompt": f"of {prompt}", "sha256": f"{name} {prompt} {seed}", "status": "ok"})
+            row = ScoreRow(column.name, FINGERPRINT, value, "ok", column.unit, column.higher_is_better)
+            missing = {"status": "unscored", "reason": "the engine broke"} if math.isnan(value) else {}
+            rows.append({**vars(row), **missing, "request_id": f"{prompt}{seed}", "prompt_id": prompt, "seed": seed, "detail": "{}"})
+    if detail:
+        row = ScoreRow(column.name, FINGERPRINT, detail.pop("value"), "ok", column.unit, column.higher_is_better)
+        rows = [{**vars(row), "detail": json.dumps(detail)}]
+    scores = pd.DataFrame(rows).astype({"higher_is_better": object})
+    return Side(name, name, {}, pd.DataFrame(images), scores, frozenset({column.name}))
+
+
+def spread(values: np.ndarray) -> dict[str, Sequence[float]]:
+    return {f"p{i:03d}": [float(value)] for i, value in enumerate(values)}
+
+
+def test_where_lower_is_better_a_rise_counts() -> None:
+    draw = np.random.default_rng(0)
+    low, high = draw.normal(1.0, 0.1, 40), draw.normal(1.5, 0.1, 40)
+    column = Column("errors", "edits/char", higher_is_better=False)
+    a, b = side("a", spread(low), column=column), side("b", spread(high), column=column)
+    (found,) = judge(a, b, [Limit("errors", 0.2)])
+    assert found.verdict == "regression"
+    assert found.drop.value == pytest.approx(high.mean() - low.mean())
+    assert judge(b, a, [Limit("errors", 0.0)])[0].verdict == "pass"
+
+
+def test_seeds_are_averaged_within_a_prompt_and_prompts_paired() -> None:
+    a = side("a", {f"p{i}": [i, i + 2.0] for i in range(10)})
+    b = side("b", {f"p{i}": [i + 1.0] for i in reversed(range(12))})
+    (found,) = judge(a, b, [Limit("quality", 0.5)])
+    assert (found.drop.value, found.prompts, found.verdict) == (0.0, 10, "pass")
+
+
+def test_a_relative_margin_counts_the_uncertainty_of_the_baseline() -> None:
+    draw = np.random.default_rng(1)
+    values = draw.gamma(1.0, 10.0, 30)
+    a, b = side("a", spread(values)), side("b", spread(values * 0.9))
+    (found,) = judge(a, b, [Limit("quality", 0.1, relative=True)])
+    assert found.verdict == "pass", "the ratio is the same for every prompt: nothing is uncertain"
+    (other,) = judge(a, side("b", spread(draw.permutation(values) * 0.9)), [Limit("quality", 0.1, relative=True)])
+    assert other.verdict == "cannot tell"
+
+
+def test_missing_scores_stand_in_the_way_of_a_pass_and_not_of_a_regression() -> None:
+    draw = np.random.default_rng(2)
+    whole = draw.normal(5, 0.1, 40)
+    holes = np.where(np.arange(40) % 4 == 0, np.nan, whole - 1)
+    a, b = side("a", spread(whole)), side("b", spread(holes))
+    limit = [Limit("quality", 2.0)]
+    (found,) = judge(a, b, limit)
+    assert (found.verdict, found.prompts, found.coverage) == ("cannot tell", 30, 0.75)
+    assert found.reason == "only 30 of 40 prompts have a score in both runs: the engine broke"
+    assert judge(a, b, limit, coverage=0.7)[0].verdict == "pass"
+    assert judge(a, b, [Limit("quality", 0.5)])[0].verdict == "regression"
+
+
+def test_yes_or_no_that_never_differed_is_no_proof_of_equality() -> None:
+    column = Column("scene", "share")
+    ones = np.ones(20)
+    a, b = side("a", spread(ones), column=column), side("b", spread(ones), column=column)
+    (found,) = judge(a, b, [Limit("scene", 0.05)])
+    assert found.verdict == "cannot tell", "other pictures: one in eight could differ and none of 20 show it"
+    assert found.drop.high == pytest.approx(1.959964 * math.sqrt(2) / 22, abs=1e-6)
+    enough = 20 + math.ceil(found.more)
+    more = [side(name, spread(np.ones(enough)), column=column) for name in "ab"]
+    assert judge(*more, [Limit("scene", 0.05)])[0].verdict == "pass"
+    assert judge(a, a, [Limit("scene", 0.05)])[0].verdict == "pass", "the very same pictures"
+
+
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize("higher", [True, False])
+def test_yes_or_no_that_is_nearly_always_right_seldom_passes_by_chance(*, relative: bool, higher: bool) -> None:
+    """The true change is the margin, so that a pass is wrong: of 20 prompts no more than the 2.5 % that an interval's end allows."""
+    column, draw, passed = Column("scene", "share", higher_is_better=higher), np.random.default_rng(5), 0
+    good, bad = (0.95, 0.90) if higher else (0.90, 0.95)
+    limit = Limit("scene", 0.05 / good if relative else 0.05, relative=relative)
+    for _ in range(200):
+        a, b = (side(name, spread((draw.random(20) < p).astype(float)), column=column) for name, p in (("a", good), ("b", bad)))
+        passed += judge(a, b, [limit])[0].verdict == "pass"
+    assert passed <= 10
+
+
+def test_sets_are_judged_by_halves_of_the_same_prompts() -> None:
+    draw = np.random.default_rng(3)
+    noise = draw.normal(0, 0.5, 200)
+    column = Column("fid", "distance", higher_is_better=False)
+    about = {"drawn": "abc", "prompts": 100}
+    values = spread(np.zeros(20))
+    a = side("a", values, column=column, value=20.0, draws=list(20 + noise), **about)
+    b = side("b", values, column=column, value=25.0, draws=list(25 + noise + draw.normal(0, 0.1, 200)), **about)
+    assert [judge(a, b, [Limit("fid", m)])[0].verdict for m in (1.0, 10.0)] == ["regression", "pass"]
+    shares = [judge(a, b, [Limit("fid", m, relative=True)])[0].verdict for m in (0.1, 0.25, 0.5)]
+    assert shares == ["regression", "cannot tell", "pass"]
+    assert judge(a, a, [Limit("fid", 0.0)])[0].verdict == "pass"
+    other = side("c", values, column=column, value=25.0, draws=list(25 + noise), drawn="other", prompts=100)
+    assert judge(a, other, [Limit("fid", 1.0)])[0].reason == "the two runs were not resampled by the same prompts"
+    bare = side("d", values, column=column, value=25.0, n=20)
+    (found,) = judge(a, bare, [Limit("fid", 1.0)])
+    assert (found.verdict, found.drop.value) == ("cannot tell", 5.0)
+    assert "how much chance is in it is not known" in str(found.reason)
+
+
+def test_refusals_must_not_rise_and_other_columns_without_a_better_end_are_refused() -> None:
+    draw = np.random.default_rng(4)
+    column = Column("refused", "share", None)
+    few, many = (side(name, spread((draw.random(200) < p).astype(float)), column=column) for name, p in (("a", 0.05), ("b", 0.5)))
+    assert judge(few, many, [Limit("refusals", 0.1)])[0].verdict == "regression"
+    assert judge(many, few, [Limit("refusals", 0.1)])[0].verdict == "pass"
+    neutral = side("a", spread(draw.random(20)), column=Column("pixels", "", None))
+    with pytest.raises(ConfigError, match="neither end of pixels is better"):
+        judge(neutral, neutral, [Limit("pixels", 0.1)])
+
+
+def test_unlike_scores_and_unlike_prompts_are_refused() -> None:
+    a, b = side("a", spread(np.arange(10.0))), side("b", spread(np.arange(10.0)))
+    unlike = Side("b", "b", {}, b.images, b.scores.assign(fingerprint='{"metric":"x","version":2}'), b.metrics)
+    with pytest.raises(ConfigError, match=r"quality differs in version: 1 against 2\. Score both alike with"):
+        judge(a, unlike, [Limit("quality", 1.0)])
+    other = Side("b", "b", {}, b.images.assign(prompt="another"), b.scores, b.metrics)
+    with pytest.raises(ConfigError, match=r"prompt 'p000' is another one in each run \(10 of 10 are\)"):
+        judge(a, other, [Limit("quality", 1.0)])
+
+
+def test_a_metric_that_one_run_lacks_cannot_be_told_and_says_how_to_score_it() -> None:
+    a, b = side("a", spread(np.arange(10.0))), side("b", spread(np.arange(10.0)), column=Column("other", ""))
+    (found,) = judge(a, b, [Limit("quality", 1.0)])
+    assert found.verdict == "cannot tell"
+    assert found.reason == "b has no quality; score it with: python -m bench score b metric=[quality]"
+
+
+def test_percentiles_of_resampled_prompts_are_numpys() -> None:
+    draw = np.random.default_rng(5)
+    seconds, owner = np.sort(draw.gamma(2, 1, 30)), draw.integers(0, 10, 30)
+    counts = draw.multinomial(10, np.full(10, 0.1), size=50)
+    for q in (50, 90, None):
+        found = slowdown._figure(seconds, owner, counts, q)
+        pooled = [np.repeat(seconds, row[owner]) for row in counts]
+        known = [np.mean(p) if q is None else np.percentile(p, q) for p in pooled]
+        assert found == pytest.approx(known)
+
+
+def test_prompts_that_share_a_batchs_time_are_resampled_together() -> None:
+    names = [f"p{i}" for i in range(12)]
+    four = pd.DataFrame({"prompt_id": names, "latency_s": np.repeat([1.0, 2.0, 3.0], 4), "batch_size": 4})
+    assert len(set(slowdown.together(four, four, names))) == 3
+    assert len(set(slowdown.together(four.assign(batch_size=1), four, names))) == 12
+
+
+def outcomes(drop: float, replicates: int, *, relative: bool = False) -> dict[str, float]:
+    """Shares of the verdicts where the true drop is ``drop`` and the margin is 1 of 10."""
+    draw, seen = np.random.default_rng(6), []
+    for _ in range(replicates):
+        base = draw.normal(10, 2, 40)
+        a, b = side("a", spread(base + draw.normal(0, 1, 40))), side("b", spread(base - drop + draw.normal(0, 1, 40)))
+        seen.append(judge(a, b, [Limit("quality", 0.1 if relative else 1.0, relative)])[0].verdict)
+    return {verdict: seen.count(verdict) / replicates for verdict in EXIT_CODES}
+
+
+def test_three_ways_come_out_as_often_as_they_should() -> None:
+    clear, sound, edge = outcomes(2.5, 20), outcomes(-0.5, 20), outcomes(1.0, 120)
+    assert clear["regression"] == 1.0
+    assert sound["pass"] == 1.0
+    assert edge["cannot tell"] >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_drop_of_just_the_margin_is_seldom_taken_for_more_or_for_less(*, relative: bool) -> None:
+    edge = outcomes(1.0, 1000, relative=relative)
+    assert edge["pass"] <= 0.04
+    assert edge["regression"] <= 0.04
+
+
+def test_the_document_of_nothing_known_is_plain_json() -> None:
+    a = side("a", spread(np.full(3, np.nan)))
+    findings = judge(a, a, [Limit("quality", 1.0)])
+    assert json.loads(json.dumps(document(a, a, findings), allow_nan=False))["limits"][0]["reason"] == "the engine broke"
+    assert math.isnan(findings[0].drop.value)
+    assert stats.LEAST == 6

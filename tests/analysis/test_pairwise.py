@@ -1,0 +1,181 @@
+"""Differences between runs, prompt by prompt: what is shown, what is not, and what may not be compared."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench import stats
+from bench.analysis import pairwise, ranking
+from bench.analysis.summary import marked, summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+BASE = {
+    "metric": "clip", "fingerprint": "{}", "status": "ok", "unit": "cosine", "higher_is_better": True, "worst": math.nan,
+    "request_id": "r", "seed": 0, "reason": None, "detail": "{}",
+}  # fmt: skip
+
+
+def scores(values: Mapping[str, Sequence[float]], **changes: Any) -> pd.DataFrame:
+    """Long-form scores: a value a prompt for each run."""
+    rows = [{**BASE, "run": run, "prompt_id": f"p{i}", "value": v} for run, mine in values.items() for i, v in enumerate(mine)]
+    return pd.DataFrame(rows).assign(**changes)
+
+
+def infos(*runs: str) -> dict[str, dict[str, Any]]:
+    return {run: {} for run in runs}
+
+
+@pytest.fixture
+def planted() -> pd.DataFrame:
+    """b a little below a on every prompt, c like a with noise; prompts differ far more than models."""
+    draw = np.random.default_rng(3)
+    hard = draw.normal(0.3, 0.2, 40)
+    return scores({"a": hard, "b": hard - 0.02 + draw.normal(0, 0.01, 40), "c": hard + draw.normal(0, 0.01, 40)})
+
+
+def test_a_small_steady_lead_is_shown_prompt_by_prompt(planted: pd.DataFrame) -> None:
+    table = pairwise.table(planted, infos("a", "b", "c"), {}).set_index(["a", "b"])
+    assert table["verdict"].to_dict() == {("a", "b"): "better", ("a", "c"): "no difference shown", ("b", "c"): "worse"}
+    lead = table.loc[("a", "b")]
+    assert lead["low"] < 0.02 < lead["high"]
+    assert lead["low"] > 0
+    assert lead["win"] + lead["tie"] + lead["loss"] == pytest.approx(1)
+    assert lead["cliff"] == pytest.approx(lead["win"] - lead["loss"])
+    assert table["q"].tolist() == pytest.approx(stats.adjust(table["p"].to_numpy()))
+    assert lead["mean_a"] - lead["mean_b"] == pytest.approx(lead["difference"])
+
+
+def test_where_lower_is_better_the_lower_one_wins(planted: pd.DataFrame) -> None:
+    table = pairwise.table(planted.assign(higher_is_better=False), infos("a", "b", "c"), {}).set_index(["a", "b"])
+    lead = table.loc[("a", "b")]
+    assert (lead["verdict"], lead["difference"] > 0) == ("worse", True)
+    assert lead["cliff"] < 0
+    assert lead["effect"] < 0
+    assert lead["loss"] > lead["win"]
+
+
+def test_seeds_are_averaged_within_a_prompt() -> None:
+    twice = pd.concat([scores({"a": [1.0, 0.0] * 4, "b": [0.5] * 8}), scores({"a": [0.0, 1.0] * 4}, seed=1)])
+    (row,) = pairwise.table(twice, infos("a", "b"), {}).to_dict("records")
+    assert (row["n"], row["tie"], row["difference"], row["verdict"]) == (8, 1.0, 0.0, "no difference shown")
+    assert math.isnan(row["more"]), "no number of prompts settles a difference of nothing"
+
+
+def test_few_prompts_show_nothing_however_large_the_gap() -> None:
+    five = scores({"a": [1.0, 0.9, 1.0, 0.8, 0.9], "b": [0.1, 0.0, 0.1, 0.2, 0.0]})
+    (row,) = pairwise.table(five, infos("a", "b"), {}).to_dict("records")
+    assert (row["n"], row["verdict"]) == (5, "too few prompts")
+    assert math.isnan(row["q"])
+
+
+def test_an_open_question_says_how_many_prompts_would_settle_it() -> None:
+    draw = np.random.default_rng(8)
+    gap = draw.normal(0.0, 1.0, 30)
+    gap += 0.2 - gap.mean()
+    (row,) = pairwise.table(scores({"a": gap, "b": np.zeros(30)}), infos("a", "b"), {}).to_dict("records")
+    assert row["verdict"] == "no difference shown"
+    assert row["more"] == pytest.approx(stats.needed(0.2, gap.std(ddof=1)) - 30, rel=0.01)
+    assert row["detectable"] == pytest.approx(stats.detectable(gap.std(ddof=1), 30), rel=0.01)
+
+
+def pictures(seconds: Sequence[float], machine: str = "one", batch: int = 1) -> pd.DataFrame:
+    """What ``bench.analysis.slowdown.timed`` gives: a picture a prompt."""
+    names = [f"p{i}" for i in range(len(seconds))]
+    return pd.DataFrame({"prompt_id": names, "latency_s": seconds, "environment": machine, "batch_size": batch})
+
+
+def test_timings_of_two_machines_are_not_compared() -> None:
+    timed = scores({"a": [1.0] * 8, "b": [2.0] * 8, "c": [3.0] * 8}, metric="latency", unit="s", higher_is_better=False)
+    told = {"a": {}, "b": {}, "c": {"hosted": True}}
+    one = pictures([1.0] * 8)
+    table = pairwise.table(timed, told, {"a": one, "b": pictures([2.0] * 8, "other"), "c": one}).set_index(["a", "b"])
+    assert set(table["verdict"]) == {"not comparable"}
+    assert table.loc[("a", "b"), "reason"] == "timed on different machines"
+    assert "hosted" in table.loc[("a", "c"), "reason"]
+    same = pairwise.table(timed, infos("a", "b", "c"), dict.fromkeys("abc", one))
+    assert set(same["verdict"]) == {"better"}
+
+
+def test_pictures_of_a_batch_are_one_observation_and_unlike_batches_are_not_compared() -> None:
+    """Two batches of 16 are two times, however many prompts share them."""
+    seconds = {"a": [2.0] * 16 + [2.1] * 16, "b": [2.2] * 16 + [2.3] * 16, "c": [1.0] * 32}
+    rows = scores(seconds, metric="latency", unit="s", higher_is_better=False)
+    held = {run: pictures(mine, batch=16 if run != "c" else 1) for run, mine in seconds.items()}
+    table = pairwise.table(rows, infos("a", "b", "c"), held).set_index(["a", "b"])
+    assert (table.loc[("a", "b"), "n"], table.loc[("a", "b"), "verdict"]) == (2, "too few prompts")
+    assert table.loc[("a", "c"), "reason"] == "pictures made 16 at a time against 1 at a time"
+    assert ranking.table(rows, infos("a", "b", "c"), held).empty
+
+
+def test_answers_that_never_differ_have_an_interval_and_counts_that_do_not_have_none() -> None:
+    right = {"a": [1.0] * 20, "b": [1.0] * 20}
+    (share,) = pairwise.table(scores(right, unit="share"), infos("a", "b"), {}).to_dict("records")
+    assert (share["low"], share["high"]) == (pytest.approx(-0.126, abs=1e-3), pytest.approx(0.126, abs=1e-3))
+    (count,) = pairwise.table(scores(right, unit=""), infos("a", "b"), {}).to_dict("records")
+    assert (count["low"], count["high"]) == (0, 0)
+
+
+def test_runs_without_a_prompt_in_common_are_not_compared() -> None:
+    apart = pd.concat([scores({"a": [0.1] * 8}), scores({"b": [0.2] * 8}).assign(prompt_id=[f"q{i}" for i in range(8)])])
+    (row,) = pairwise.table(apart, infos("a", "b"), {}).to_dict("records")
+    assert (row["verdict"], row["reason"], row["n"]) == ("not comparable", "no prompt in common", 0)
+
+
+def test_ceilings_and_metrics_without_a_better_end_are_left_out(planted: pd.DataFrame) -> None:
+    told = infos("a", "b", "c") | {"c": {"ceiling": True}}
+    assert pairwise.table(planted, told, {})[["a", "b"]].to_numpy().tolist() == [["a", "b"]]
+    assert pairwise.table(planted.assign(higher_is_better=None), infos("a", "b", "c"), {}).empty
+    assert ranking.table(planted, told, {})["run"].tolist() == ["a", "b"]
+
+
+def test_sets_are_compared_where_they_were_resampled_by_the_same_prompts() -> None:
+    draw = np.random.default_rng(0)
+    common, noise = draw.normal(0, 1.0, 50), draw.normal(0, 0.1, (3, 50))
+    detail = {
+        run: json.dumps({"n": 64, "drawn": key, "draws": list(value + common + noise[i])})
+        for i, (run, value, key) in enumerate([("a", 10.0, "k"), ("b", 12.0, "k"), ("c", 12.0, "other")])
+    }
+    rows = [
+        {**BASE, "run": run, "metric": "fid", "unit": "distance", "higher_is_better": False, "request_id": None, "prompt_id": None,
+         "value": 10.0 if run == "a" else 12.0, "detail": text}
+        for run, text in detail.items()
+    ]  # fmt: skip
+    table = pairwise.table(pd.DataFrame(rows), infos("a", "b", "c"), {}).set_index(["a", "b"])
+    assert table.loc[("a", "b"), "verdict"] == "better"
+    assert table.loc[("a", "b"), "low"] < -2 < table.loc[("a", "b"), "high"] < 0
+    assert math.isnan(table.loc[("a", "b"), "win"])
+    assert table.loc[("a", "c"), "verdict"] == "not comparable"
+
+
+def test_one_run_has_frames_with_columns_and_no_rows(planted: pd.DataFrame) -> None:
+    alone = planted[planted["run"] == "a"]
+    assert list(pairwise.table(alone, infos("a"), {}).columns) == list(pairwise.COLUMNS)
+    assert pairwise.table(alone, infos("a"), {}).empty
+    assert list(ranking.table(alone, infos("a"), {}).columns) == list(ranking.COLUMNS)
+
+
+def test_the_ranking_follows_the_wins_and_tells_ties_apart(planted: pd.DataFrame) -> None:
+    table = ranking.table(planted, infos("a", "b", "c"), {}).set_index("run")
+    assert table.loc["b", "rank"] == 3
+    assert table.loc["b", "rank_low"] == 3
+    assert table["strength"].mean() == pytest.approx(0, abs=1e-9)
+    assert (table["wins"] + table["ties"] + table["losses"]).tolist() == [80, 80, 80]
+    assert table.loc[["a", "c"], "rank_low"].tolist() == [1, 1], "which of the two is first is not known"
+
+
+def test_best_is_better_than_every_rival(planted: pd.DataFrame) -> None:
+    def best(table: pd.DataFrame, told: dict[str, dict[str, Any]]) -> list[bool]:
+        return marked(summarise(table, told), pairwise.table(table, told, {}))["best"].tolist()
+
+    assert best(planted, infos("a", "b", "c")) == [False, False, False], "c is level with a"
+    two = planted[planted["run"] != "c"]
+    assert best(two, infos("a", "b")) == [True, False]
+    assert best(planted, infos("a", "b") | {"c": {"ceiling": True}}) == [True, False, False], "a ceiling is no rival"

@@ -1,0 +1,152 @@
+"""The command line as a user meets it: every check starts a process of its own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.command import bench
+from support.paths import ROOT
+
+
+def test_help_lists_every_verb_and_imports_nothing_heavy(tmp_path: Path) -> None:
+    from bench.cli.app import VERBS
+
+    code = (
+        "import sys; from bench.cli.app import main; rc = main(['--help']); "
+        "heavy = {'torch', 'pandas', 'hydra', 'numpy', 'PIL', 'rich', 'omegaconf'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else rc)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert all(f"  {verb}" in shown.stdout for verb in VERBS)
+    assert bench(["--help"], tmp_path).stdout == shown.stdout
+
+
+@pytest.mark.parametrize("verb", ["run", "score", "compare", "report", "list", "doctor", "import", "rm"])
+def test_every_verb_explains_itself(verb: str, tmp_path: Path) -> None:
+    shown = bench([verb, "--help"], tmp_path)
+    assert shown.returncode == 0
+    assert f"bench {verb}" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rnu"], "unknown verb 'rnu'; did you mean 'run'?"),
+        (["run", "model=flux-dve"], "unknown model 'flux-dve'; did you mean 'flux-dev'"),
+        (["run", "metric=[oct]"], "unknown metric 'oct'; did you mean 'ocr'?"),
+        (["run", "prompts=tinny"], "unknown prompt set 'tinny'; did you mean 'tiny'?"),
+        (["run", "prompt=tiny"], "unknown option 'prompt'; did you mean 'prompts'?"),
+        (["run", "model.stesp=3"], "did you mean 'model.steps'"),
+        (["run", "model.steps=0"], "model.steps=0 must be a whole number"),
+        (["run", "model.size=1000x7"], "model.size='1000x7' must be"),
+        (["run", "seeds=[]"], "seeds=[] must be a list"),
+        (["run", "seeds=[0,0]"], "distinct whole numbers"),
+        (["run", "limit=0"], "limit=0 must be"),
+        (["run", "categories=[txet]"], "unknown category 'txet'"),
+        (["run", "dry_run=perhaps"], "must be true or false"),
+        (["run", "limit"], "no OPTION=VALUE"),
+        (["run", "-m", "model=tiny-oracle,flux-dev"], "choose one with prompts="),
+        (["run", "model=flux-dev"], "hf download black-forest-labs/FLUX.1-dev"),
+        (["run", "model=gpt-image", "prompts=core"], "export OPENAI_API_KEY"),
+        (["score", "nothing"], "unknown run 'nothing'"),
+        (["compare", "nothing"], "unknown run 'nothing'"),
+        (["rm", "nothing"], "unknown run 'nothing'"),
+        (["import", "nowhere", "--name", "mj", "--prompts", "tiny"], "neither a folder of pictures"),
+    ],
+)
+def test_what_cannot_be_done_is_one_message_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
+    done = bench(arguments, tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error:") == 1
+    assert not list(tmp_path.rglob("*.jsonl"))
+
+
+def test_a_run_leaves_nothing_in_the_working_folder_but_results(tmp_path: Path) -> None:
+    first = bench(["run", "model=tiny-oracle", "limit=2", "metric=[latency]"], tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["results"]
+    (run,) = (tmp_path / "results").iterdir()
+    assert "4 rendered, 0 kept" in first.stderr
+    pictures = {p: p.stat().st_mtime_ns for p in run.glob("images/*")}
+    again = bench(["run", "model=tiny-oracle", "limit=2", "metric=[latency]"], tmp_path)
+    assert "0 rendered, 4 kept" in again.stderr
+    assert {p: p.stat().st_mtime_ns for p in run.glob("images/*")} == pictures
+    more = bench(["run", "model=tiny-oracle", "limit=3", "metric=[latency]", "seeds=[0,1,2]"], tmp_path)
+    assert "5 rendered, 4 kept" in more.stderr
+    assert bench(["report", run.name], tmp_path).returncode == 0
+    assert run.name in bench(["list", "runs"], tmp_path).stdout
+    assert bench(["rm", run.name], tmp_path).returncode == 2
+    assert bench(["rm", run.name, "--yes"], tmp_path).returncode == 0
+    assert not run.exists()
+
+
+def test_a_sweep_ends_with_one_comparison(tmp_path: Path) -> None:
+    done = bench(["run", "-m", "model=tiny-oracle", "label=one,two", "limit=2", "metric=[latency]", "seeds=[0]"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    pages = list((tmp_path / "results" / "comparisons").glob("*/index.html"))
+    assert len(pages) == 1
+    assert done.stderr.count("comparison:") == 1
+    assert [p.name.split(".")[0] for p in sorted((tmp_path / "results").glob("*/run.json"), key=str) for p in [p.parent]] == ["one", "two"]
+    assert [p.name for p in tmp_path.iterdir()] == ["results"]
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    done = bench(["run", "model=tiny-dev", "limit=3", "dry_run=true"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "6 pictures, 6 to render" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_cfg_job_shows_what_was_understood(tmp_path: Path) -> None:
+    shown = bench(["run", "model=flux-schnell", "--cfg", "job"], tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "name: flux-schnell" in shown.stdout
+    assert "prompts: core" in shown.stdout
+
+
+def test_a_failed_picture_is_exit_code_1(tmp_path: Path) -> None:
+    prompts = tmp_path / "p.txt"
+    prompts.write_text("a red circle on the left, on white\na sentence of another world\n")
+    done = bench(["run", "model=tiny-oracle", f"prompts={prompts}", "metric=[latency]"], tmp_path)
+    assert done.returncode == 1
+    assert "2 rendered, 0 kept, 0 refused, 2 failed" in done.stderr
+
+
+def test_lists_name_licences_and_what_is_missing(tmp_path: Path) -> None:
+    shown = bench(["list"], tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    for part in ("FLUX.1-dev non-commercial", "weights (gated", "OPENAI_API_KEY is not set", "core", "clip_tiny"):
+        assert part in shown.stdout
+
+
+def test_doctor_finds_the_default_job_ready_and_shows_no_key(tmp_path: Path) -> None:
+    shown = bench(["doctor"], tmp_path, XAI_API_KEY="secret-value")
+    assert shown.returncode == 0, shown.stdout
+    assert "XAI_API_KEY" in shown.stdout
+    assert "secret-value" not in shown.stdout + shown.stderr
+    assert "self-test read back" in shown.stdout
+
+
+def test_doctor_names_the_fix_where_the_default_job_cannot_run(tmp_path: Path) -> None:
+    for part in ("bench", "conf", "prompts"):
+        shutil.copytree(ROOT / part, tmp_path / "broken" / part)
+    shown = bench(["doctor"], tmp_path, PYTHONPATH=str(tmp_path / "broken"))
+    assert shown.returncode == 1
+    assert "'weights' is missing from this installation" in " ".join(shown.stdout.split())
+    assert "Traceback" not in shown.stderr
+
+
+def test_score_adds_a_metric_without_rendering(tmp_path: Path) -> None:
+    bench(["run", "model=tiny-oracle", "limit=1", "metric=[latency]", "seeds=[0]"], tmp_path)
+    (run,) = (tmp_path / "results").iterdir()
+    done = bench(["score", run.name, "metric=[ocr]"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "ocr.exact" in (run / "report" / "summary.md").read_text()
+    assert bench(["score", run.name, "metric=[ocd]"], tmp_path).returncode == 2

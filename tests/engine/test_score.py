@@ -1,0 +1,76 @@
+"""Scoring a run: what is scored once stays, what is missing is said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.config import presets
+from bench.core.progress import Progress
+from bench.engine import score
+from bench.types import Job, Prompt, PromptSet, Rendered, Request
+
+if TYPE_CHECKING:
+    import pytest
+
+    from bench.store import Run
+
+
+def test_pictures_are_scored_once(oracle_run: Run) -> None:
+    metrics = presets.metrics(["ocr"])
+    first = score.score(oracle_run, metrics, Progress())
+    columns = {c.name for m in metrics for c in m.columns}
+    assert {(r.metric, r.request_id) for r in first} == {(c, r.request.id) for c in columns for r in oracle_run.current()}
+    assert len(first) == len(columns) * len(oracle_run.current())
+    assert score.score(oracle_run, metrics, Progress()) == []
+    assert {r.status for r in oracle_run.scores()} == {"ok"}
+
+
+def test_a_refused_picture_is_not_applicable_and_a_failed_one_unscored(oracle_run: Run) -> None:
+    provider = presets.provider("tiny-oracle")
+    chosen = PromptSet(
+        "tiny",
+        "1",
+        "en",
+        "x",
+        "y",
+        (Prompt("x1", "no", expected_text=("A",)), Prompt("x2", "nono", expected_text=("A",)), Prompt("x3", "three")),
+    )
+    with oracle_run.lock():
+        for prompt, status in zip(chosen.prompts, ("refused", "failed", "refused"), strict=True):
+            oracle_run.save(Job(prompt, provider.request(prompt, 0)), Rendered(status, error="because"), prompt_set=chosen, environment="e")  # type: ignore[arg-type]
+    rows = {(r.prompt_id, r.metric): r for r in score.score(oracle_run, presets.metrics(["ocr"]), Progress())}
+    assert rows["x1", "ocr.exact"].status == "not_applicable"
+    assert rows["x2", "ocr.exact"].status == "unscored"
+    assert rows["x2", "ocr.exact"].reason == "failed: because"
+    assert rows["x3", "ocr.exact"].reason == "the prompt asks for no text", "its refusal says nothing about text"
+
+
+def test_a_metric_without_weights_does_not_stop_the_others(oracle_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    rows = score.score(oracle_run, presets.metrics(["clip", "latency"]), Progress())
+    clip = [r for r in rows if r.metric == "clip"]
+    assert len(clip) == len(oracle_run.current())
+    assert {r.status for r in clip} == {"unscored"}
+    assert all("hf download" in str(r.reason) for r in clip)
+    assert any(r.metric == "latency.p50" and r.status == "ok" for r in rows)
+
+
+def test_random_weights_carry_no_quality_score(oracle_run: Run) -> None:
+    prompt = Prompt("r1", "a red circle on the left, on white", expected_text=("X",))
+    chosen = PromptSet("tiny", "1", "en", "x", "y", (prompt,))
+    picture = oracle_run.image_path(oracle_run.current()[0]).read_bytes()
+    with oracle_run.lock():
+        job = Job(prompt, Request("m", "random", prompt.text, None, 0, 128, 128))
+        oracle_run.save(job, Rendered("ok", picture, detail={"random_weights": True}), prompt_set=chosen, environment="e")
+    rows = [r for r in score.score(oracle_run, presets.metrics(["ocr"]), Progress()) if r.prompt_id == "r1"]
+    assert {(r.status, r.reason) for r in rows} == {("not_applicable", "random weights carry no quality")}
+
+
+def test_no_reference_or_no_weights_is_not_as_asked_and_too_few_pictures_is(oracle_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    few = score.score(oracle_run, presets.metrics(["fd_clip_tiny"]), Progress())
+    assert [r.status for r in few] == ["unscored"]
+    assert score.complaints(few)
+    assert score.barred(few) == []
+    lost = score.score(oracle_run, presets.metrics(["fid", "diversity"]), Progress())
+    assert [line.partition(":")[0] for line in score.barred(lost)] == ["diversity", "fid"]

@@ -1,0 +1,119 @@
+"""From a wanted aspect to a size: exact, near, refused."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from bench.errors import ConfigError
+from bench.providers.sizes import exact, fit, nearest, ratio
+
+GROK = ["1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "2:1", "1:2", "19.5:9", "9:19.5", "20:9", "9:20"]
+
+
+@pytest.mark.parametrize(("aspect", "value"), [("16:9", 16 / 9), ("1024x1536", 2 / 3), ("19.5:9", 19.5 / 9), ("1:1", 1.0)])
+def test_a_ratio_is_read_from_aspects_and_sizes(aspect: str, value: float) -> None:
+    assert ratio(aspect) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("aspect", ["", "16", "0:9", "16:0", "a:b", "16:9:1", "-1:1", "16 : 9", "1e3:1", 61])
+def test_what_is_no_aspect_is_refused(aspect: str) -> None:
+    with pytest.raises(ConfigError, match="no aspect or size"):
+        ratio(aspect)
+
+
+@pytest.mark.parametrize("aspect", GROK)
+def test_an_offered_aspect_is_taken_as_it_is(aspect: str) -> None:
+    assert nearest(aspect, GROK) == (aspect, True)
+    assert nearest(aspect, GROK[::-1]) == (aspect, True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered", "expected"),
+    [
+        ("16:9", ["1024x1024", "1536x1024", "1024x1536"], ("1536x1024", False)),
+        ("2:3", ["1024x1024", "1536x1024", "1024x1536"], ("1024x1536", True)),
+        ("16:9", ["1024x1024", "1792x1024", "1024x1792"], ("1792x1024", False)),
+        ("16:9", ["1360x768"], ("1360x768", True)),
+        ("21:9", GROK, ("20:9", False)),
+        ("5:4", ["1:1", "3:2"], ("3:2", False)),
+        ("6:5", ["1:1", "3:2"], ("1:1", False)),
+        ("5:4", ["3:2", "4:3", "1:1"], ("4:3", False)),
+        ("1:1", ["3:2", "2:3"], ("3:2", False)),
+        ("1:1", ["512x512", "1024x1024"], ("512x512", True)),
+    ],
+)
+def test_the_nearest_shape_is_found_and_said_to_deviate(wanted: str, offered: list[str], expected: tuple[str, bool]) -> None:
+    assert nearest(wanted, offered) == expected
+
+
+def test_the_distance_is_the_same_lying_and_standing() -> None:
+    sides = [1, 2, 3, 4, 5, 9, 16]
+    for wide, high in itertools.product(sides, sides):
+        lying, standing = (_near(f"{a}:{b}") for a, b in ((wide, high), (high, wide)))
+        assert lying is None if standing is None else lying == ":".join(reversed(standing.split(":")))
+
+
+def _near(aspect: str) -> str | None:
+    try:
+        return nearest(aspect, ["1:1", "3:2", "2:3", "16:9", "9:16"])[0]
+    except ConfigError:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered", "most"), [("3:1", ["1792x1024"], 1.5), ("1:1", ["16:9"], 1.5), ("3:2", ["1:1"], 1.4), ("1:1", [], 9)]
+)
+def test_what_is_too_far_is_refused(wanted: str, offered: list[str], most: float) -> None:
+    with pytest.raises(ConfigError, match=f"the aspect {wanted} cannot be had"):
+        nearest(wanted, offered, most=most)
+
+
+def test_the_limit_itself_is_near_enough() -> None:
+    assert nearest("3:2", ["1:1"], most=1.5) == ("1:1", False)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "pixels", "limits", "size"),
+    [
+        ("1:1", 1024 * 1024, (16, 256, 2048), (1024, 1024)),
+        ("16:9", 1024 * 1024, (16, 256, 2048), (1360, 768)),
+        ("9:16", 1024 * 1024, (16, 256, 2048), (768, 1360)),
+        ("3:1", 1024 * 1024, (32, 256, 1440), (1440, 480)),
+        ("1:1", 64 * 64, (32, 256, 1440), (256, 256)),
+        ("1:3", 4 * 2**20, (16, 256, 1500), (496, 1488)),
+        ("1:1", 2**20, (32, 250, 1450), (1024, 1024)),
+        ("1:1", 2**40, (32, 250, 1450), (1440, 1440)),
+        ("1:1", 1, (32, 250, 1450), (256, 256)),
+    ],
+)
+def test_a_size_is_fitted_into_the_limits(aspect: str, pixels: int, limits: tuple[int, int, int], size: tuple[int, int]) -> None:
+    multiple, least, most = limits
+    assert fit(aspect, pixels, multiple=multiple, least=least, most=most) == size
+
+
+def test_every_fitted_size_keeps_every_promise() -> None:
+    for wide, high, pixels, multiple in itertools.product(range(1, 17), range(1, 17), (2**16, 2**20, 2**23), (8, 32)):
+        aspect = f"{wide}:{high}"
+        try:
+            width, height = fit(aspect, pixels, multiple=multiple, least=256, most=2048)
+        except ConfigError:
+            assert max(wide, high) / min(wide, high) > 2048 / 256
+            continue
+        assert all(side % multiple == 0 and 256 <= side <= 2048 for side in (width, height))
+        assert width / height == pytest.approx(wide / high, rel=multiple / 256)
+        short, long = sorted((width, height))
+        free = short > 256 + multiple and long < 2048 - multiple
+        assert not free or width * height == pytest.approx(pixels, rel=0.1)
+
+
+def test_an_impossible_size_is_refused() -> None:
+    with pytest.raises(ConfigError, match="the aspect 9:1 cannot be had: both sides must lie within 256 to 2048"):
+        fit("9:1", 2**20, multiple=16, least=256, most=2048)
+
+
+def test_rounding_is_told_from_another_aspect() -> None:
+    assert exact(1360, 768, "16:9")
+    assert exact(1024, 1024, "1:1")
+    assert not exact(1792, 1024, "3:2")

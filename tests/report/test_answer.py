@@ -1,0 +1,142 @@
+"""The answer in words says what the frames show, and no more."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+from bench.analysis import pairwise
+from bench.analysis.pairwise import LEVEL
+from bench.report.answer import verdict
+from bench.report.latex import summary_latex
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def tables(
+    pairs: Sequence[tuple[Any, ...]],
+    *,
+    latency: Mapping[str, float] | None = None,
+    usd: Mapping[str, float] | None = None,
+    runs: Sequence[str] = ("pro", "dev", "fast"),
+    ceilings: Sequence[str] = (),
+    status: str = "ok",
+) -> dict[str, pd.DataFrame]:
+    """Frames with the columns the answer reads; a pair is metric, a, b, verdict and optionally more."""
+    images = pd.DataFrame([
+        {"run": run, "prompt_id": f"p{i}", "status": status if run == runs[0] and i == 0 else "ok"} for run in runs for i in range(10)
+    ])  # fmt: skip
+    made = [dict(zip(("metric", "a", "b", "verdict", "more"), pair, strict=False)) for pair in pairs]
+    base = {"n": 10, "unit": "share", "higher_is_better": True, "mean_a": 0.9, "mean_b": 0.8, "difference": 0.1, "low": 0.05, "high": 0.15,
+            "more": math.nan, "reason": "timed on different machines"}  # fmt: skip
+    timed = [{"run": r, "metric": "latency.p50", "mean": s} for r, s in (latency or {}).items()]
+    summary = timed or [{"run": runs[0], "metric": "clip", "mean": 1.0}]
+    return {
+        "images": images,
+        "summary": pd.DataFrame(summary).assign(ceiling=[row["run"] in ceilings for row in summary]),
+        "pairwise": pd.DataFrame([{**base, **row} for row in made], columns=[*pairwise.COLUMNS]),
+        "cost": pd.DataFrame([{"run": r, "per_success": (usd or {}).get(r, math.nan)} for r in runs]),
+    }
+
+
+def test_one_leader_is_named_with_its_amount() -> None:
+    told = verdict(tables([("scene", "pro", "dev", "better"), ("scene", "pro", "fast", "better"), ("scene", "dev", "fast", LEVEL)]))
+    assert told.answer == (
+        "For quality choose pro: with scene 0.900 against dev's 0.800, 0.050 to 0.150 apart, it is better than dev and "
+        "fast on scene, and shown worse on nothing."
+    )
+    assert told.points[0] == "3 models, 10 prompts, 30 pictures."
+
+
+def test_a_leader_that_another_metric_puts_behind_is_not_said_to_lead_everywhere() -> None:
+    pairs = [("clip", "pro", "dev", "better"), ("clip.score100", "pro", "dev", "better"), ("ocr.ned", "pro", "dev", "worse")]
+    told = verdict(tables(pairs, runs=("pro", "dev")))
+    assert told.answer.endswith("it is better than dev on clip, but shown worse on ocr.ned.")
+    assert "Shown by other metrics: dev better than pro on ocr.ned." in told.points, "what a part of clip shows is said already"
+
+
+def test_who_was_not_compared_or_timed_is_not_said_to_be_level() -> None:
+    few = ("clip", "pro", "fast", "too few prompts")
+    led = verdict(tables([("clip", "pro", "dev", "better"), few]))
+    assert led.answer.endswith("and shown worse on nothing; fast is not compared with it.")
+    level = verdict(tables([("clip", "pro", "dev", LEVEL), few, ("latency", "pro", "dev", "better")], latency={"pro": 1.0, "dev": 2.0}))
+    assert "between pro and dev on clip; fast is not compared." in level.answer
+    assert level.answer.endswith("dev takes 2.0 times as long; fast was not timed.")
+
+
+def test_leaders_that_are_level_are_named_together() -> None:
+    told = verdict(tables([("scene", "pro", "dev", LEVEL, 240.0), ("scene", "pro", "fast", "better"), ("scene", "dev", "fast", "better")]))
+    assert told.answer == "In quality no difference is shown between pro and dev; fast is shown worse on scene."
+    assert not any("Not settled" in point for point in told.points), "24 times as many prompts will not be gathered"
+
+
+def test_metrics_that_disagree_name_no_winner() -> None:
+    pairs = [("clip", "pro", "dev", "better"), ("scene", "pro", "dev", "worse")]
+    told = verdict(tables(pairs, runs=("pro", "dev")))
+    assert told.answer == "No model leads in quality throughout: pro is ahead on clip; dev is ahead on scene."
+
+
+def test_nothing_shown_is_said_with_what_would_settle_it() -> None:
+    told = verdict(tables([("scene", "pro", "dev", LEVEL, 33.0)], runs=("pro", "dev")))
+    assert told.answer == "No difference in quality is shown between pro and dev on scene."
+    assert told.points[-1].startswith("Not settled: pro against dev on scene; about 33 more prompts would settle it")
+
+
+def test_one_open_question_is_asked_once_of_all_rivals() -> None:
+    told = verdict(
+        tables([("scene", "pro", "fast", LEVEL, 33.0), ("scene", "dev", "fast", LEVEL, 33.0), ("clip", "pro", "dev", LEVEL, 40.0)])
+    )
+    asked = [point.partition(";")[0] for point in told.points if "Not settled" in point]
+    assert asked == ["Not settled: fast against pro and dev on scene", "Not settled: pro against dev on clip"]
+
+
+def test_speed_is_told_only_where_it_is_shown_and_comparable() -> None:
+    quality = [("scene", "pro", "fast", LEVEL)]
+    pace = {"pro": 4.0, "fast": 1.0}
+    told = verdict(tables([*quality, ("latency", "pro", "fast", "worse")], latency=pace, runs=("pro", "fast")))
+    assert told.answer.endswith("fast is the fastest, 1.00 s a picture: pro takes 4.0 times as long.")
+    level = verdict(tables([*quality, ("latency", "pro", "fast", LEVEL)], latency=pace, runs=("pro", "fast")))
+    assert level.answer.endswith("No model is shown to be the fastest.")
+    unlike = verdict(tables([*quality, ("latency", "pro", "fast", "not comparable")], latency=pace, runs=("pro", "fast")))
+    assert unlike.answer.endswith("Speeds are not all comparable (timed on different machines).")
+
+
+def test_money_is_told_where_it_is_known() -> None:
+    quality = [("scene", "pro", "fast", LEVEL)]
+    told = verdict(tables(quality, usd={"pro": 0.05, "fast": 0.003}))
+    assert told.answer.endswith("costs 0.003 USD with fast and 0.05 USD with pro, the dearest; the price of dev is not known.")
+    cheap = verdict(tables(quality, usd={"pro": 0.0042, "fast": 0.0000045, "dev": 0.001}))
+    assert cheap.answer.endswith("A thousand successful pictures cost 0.0045 USD with fast and 4.20 USD with pro, the dearest.")
+    assert "USD" not in verdict(tables(quality, usd={"pro": 0.05})).answer, "one price is no comparison"
+
+
+def test_refusals_and_missing_prompts_are_told() -> None:
+    held = tables([("scene", "pro", "dev", LEVEL)], status="refused")
+    held["images"] = held["images"].drop(index=29)
+    points = verdict(held).points
+    assert any(p.startswith("Not every model has every prompt: fast 9 of 10 prompts") for p in points)
+    assert "pro refused 1 of 10 pictures; means are over the others." in points
+
+
+def test_a_ceiling_is_never_advised_and_one_model_gets_no_comparison() -> None:
+    held = tables([], runs=("pro", "oracle"))
+    held["summary"] = pd.DataFrame([{"run": r, "metric": "scene", "mean": 1.0, "ceiling": r == "oracle"} for r in ("pro", "oracle")])
+    assert verdict(held).answer == "2 models, 10 prompts, 20 pictures."
+
+
+@pytest.mark.parametrize("best", [True, False])
+def test_the_latex_table_escapes_and_marks_what_is_shown(*, best: bool) -> None:
+    base = {"metric": "ocr.exact", "unit": "share", "higher_is_better": True}
+    summary = pd.DataFrame([
+        {**base, "run": "a_b & 5%", "mean": 0.5, "low": 0.4, "high": 0.62, "best": best},
+        {**base, "run": "c", "mean": math.nan, "low": math.nan, "high": math.nan, "best": False},
+    ])  # fmt: skip
+    text = summary_latex({"summary": summary, "images": pd.DataFrame({"run": ["a_b & 5%", "c"]})})
+    mean = r"\textbf{0.500}" if best else "0.500"
+    assert rf"a\_b \& 5\% & {mean} $\pm$ 0.110 \\" in text
+    assert r"c & -- \\" in text
+    assert text.count(r"\begin{tabular}{lr}") == 1
