@@ -49,10 +49,10 @@ class Forgetful:
         """None."""
         return []
 
-    def park(self, number: int, data: bytes) -> None:
+    def save_pending_image(self, number: int, data: bytes) -> None:
         """Nothing."""
 
-    def unpark(self, number: int) -> None:
+    def delete_pending_image(self, number: int) -> None:
         """Nothing."""
 
     def add_attempt(self, line: Mapping[str, Any], *, flush: bool = False) -> None:
@@ -108,7 +108,7 @@ async def unsaved(provider: Any, jobs: Sequence[Job]) -> None:  # noqa: ANN401 -
     try:
         prices = tariff.tariff_for(None, provider.model, 0.01)
         ledger = Ledger(Forgetful())  # type: ignore[arg-type]
-        await Dispatch(provider, client, ledger, prices, most_usd=None, save=lambda job, _: made.append(job)).run(jobs)
+        await Dispatch(provider, client, ledger, prices, max_usd=None, save=lambda job, _: made.append(job)).run(jobs)
     finally:
         await client.close()
     assert len(made) == len(jobs)

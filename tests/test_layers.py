@@ -133,7 +133,7 @@ def test_no_module_is_longer_than_400_lines() -> None:
 def copy(tmp_path: Path) -> Path:
     """A small house with the real one's shelves."""
     for name, text in {
-        "core/files.py": "", "stats/means.py": "", "store/run.py": "from bench.core import files\n", 
+        "core/files.py": "", "stats/means.py": "", "store/run.py": "from bench.core import files\n",
         "engine/plan.py": "from bench.store.run import Run\n",
         "engine/work.py": "from bench.engine import plan\n", "metrics/base.py": "",
     }.items():  # fmt: skip

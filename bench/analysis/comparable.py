@@ -16,7 +16,9 @@ TIMED = ("latency", "images_per_s", "steps_per_s", "load_s", "peak_", "energy_j"
 """How columns begin that depend on the machine."""
 
 
-def obstacle(metric: str, a: str, b: str, infos: Mapping[str, Mapping[str, Any]], timed: Mapping[str, pd.DataFrame]) -> str | None:
+def not_comparable_reason(
+    metric: str, a: str, b: str, infos: Mapping[str, Mapping[str, Any]], timed: Mapping[str, pd.DataFrame]
+) -> str | None:
     """Why a metric of two runs cannot be compared; None where it can.
 
     Args:

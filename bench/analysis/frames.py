@@ -23,7 +23,7 @@ import pandas as pd
 from bench.analysis import costs, pairwise, ranking, slowdown
 from bench.analysis import votes as tally
 from bench.analysis.comparable import TIMED, refuse_other_prompts
-from bench.analysis.summary import marked, summarise
+from bench.analysis.summary import mark_best, summarise
 from bench.core.fingerprint import difference
 from bench.errors import ConfigError, unknown
 from bench.store import latest, schema
@@ -73,7 +73,7 @@ def frames(runs: Sequence[Run], *, without: Sequence[str] = (), votes: Sequence[
     return {
         "images": images,
         "scores": scores,
-        "summary": marked(summary, pairs),
+        "summary": mark_best(summary, pairs),
         "pairwise": pairs,
         "ranking": pd.concat([told["ranking"], order], ignore_index=True) if told else order,
         "latency": _latency(summary),
@@ -89,7 +89,7 @@ def _voted(votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.DataFram
     mine = [vote for vote in votes if {vote.a, vote.b} <= names]
     if not mine:
         return None
-    return tally.frames(mine, labels, images, scores)
+    return tally.vote_frames(mine, labels, images, scores)
 
 
 def _pooled(scores: pd.DataFrame, timed: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

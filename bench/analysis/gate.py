@@ -16,7 +16,7 @@ import pandas as pd
 
 from bench import stats
 from bench.analysis import slowdown
-from bench.analysis.comparable import obstacle, refuse_other_prompts
+from bench.analysis.comparable import not_comparable_reason, refuse_other_prompts
 from bench.analysis.limits import _NAN, _REFUSALS, Limit
 from bench.core.fingerprint import difference
 from bench.errors import ConfigError, unknown
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from bench.store import Run
 
-Verdict = Literal["pass", "regression", "cannot tell"]
-EXIT_CODES: Mapping[Verdict, int] = {"pass": 0, "regression": 1, "cannot tell": 3}
+GateVerdict = Literal["pass", "regression", "cannot tell"]
+EXIT_CODES: Mapping[GateVerdict, int] = {"pass": 0, "regression": 1, "cannot tell": 3}
 COVERAGE = 0.9
 """The share of the prompts asked of both runs that a pass needs scores of."""
 _BOUNDED = frozenset({"share", "similarity", "edits/char"})
@@ -39,7 +39,7 @@ _NOTHING = stats.Interval(_NAN, _NAN, _NAN)
 
 
 @dataclass(frozen=True)
-class Finding:
+class GateFinding:
     """What became of a limit; a number that is not known is NaN.
 
     Attributes:
@@ -54,7 +54,7 @@ class Finding:
     """
 
     limit: Limit
-    verdict: Verdict
+    verdict: GateVerdict
     unit: str = ""
     baseline: float = _NAN
     candidate: float = _NAN
@@ -68,7 +68,7 @@ class Finding:
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
+class GateRun:
     """What the gate reads of a run.
 
     Attributes:
@@ -86,7 +86,7 @@ class Side:
     metrics: frozenset[str]
 
     @classmethod
-    def read(cls, run: Run, limits: Sequence[Limit]) -> Side:
+    def read(cls, run: Run, limits: Sequence[Limit]) -> GateRun:
         """The run with the scores that ``limits`` speak of.
 
         Raises:
@@ -104,7 +104,7 @@ class Side:
         return self.scores[self.scores["metric"] == metric]
 
 
-def judge(baseline: Side, candidate: Side, limits: Sequence[Limit], *, coverage: float = COVERAGE) -> list[Finding]:
+def judge(baseline: GateRun, candidate: GateRun, limits: Sequence[Limit], *, coverage: float = COVERAGE) -> list[GateFinding]:
     """What becomes of each limit.
 
     A drop is mean(a - b) over the prompts both have (b - a where lower is better), a the baseline's and b the candidate's
@@ -120,29 +120,29 @@ def judge(baseline: Side, candidate: Side, limits: Sequence[Limit], *, coverage:
     return [_judge(baseline, candidate, limit, coverage) for limit in limits]
 
 
-def overall(findings: Sequence[Finding]) -> Verdict:
+def overall(findings: Sequence[GateFinding]) -> GateVerdict:
     """Regression if any limit is passed, else cannot tell if any cannot be told, else pass."""
     verdicts = {finding.verdict for finding in findings}
     return "regression" if "regression" in verdicts else "cannot tell" if "cannot tell" in verdicts else "pass"
 
 
-def _judge(a: Side, b: Side, limit: Limit, coverage: float) -> Finding:
+def _judge(a: GateRun, b: GateRun, limit: Limit, coverage: float) -> GateFinding:
     one, other = a.rows(limit.column), b.rows(limit.column)
     if one.empty and other.empty:
         raise unknown("metric", limit.metric, a.metrics | b.metrics)
     for side, rows in ((a, one), (b, other)):
         if rows.empty:
             again = f"python -m bench score {side.path} metric=[{limit.column.partition('.')[0]}]"
-            return Finding(limit, "cannot tell", reason=f"{side.name} has no {limit.column}; score it with: {again}")
+            return GateFinding(limit, "cannot tell", reason=f"{side.name} has no {limit.column}; score it with: {again}")
     _refuse_unlike(a, b, one, other)
-    if limit.metric in slowdown.FIGURES:
-        return _timed(a, b, limit, coverage)
+    if limit.metric in slowdown.LATENCY_STATISTICS:
+        return _judge_latency(a, b, limit, coverage)
     if one["request_id"].isna().all():
-        return _whole(a, b, limit)
-    return _paired(a, b, limit, coverage)
+        return _judge_set_metric(a, b, limit)
+    return _judge_paired(a, b, limit, coverage)
 
 
-def _paired(a: Side, b: Side, limit: Limit, least: float) -> Finding:
+def _judge_paired(a: GateRun, b: GateRun, limit: Limit, least: float) -> GateFinding:
     """A metric of pictures, prompt by prompt."""
     one, other = a.rows(limit.column), b.rows(limit.column)
     sign, unit = _direction(limit, one), str(one["unit"].iloc[0])
@@ -150,7 +150,7 @@ def _paired(a: Side, b: Side, limit: Limit, least: float) -> Finding:
     if not shared:
         asked = set(a.images["prompt_id"]) & set(b.images["prompt_id"])
         why = "no prompt was asked of both runs" if not asked else _missing(one, other) or "it applies to no prompt that both runs have"
-        return Finding(limit, "cannot tell", unit, coverage=covered, reason=why)
+        return GateFinding(limit, "cannot tell", unit, coverage=covered, reason=why)
     x, y = (rows[rows["status"] == "ok"].groupby("prompt_id")["value"].mean()[shared].to_numpy(float) for rows in (one, other))
     allowed = limit.margin * abs(float(x.mean())) if limit.relative else limit.margin
     kept = 1 - sign * limit.margin * np.sign(x.mean()) if limit.relative else 1.0
@@ -166,20 +166,22 @@ def _paired(a: Side, b: Side, limit: Limit, least: float) -> Finding:
     verdict, more, reason = _decide(excess, n, wanted)
     if verdict == "pass" and covered < least:
         verdict, reason = "cannot tell", _uncovered(len(shared), applies, one, other)
-    note = _absurd(limit, float(x.mean()), a.metrics) if sign > 0 else None
-    return Finding(limit, verdict, unit, float(x.mean()), float(y.mean()), _above(excess, allowed), allowed, n, covered, more, reason, note)
+    note = _margin_warning(limit, float(x.mean()), a.metrics) if sign > 0 else None
+    return GateFinding(
+        limit, verdict, unit, float(x.mean()), float(y.mean()), _above(excess, allowed), allowed, n, covered, more, reason, note
+    )
 
 
-def _whole(a: Side, b: Side, limit: Limit) -> Finding:
+def _judge_set_metric(a: GateRun, b: GateRun, limit: Limit) -> GateFinding:
     """A figure of the whole run, by halves of its prompts where both runs drew the same ones."""
     rows = [side.rows(limit.column).iloc[0] for side in (a, b)]
     unit, sign = str(rows[0]["unit"]), _direction(limit, a.rows(limit.column))
     for side, row in zip((a, b), rows, strict=True):
         if row["status"] != "ok":
-            return Finding(limit, "cannot tell", unit, reason=f"{side.name}: {row['reason'] or row['status']}")
+            return GateFinding(limit, "cannot tell", unit, reason=f"{side.name}: {row['reason'] or row['status']}")
     x, y = (float(row["value"]) for row in rows)
     details = [json.loads(row["detail"]) for row in rows]
-    told = Finding(limit, "cannot tell", unit, x, y, allowed=limit.margin * abs(x) if limit.relative else limit.margin)
+    told = GateFinding(limit, "cannot tell", unit, x, y, allowed=limit.margin * abs(x) if limit.relative else limit.margin)
     if x == y and _same_pictures(a, b, a.images["prompt_id"].tolist()):
         return replace(told, verdict="pass", drop=stats.Interval(0.0, 0.0, 0.0), prompts=int(a.images["prompt_id"].nunique()))
     if any(detail.get("drawn") is None for detail in details):
@@ -199,20 +201,22 @@ def _whole(a: Side, b: Side, limit: Limit) -> Finding:
     return replace(told, verdict=verdict, drop=_above(excess, told.allowed), prompts=n, more=more, reason=reason)
 
 
-def _timed(a: Side, b: Side, limit: Limit, least: float) -> Finding:
+def _judge_latency(a: GateRun, b: GateRun, limit: Limit, least: float) -> GateFinding:
     """A figure of latencies."""
     one, other = slowdown.timed(a.images), slowdown.timed(b.images)
-    told = Finding(limit, "cannot tell", "s")
+    told = GateFinding(limit, "cannot tell", "s")
     for side, pictures in ((a, one), (b, other)):
         if pictures.empty:
             return replace(told, reason=f"{side.name}: no picture was timed")
-    why = obstacle("latency", "a", "b", {"a": a.info, "b": b.info}, {"a": one, "b": other}) or slowdown.thin(one, other, limit.metric)
+    why = not_comparable_reason("latency", "a", "b", {"a": a.info, "b": b.info}, {"a": one, "b": other}) or slowdown.too_few_images_reason(
+        one, other, limit.metric
+    )
     both = sorted(set(one["prompt_id"]) & set(other["prompt_id"]))
     if why or not both:
         return replace(told, reason=why or "no prompt was timed in both runs")
     found = slowdown.compare(one, other, both, limit.metric, relative=limit.relative)
     excess = stats.Interval(*(value - limit.margin for value in found.change))
-    count = len(both) if found.groups >= stats.LEAST else found.groups
+    count = len(both) if found.groups >= stats.MIN_PROMPTS else found.groups
     verdict, more, reason = _decide(excess, count, stats.needed(excess.value, found.spread * math.sqrt(len(both))))
     shared, applies, covered = _shared(a, b, limit)
     if verdict == "pass" and covered < least:
@@ -225,7 +229,7 @@ def _timed(a: Side, b: Side, limit: Limit, least: float) -> Finding:
     )  # fmt: skip
 
 
-def _shared(a: Side, b: Side, limit: Limit) -> tuple[list[str], int, float]:
+def _shared(a: GateRun, b: GateRun, limit: Limit) -> tuple[list[str], int, float]:
     """The prompts with a score in both runs, how many asked of both the metric applies to, and the first's share of the second."""
     one, other = a.rows(limit.column), b.rows(limit.column)
     applies = (set(a.images["prompt_id"]) & set(b.images["prompt_id"])) - _inapplicable(one) - _inapplicable(other)
@@ -237,10 +241,10 @@ def _uncovered(found: int, wanted: int, one: pd.DataFrame, other: pd.DataFrame) 
     return f"only {found} of {wanted} prompts have a score in both runs: {_missing(one, other)}"
 
 
-def _decide(excess: stats.Interval, n: int, wanted: float) -> tuple[Verdict, float, str | None]:
+def _decide(excess: stats.Interval, n: int, wanted: float) -> tuple[GateVerdict, float, str | None]:
     """Verdict, prompts that are missing and the reason, from how far the drop lies above the margin."""
-    if n < stats.LEAST:
-        least = float(stats.LEAST)
+    if n < stats.MIN_PROMPTS:
+        least = float(stats.MIN_PROMPTS)
         return "cannot tell", max(wanted if math.isfinite(wanted) else least, least) - n, "too few prompts"
     if math.isnan(excess.low):
         return "cannot tell", _NAN, "how much chance is in it is not known"
@@ -278,7 +282,7 @@ def _missing(one: pd.DataFrame, other: pd.DataFrame) -> str:
     return str(reasons.iloc[0]) if len(reasons) else "not scored"
 
 
-def _same_pictures(a: Side, b: Side, prompts: Sequence[str]) -> bool:
+def _same_pictures(a: GateRun, b: GateRun, prompts: Sequence[str]) -> bool:
     """Whether both runs have the very same files for these prompts."""
     files = [
         images[images["prompt_id"].isin(prompts)].groupby("prompt_id")["sha256"].agg(lambda held: sorted(held.dropna())).to_dict()
@@ -287,7 +291,7 @@ def _same_pictures(a: Side, b: Side, prompts: Sequence[str]) -> bool:
     return bool(files[0] == files[1])
 
 
-def _absurd(limit: Limit, mean: float, metrics: frozenset[str]) -> str | None:
+def _margin_warning(limit: Limit, mean: float, metrics: frozenset[str]) -> str | None:
     """A warning where the margin is half or more of all that the baseline has to lose."""
     if 2 * limit.margin < (1 if limit.relative else abs(mean)):
         return None
@@ -300,7 +304,7 @@ def _absurd(limit: Limit, mean: float, metrics: frozenset[str]) -> str | None:
     return f"a margin of {limit.margin:g} is {limit.margin / abs(mean):.0%} of the baseline's {mean:.3g}; {instead}, or give it in %"
 
 
-def _refuse_unlike(a: Side, b: Side, one: pd.DataFrame, other: pd.DataFrame) -> None:
+def _refuse_unlike(a: GateRun, b: GateRun, one: pd.DataFrame, other: pd.DataFrame) -> None:
     held = [fingerprint for rows in (one, other) for fingerprint in rows.loc[rows["status"] == "ok", "fingerprint"].unique()]
     unlike = difference(held)
     if unlike:

@@ -35,7 +35,7 @@ class Limit:
     @property
     def column(self) -> str:
         """The column whose scores it is judged by."""
-        return "latency" if self.metric in slowdown.FIGURES else _REFUSALS.get(self.metric, self.metric)
+        return "latency" if self.metric in slowdown.LATENCY_STATISTICS else _REFUSALS.get(self.metric, self.metric)
 
     def __str__(self) -> str:
         return f"{self.metric}={100 * self.margin:g}%" if self.relative else f"{self.metric}={self.margin:g}"
@@ -50,9 +50,9 @@ def parse(drops: Sequence[str], slowdowns: Sequence[str] = ()) -> list[Limit]:
     limits = [_limit(word) for given in drops for word in given.split(",")]
     for word in (word for given in slowdowns for word in given.split(",")):
         limit = _limit(word)
-        name = limit.metric if limit.metric in slowdown.FIGURES else f"latency.{limit.metric}"
-        if name not in slowdown.FIGURES:
-            raise unknown("figure of latency", limit.metric, [n.removeprefix("latency.") for n in slowdown.FIGURES if "." in n])
+        name = limit.metric if limit.metric in slowdown.LATENCY_STATISTICS else f"latency.{limit.metric}"
+        if name not in slowdown.LATENCY_STATISTICS:
+            raise unknown("figure of latency", limit.metric, [n.removeprefix("latency.") for n in slowdown.LATENCY_STATISTICS if "." in n])
         limits.append(Limit(name, limit.margin, limit.relative))
     if not limits:
         raise ConfigError("a gate needs a limit, such as --max-drop scene=0.05, --max-drop clip=2% or --max-slowdown p50=10%")

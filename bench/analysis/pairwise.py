@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench import stats
 from bench.analysis import slowdown, votes
-from bench.analysis.comparable import obstacle
+from bench.analysis.comparable import not_comparable_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,9 +87,9 @@ def _by_prompt(
     rows = []
     for a, b in combinations([run for run in rivals if run in means], 2):
         both = means[[a, b]].dropna()
-        why = obstacle(metric, a, b, infos, timed) or (None if len(both) else "no prompt in common")
+        why = not_comparable_reason(metric, a, b, infos, timed) or (None if len(both) else "no prompt in common")
         if metric == "latency" and why is None and {a, b} <= timed.keys():
-            both = both.groupby(slowdown.together(timed[a], timed[b], both.index.tolist())).mean()
+            both = both.groupby(slowdown.resampling_units(timed[a], timed[b], both.index.tolist())).mean()
         rows.append({"metric": metric, "a": a, "b": b, "n": len(both), "reason": why, "values": both.to_numpy(float)})
     return rows
 
@@ -139,7 +139,7 @@ def _by_halves(metric: str, group: pd.DataFrame, rivals: Sequence[str]) -> list[
 
 def _judged(found: pd.DataFrame) -> pd.DataFrame:
     """With q, verdict, the detectable difference and the prompts that are missing."""
-    able = found["p"].notna() & (found["n"] >= stats.LEAST)
+    able = found["p"].notna() & (found["n"] >= stats.MIN_PROMPTS)
     found["q"] = stats.adjust(found["p"].where(able).to_numpy(float))
     sign = np.where(found["higher_is_better"].astype(bool), 1.0, -1.0)
     lead = found["difference"] * sign
@@ -148,7 +148,9 @@ def _judged(found: pd.DataFrame) -> pd.DataFrame:
     found[["cliff", "effect"]] = found[["cliff", "effect"]].mul(sign, axis=0)
     shown = found["q"].le(ALPHA)
     found["verdict"] = np.select(
-        [found["reason"].notna(), found["n"] < stats.LEAST, shown & (lead > 0), shown & (lead < 0)], [UNLIKE, FEW, BETTER, WORSE], LEVEL
+        [found["reason"].notna(), found["n"] < stats.MIN_PROMPTS, shown & (lead > 0), shown & (lead < 0)],
+        [UNLIKE, FEW, BETTER, WORSE],
+        LEVEL,
     )
     level = ALPHA * min(1.0, (shown.sum() + 1) / max(1, int(able.sum())))
     found["detectable"], found["more"] = math.nan, math.nan

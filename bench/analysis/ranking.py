@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench import stats
 from bench.analysis import slowdown, votes
-from bench.analysis.comparable import obstacle
+from bench.analysis.comparable import not_comparable_reason
 from bench.analysis.pairwise import prompt_means
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def table(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], timed: M
     rows: list[dict[str, Any]] = []
     for metric, means in prompt_means(fit).items():
         runs = [run for run in rivals if run in means]
-        alike = all(obstacle(metric, runs[0], run, infos, timed) is None for run in runs)
+        alike = all(not_comparable_reason(metric, runs[0], run, infos, timed) is None for run in runs)
         batched = metric == "latency" and any(slowdown.batch(timed[run]) > 1 for run in runs if run in timed)
         values = means[runs].dropna().to_numpy(float)
-        if len(runs) >= 2 and alike and not batched and len(values) >= stats.LEAST:
+        if len(runs) >= 2 and alike and not batched and len(values) >= stats.MIN_PROMPTS:
             rows += placed(metric, runs, _wins(values if better[metric] else -values))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

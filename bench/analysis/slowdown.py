@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-FIGURES = {"latency.p50": 50, "latency.p90": 90, "latency.p95": 95, "latency.p99": 99, "latency.mean": None, "latency": None}
+LATENCY_STATISTICS = {"latency.p50": 50, "latency.p90": 90, "latency.p95": 95, "latency.p99": 99, "latency.mean": None, "latency": None}
 """The percentile of each figure; None is the mean."""
 _RESAMPLES = 2000
 _CELLS = 10_000_000
@@ -60,9 +60,9 @@ def batch(pictures: pd.DataFrame) -> int:
     return int(pictures["batch_size"].iloc[0])
 
 
-def thin(one: pd.DataFrame, other: pd.DataFrame, figure: str) -> str | None:
+def too_few_images_reason(one: pd.DataFrame, other: pd.DataFrame, figure: str) -> str | None:
     """Why a percentile is not to be had of so few pictures; None where it is."""
-    q, fewest = FIGURES[figure], min(len(one), len(other))
+    q, fewest = LATENCY_STATISTICS[figure], min(len(one), len(other))
     wanted = 100 // (100 - q) if q is not None else 1
     return f"p{q} of {fewest} pictures is hardly more than the slowest one; it takes {wanted}" if fewest < wanted else None
 
@@ -83,12 +83,12 @@ def compare(one: pd.DataFrame, other: pd.DataFrame, prompts: Sequence[str], figu
         seed: of the resampling.
     """
     place = {name: i for i, name in enumerate(prompts)}
-    q = FIGURES[figure]
+    q = LATENCY_STATISTICS[figure]
     sides = []
     for pictures in (one, other):
         held = pictures[pictures["prompt_id"].isin(place)].sort_values("latency_s", kind="stable")
         sides.append((held["latency_s"].to_numpy(float), held["prompt_id"].map(place).to_numpy(int)))
-    groups = together(one, other, prompts)
+    groups = resampling_units(one, other, prompts)
     sides = [(seconds, groups[owner]) for seconds, owner in sides]
     n = int(groups.max()) + 1
     whole = np.ones((1, n), dtype=int)
@@ -105,7 +105,7 @@ def compare(one: pd.DataFrame, other: pd.DataFrame, prompts: Sequence[str], figu
     return Change(a, b, Interval(b / a - 1 if relative else b - a, float(low), float(high)), float(seen.std(ddof=1)), n)
 
 
-def together(one: pd.DataFrame, other: pd.DataFrame, prompts: Sequence[str]) -> np.ndarray:
+def resampling_units(one: pd.DataFrame, other: pd.DataFrame, prompts: Sequence[str]) -> np.ndarray:
     """What is resampled together: each prompt, or the prompts that share the time of a batch in either run; int (prompts,)."""
     place = {name: i for i, name in enumerate(prompts)}
     if batch(one) == 1:

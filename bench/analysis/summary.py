@@ -91,7 +91,7 @@ def _rank(metric: str) -> int:
     return next((i for i, head in enumerate(_ORDER) if metric == head or (metric.startswith(head) and head != "latency")), len(_ORDER))
 
 
-def marked(table: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+def mark_best(table: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     """``table`` with the columns ``best``, ``behind`` and ``compared``.
 
     ``best``: shown better than every rival (frame ``pairwise``); ``behind``: shown worse than the run with the top mean;

@@ -32,7 +32,7 @@ _POINTS = {"a": 1.0, "b": 0.0, "tie": 0.5, "bad": 0.5}
 """What the picture of a gets; that of b gets the rest of 1."""
 
 
-def frames(votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.DataFrame, scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def vote_frames(votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.DataFrame, scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Everything that votes say of the runs in ``labels``; votes on other runs are passed over.
 
     Args:

@@ -7,13 +7,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from bench import __version__
-from bench.cli.console import complain
+from bench.cli.console import print_error
 from bench.errors import BenchError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERBS = {
+COMMANDS = {
     "run": "render prompts with a model, score them, write a report",
     "score": "score finished runs again, without rendering",
     "compare": "write the comparison report of several runs",
@@ -39,24 +39,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in {"-h", "--help"}:
-        sys.stdout.write(_HELP.format(verbs="\n".join(f"  {name:8} {text}" for name, text in VERBS.items())))
+        sys.stdout.write(_HELP.format(verbs="\n".join(f"  {name:8} {text}" for name, text in COMMANDS.items())))
         return 0
     if words[0] == "--version":
         sys.stdout.write(f"fluxbench {__version__}\n")
         return 0
     try:
-        if words[0] not in VERBS:
-            raise unknown("verb", words[0], VERBS)
+        if words[0] not in COMMANDS:
+            raise unknown("verb", words[0], COMMANDS)
         module = importlib.import_module(f"bench.cli.commands.{words[0].replace('import', 'import_')}")
         return int(module.main(words[1:]))
     except BenchError as error:
-        complain(str(error))
+        print_error(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        complain("stopped; what was rendered is kept, the same command continues")
+        print_error("stopped; what was rendered is kept, the same command continues")
         return 130
     except OSError as error:
         unread = isinstance(error, BrokenPipeError)
         if not unread:
-            complain(f"{error.filename or 'the output'} cannot be read or written: {error.strerror or error}")
+            print_error(f"{error.filename or 'the output'} cannot be read or written: {error.strerror or error}")
         return 0 if unread else 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """One message on standard error."""
     from rich.console import Console  # noqa: PLC0415 - slow import
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
-from bench.cli.console import complain
+from bench.cli.console import print_error
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-class Comparison(Callback):  # type: ignore[misc]
+class SweepComparison(Callback):  # type: ignore[misc]
     """Collects the runs of a sweep and compares them once all are done."""
 
     def __init__(self) -> None:
@@ -37,5 +37,5 @@ class Comparison(Callback):  # type: ignore[misc]
         try:
             compare.write(Store(Path(config.results)), list(dict.fromkeys(self._runs)))
         except BenchError as error:
-            complain(str(error))
+            print_error(str(error))
             raise SystemExit(error.exit_code) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 MOVED = {
-    "bench.callbacks.Comparison": "bench.cli.sweep.Comparison",
+    "bench.callbacks.Comparison": "bench.cli.sweep.SweepComparison",
     "bench.hosted.money.Budget": "bench.pricing.budget.Budget",
     "bench.metrics.clip.ClipSimilarity": "bench.metrics.alignment.clip.ClipSimilarity",
     "bench.metrics.dinov2.DinoV2": "bench.metrics.extractors.dinov2.DinoV2",

@@ -26,7 +26,7 @@ def fingerprint(metric: str, number: int, /, **traits: Trait) -> str:
     return json.dumps({"metric": metric, "version": number, **traits}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def traits(text: str) -> dict[str, str]:
+def parse_fingerprint(text: str) -> dict[str, str]:
     """The fields of a fingerprint as text."""
     return {key: str(value) for key, value in json.loads(text).items()}
 
@@ -37,7 +37,7 @@ def difference(texts: Iterable[str]) -> dict[str, list[str]]:
     >>> difference(['{"a":1,"b":2}', '{"a":1,"b":3}'])
     {'b': ['2', '3']}
     """
-    rows = [traits(text) for text in dict.fromkeys(texts)]
+    rows = [parse_fingerprint(text) for text in dict.fromkeys(texts)]
     fields = dict.fromkeys(key for row in rows for key in row)
     found = {key: list(dict.fromkeys(row.get(key, "-") for row in rows)) for key in fields}
     return {key: values for key, values in found.items() if len(values) > 1}

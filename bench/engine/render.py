@@ -46,17 +46,17 @@ def render_jobs(
     fresh: bool = False,
     warmup: bool = True,
     tariff: Tariff | None = None,
-    most_usd: float | None = None,
+    max_usd: float | None = None,
 ) -> Outcome:
     """Render what is missing, each picture stored before the next is waited for; opens the provider only if something is.
 
     A local model renders in batches of one size, after untimed pictures that warm it up; a batch that fails is recorded
     as failed and the run goes on. A hosted one is asked for many pictures at once (``bench.engine.hosted.dispatch``), at the
-    prices of ``tariff`` and for at most ``most_usd`` in all sessions of the run.
+    prices of ``tariff`` and for at most ``max_usd`` in all sessions of the run.
 
     Raises:
         StoreError: another process holds the run, or the disk is full.
-        BudgetError: the next hosted picture could pass ``most_usd``; what is there is stored.
+        BudgetError: the next hosted picture could pass ``max_usd``; what is there is stored.
         BenchError: the model cannot be loaded, or its server refuses the key or only fails.
     """
     with run.lock():
@@ -79,34 +79,34 @@ def render_jobs(
         began = time.monotonic()
         try:
             if provider.hosted:
-                ask(todo, cast("HostedProvider", provider), run, save, progress, tariff=tariff, most_usd=most_usd)
+                render_hosted(todo, cast("HostedProvider", provider), run, save, progress, tariff=tariff, max_usd=max_usd)
             else:
-                make(todo, cast("LocalProvider", provider), run, save, progress, warmup=warmup)
+                render_local(todo, cast("LocalProvider", provider), run, save, progress, warmup=warmup)
         finally:
             run.compact([job.key for job in jobs])
         made, refused = counts["ok"], counts["refused"]
         return Outcome(made, kept, refused, counts.total() - made - refused, time.monotonic() - began)
 
 
-def make(todo: Sequence[Job], provider: LocalProvider, run: Run, save: Save, progress: Progress, *, warmup: bool = True) -> None:
+def render_local(todo: Sequence[Job], provider: LocalProvider, run: Run, save: Save, progress: Progress, *, warmup: bool = True) -> None:
     """Render with a model on this machine, batch by batch."""
     known = run.info()
     where, sessions = known["environment"], known.get("sessions", {})
     session = provider.open(progress.say)
     try:
         warm = warm_up(session, todo, provider, progress) if warmup else {"pictures": 0, "seconds": 0.0}
-        _note(run, session.facts, where, warm, sessions)
+        record_session(run, session.facts, where, warm, sessions)
         with progress.track(f"render {provider.name}", len(todo)) as advance:
             for batch in batches(todo, provider.batch_size):
                 for job, rendered in zip(batch, attempt(session, batch), strict=True):
                     save(job, rendered)
                 advance(len(batch))
-        _note(run, session.facts, where, warm, sessions)
+        record_session(run, session.facts, where, warm, sessions)
     finally:
         session.close()
 
 
-def ask(
+def render_hosted(
     todo: Sequence[Job],
     provider: HostedProvider,
     run: Run,
@@ -114,7 +114,7 @@ def ask(
     progress: Progress,
     *,
     tariff: Tariff | None,
-    most_usd: float | None,
+    max_usd: float | None,
 ) -> None:
     """Render with a model behind a server; run.json's ``spending`` says afterwards what all sessions cost."""
     import PIL.Image  # noqa: PLC0415 - hosted models only
@@ -133,14 +133,14 @@ def ask(
     async def session() -> None:
         client = await provider.connect(progress.say)
         try:
-            _note(run, client.facts, known["environment"], {"pictures": 0, "seconds": 0.0}, known.get("sessions", {}))
+            record_session(run, client.facts, known["environment"], {"pictures": 0, "seconds": 0.0}, known.get("sessions", {}))
             with progress.track(f"render {provider.name}", len(todo)) as advance:
 
                 def keep(job: Job, rendered: Rendered) -> None:
                     save(job, rendered)
                     advance(1)
 
-                await Dispatch(provider, client, ledger, prices, most_usd=most_usd, save=keep).run(todo)
+                await Dispatch(provider, client, ledger, prices, max_usd=max_usd, save=keep).run(todo)
         finally:
             await client.close()
 
@@ -150,7 +150,9 @@ def ask(
         run.update_info(spending={**ledger.spending(), "basis": prices.basis, "as_of": prices.as_of, "price": prices.price})
 
 
-def _note(run: Run, facts: Mapping[str, Any], where: str, warm: Mapping[str, float], earlier: Mapping[str, Sequence[object]]) -> None:
+def record_session(
+    run: Run, facts: Mapping[str, Any], where: str, warm: Mapping[str, float], earlier: Mapping[str, Sequence[object]]
+) -> None:
     """Write what the session measured: ``session`` and ``warmup`` are the last one's, ``sessions`` holds all of each machine."""
     facts = {**facts, "environment": where}
     mine = [*earlier.get(where, []), {**facts, "warmup": dict(warm)}]

@@ -41,10 +41,10 @@ _SAY_SECONDS = 10.0
 
 
 @runtime_checkable
-class Remembering(Protocol):
+class CachesEmbeddings(Protocol):
     """A session that keeps something of one call for the next."""
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Drop it."""
 
 
@@ -70,7 +70,7 @@ def measure(
     """
     size = batch_size if scenario.name == "offline" else 1
     ordered = sorted(jobs, key=lambda job: (job.request.width, job.request.height)) if size > 1 else list(jobs)
-    wanted = scenario.min_queries or scenario.least(len(jobs))
+    wanted = scenario.min_queries or scenario.mlperf_min_queries(len(jobs))
     warm = [[job] * size for job in worker.sizes(ordered)]
     count = len(warm) * size
     progress.say(f"{scenario.name}: warm-up, {count} picture{'s' * (count != 1)}, not timed; then at least {scenario.min_duration_s:g} s")
@@ -100,8 +100,8 @@ def measure(
 
 def _seconds(session: Session, batch: Sequence[Job], clock: Callable[[], float]) -> float:
     """Latency of a batch as its session measured it, by ``clock`` where it did not."""
-    if isinstance(session, Remembering):
-        session.forget()
+    if isinstance(session, CachesEmbeddings):
+        session.clear_cache()
     began = clock()
     made = worker.attempt(session, batch)
     took = clock() - began
@@ -127,9 +127,9 @@ def summarise(raw: dict[str, Any]) -> dict[str, Any]:
         _, slow, fast = stats.cluster_mean(seconds / pictures, np.arange(len(seconds)), proportion=False)
         low, high = 1 / fast, 1 / slow
     count, took = int(pictures.sum()), float(raw["wall_s"])
-    least = Scenario(raw["scenario"]).least(raw["jobs"])
-    short = took < MIN_DURATION_S or count < least
-    note = f"{count} pictures in {took:.0f} s: not of an MLPerf-conformant length, which is at least {least} in {MIN_DURATION_S:.0f} s"
+    needed = Scenario(raw["scenario"]).mlperf_min_queries(raw["jobs"])
+    short = took < MIN_DURATION_S or count < needed
+    note = f"{count} pictures in {took:.0f} s: not of an MLPerf-conformant length, which is at least {needed} in {MIN_DURATION_S:.0f} s"
     told = {key: raw[key] for key in ("wall_s", "batch_size", "min_duration_s", "min_queries", "warmup")}
     found = {"value": value, "low": low, "high": high, "n": count, **told, **more, "note": note if short else None}
     return {k: v for k, v in found.items() if v is not None and not (isinstance(v, float) and math.isnan(v))}
@@ -163,7 +163,9 @@ def refuse_hosted(scenarios: Sequence[Scenario], provider: Provider) -> None:
         )
 
 
-def conduct(scenario: Scenario, jobs: Sequence[Job], provider: LocalProvider, run: Run, *, progress: Progress, fresh: bool = False) -> None:
+def run_scenario(
+    scenario: Scenario, jobs: Sequence[Job], provider: LocalProvider, run: Run, *, progress: Progress, fresh: bool = False
+) -> None:
     """Measure ``scenario`` and keep it: samples in ``scenario-<name>.json``, the summary in run.json's ``scenarios``.
 
     Does nothing where the same model, jobs, lengths and machine were measured before, unless ``fresh``. The model is

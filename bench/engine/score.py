@@ -29,7 +29,7 @@ Metric = ImageMetric | SetMetric | RunMetric
 _BATCH = 16
 _NOT_MADE = tuple(f"{status}: " for status in get_args(Failure))
 """How the reason of a score begins whose picture was never made."""
-_BARRED = {"barred": True}
+_MISSING_PREREQUISITE = {"barred": True}
 """Detail of a run's row that no number of pictures would have scored: no weights, no package, no reference."""
 _SAVE_SECONDS = 20.0
 """Scores and features are written this often: so much is lost at most when the process dies."""
@@ -106,9 +106,9 @@ def score(run: Run, metrics: Sequence[Metric], progress: Progress) -> list[Score
         elif not isinstance(metric, SetMetric):
             raise TypeError(f"{metric!r} keeps none of the protocols of bench.metrics.base")
         elif not _compared(metric, records, known):
-            why = metric.obstacle()
+            why = metric.unavailable_reason()
             if why:
-                new += [column.missing(metric.fingerprint(), why, detail=_BARRED) for column in metric.columns]
+                new += [column.missing(metric.fingerprint(), why, detail=_MISSING_PREREQUISITE) for column in metric.columns]
             else:
                 open_sets.append((metric, _extraction(metric, records, run, extractions)))
     new += _stream(run, records, [*scorings, *extractions.values()], progress)
@@ -119,7 +119,7 @@ def score(run: Run, metrics: Sequence[Metric], progress: Progress) -> list[Score
     return new
 
 
-def complaints(rows: Sequence[ScoreRow]) -> list[str]:
+def unscored_reasons(rows: Sequence[ScoreRow]) -> list[str]:
     """What could not be scored and why, once a reason; pictures that were never made are left out."""
     told: dict[str, set[str]] = {}
     for row in rows:
@@ -128,12 +128,12 @@ def complaints(rows: Sequence[ScoreRow]) -> list[str]:
     return sorted(f"{', '.join(sorted(metrics))}: {reason}" for reason, metrics in told.items())
 
 
-def barred(rows: Sequence[ScoreRow]) -> list[str]:
+def missing_prerequisites(rows: Sequence[ScoreRow]) -> list[str]:
     """The complaints that are no matter of too few pictures: a metric that cannot score here as asked."""
-    return complaints([r for r in rows if r.request_id or r.detail.get("barred")])
+    return unscored_reasons([r for r in rows if r.request_id or r.detail.get("barred")])
 
 
-def _unfit(record: ImageRecord) -> str | None:
+def unscorable_reason(record: ImageRecord) -> str | None:
     """Why a record has no quality score, None if it has a picture to score."""
     if record.status != "ok":
         return f"{record.status}: {record.error or 'no reason given'}"
@@ -150,8 +150,8 @@ def _image_work(metric: ImageMetric, records: Sequence[ImageRecord], known: Sequ
     for record in records:
         if final.get(record.key, set()) >= columns:
             continue
-        beside = metric.inapplicable(record)
-        why = _unfit(record)
+        beside = metric.not_applicable_reason(record)
+        why = unscorable_reason(record)
         if beside is not None:
             rows += _blank(metric, record, beside, "not_applicable")
         elif why is None:
@@ -166,8 +166,9 @@ def _blank(metric: ImageMetric, record: ImageRecord, reason: str, status: ScoreS
     return [column.missing(mark, reason, record, status=status) for column in metric.columns]
 
 
-def _fit(records: Sequence[ImageRecord]) -> list[ImageRecord]:
-    return [r for r in records if _unfit(r) is None]
+def scorable(records: Sequence[ImageRecord]) -> list[ImageRecord]:
+    """The records whose pictures have a quality score."""
+    return [r for r in records if unscorable_reason(r) is None]
 
 
 def _identity(records: Sequence[ImageRecord]) -> str:
@@ -176,20 +177,20 @@ def _identity(records: Sequence[ImageRecord]) -> str:
 
 
 def _compared(metric: SetMetric, records: Sequence[ImageRecord], known: Sequence[ScoreRow]) -> bool:
-    mark, of = metric.fingerprint(), _identity(_fit(records))
+    mark, of = metric.fingerprint(), _identity(scorable(records))
     done = {r.metric for r in known if r.fingerprint == mark and r.detail.get("of") == of and r.status != "unscored"}
     return done >= {c.name for c in metric.columns}
 
 
 def _extraction(metric: SetMetric, records: Sequence[ImageRecord], run: Run, made: dict[str, _Extraction]) -> _Extraction:
-    key = fingerprint(metric.extractor.name, 0, **metric.extractor.traits())
+    key = fingerprint(metric.extractor.name, 0, **metric.extractor.fingerprint_fields())
     if key not in made:
         work = made[key] = _Extraction(metric.extractor, key)
         file = run.features_path(key)
         if file.exists():
             with np.load(file) as held:
                 work.features = dict(zip(held["hashes"].tolist(), held["features"], strict=True))
-        work.wanted = {r.key for r in _fit(records) if r.sha256 not in work.features}
+        work.wanted = {r.key for r in scorable(records) if r.sha256 not in work.features}
     return made[key]
 
 
@@ -227,7 +228,7 @@ def _decode(run: Run, record: ImageRecord) -> Image.Image:
 
 
 def _compare(metric: SetMetric, extraction: _Extraction, records: Sequence[ImageRecord]) -> list[ScoreRow]:
-    fit = _fit(records)
+    fit = scorable(records)
     if extraction.broken is None:
         held: Mapping[str, np.ndarray] = extraction.features
         try:
@@ -237,4 +238,4 @@ def _compare(metric: SetMetric, extraction: _Extraction, records: Sequence[Image
             extraction = replace(extraction, broken=str(error))
         else:
             return [replace(row, detail={**row.detail, "of": _identity(fit)}) for row in rows]
-    return [column.missing(metric.fingerprint(), extraction.broken or "", detail=_BARRED) for column in metric.columns]
+    return [column.missing(metric.fingerprint(), extraction.broken or "", detail=_MISSING_PREREQUISITE) for column in metric.columns]

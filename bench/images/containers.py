@@ -35,7 +35,7 @@ class Container:
         text: PNG's keyword and text, JPEG's comments.
         trailing: bytes after the picture's end.
         unpacked: bytes that compressed text and profiles came to.
-        noisy: where a JPEG has EXIF or an index of pictures, which Pillow reads on opening, and warns when they are damaged.
+        exif_segments: where a JPEG has EXIF or an index of pictures, which Pillow reads on opening, and warns when they are damaged.
     """
 
     format: Literal["PNG", "JPEG", "WEBP"]
@@ -49,20 +49,20 @@ class Container:
     text: list[tuple[str, str]] = field(default_factory=list)
     trailing: int = 0
     unpacked: int = 0
-    noisy: list[slice] = field(default_factory=list)
+    exif_segments: list[slice] = field(default_factory=list)
 
     @property
-    def bare(self) -> bytes:
+    def without_metadata(self) -> bytes:
         """The file without anything that does not show: the same pixels, bit for bit."""
         return b"".join(self.shown)
 
-    def quiet(self, data: bytes) -> bytes:
+    def without_exif(self, data: bytes) -> bytes:
         """``data``, which this was made from, without its noisy parts."""
-        starts = [0, *(part.stop for part in self.noisy)]
-        ends = [*(part.start for part in self.noisy), len(data)]
+        starts = [0, *(part.stop for part in self.exif_segments)]
+        ends = [*(part.start for part in self.exif_segments), len(data)]
         return b"".join(map(memoryview(data).__getitem__, map(slice, starts, ends)))
 
-    def sized(self, width: int, height: int) -> None:
+    def set_size(self, width: int, height: int) -> None:
         """Take a header's word on the size; headers that differ are refused."""
         if not width or not height or self.width not in {0, width} or self.height not in {0, height}:
             raise ValueError("the file is damaged: its headers give no size, or several")
@@ -108,7 +108,7 @@ def _png(data: bytes) -> Container:
         else:
             _png_extra(found, kind, data[place + 8 : end - 4])
         if kind == b"IHDR":
-            found.sized(*struct.unpack_from(">II", data, place + 8) if length == 13 else (0, 0))
+            found.set_size(*struct.unpack_from(">II", data, place + 8) if length == 13 else (0, 0))
         place = end
         if kind == b"IEND":
             found.trailing = len(data) - end
@@ -161,7 +161,7 @@ def _jpeg(data: bytes) -> Container:
             found.shown.append(b"\xff\xd9")
             found.trailing = len(data) - place - 2
             _jpeg_extras(found, data, extras)
-            found.sized(found.width, found.height)
+            found.set_size(found.width, found.height)
             return found
         length = 0 if marker in {0x01, 0xD8} else int.from_bytes(view[place + 2 : place + 4])
         end = place + 2 + length
@@ -171,7 +171,7 @@ def _jpeg(data: bytes) -> Container:
         if marker in _FRAME_HEADERS:
             if found.width:
                 raise ValueError("the file is damaged: it has two frame headers")
-            found.sized(int.from_bytes(body[3:5]), int.from_bytes(body[1:3]))
+            found.set_size(int.from_bytes(body[3:5]), int.from_bytes(body[1:3]))
         if marker == 0xDA:
             scans += 1
             end = _next_marker(data, end)
@@ -204,7 +204,7 @@ def _jpeg_extras(found: Container, data: bytes, extras: list[tuple[int, slice]])
             found.text.append(("Comment", body.decode("utf-8", "replace")))
         elif marker == 0xE1 and body.startswith(b"Exif\0"):
             found.exif += body[6:] if found.exif else body
-            found.noisy.append(place)
+            found.exif_segments.append(place)
         elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/"):
             found.xmp += len(body.partition(b"\0")[2])
             high_range |= b"hdrgm:Version" in body
@@ -212,7 +212,7 @@ def _jpeg_extras(found: Container, data: bytes, extras: list[tuple[int, slice]])
             profile.append(body[12:])
         elif marker == 0xE2 and body.startswith(b"MPF\0"):
             several = True
-            found.noisy.append(place)
+            found.exif_segments.append(place)
         elif marker == 0xEB and body.startswith(b"JP") and len(body) >= 16:
             boxes.setdefault(body[2:4], []).append((int.from_bytes(body[4:8]), body[8:]))
     if several and not high_range:
@@ -234,7 +234,7 @@ def _webp(data: bytes) -> Container:
         raise ValueError(_CUT)
     for _ in range(_MOST_PARTS):
         if place + 8 > end:
-            found.sized(found.width, found.height)
+            found.set_size(found.width, found.height)
             size = 4 + sum(map(len, found.shown))
             found.shown.insert(0, b"RIFF" + size.to_bytes(4, "little") + b"WEBP")
             found.trailing = len(data) - end
@@ -252,13 +252,13 @@ def _webp_part(found: Container, kind: bytes, body: bytes) -> None:
     if kind in {b"ANIM", b"ANMF"}:
         raise ValueError("the file is animated")
     if kind == b"VP8X":
-        found.sized(*(1 + int.from_bytes(body[i : i + 3], "little") for i in (4, 7)))
+        found.set_size(*(1 + int.from_bytes(body[i : i + 3], "little") for i in (4, 7)))
         body = bytes([body[0] & 0x10]) + body[1:]  # of the flags, only: there is transparency
     elif kind == b"VP8 ":
-        found.sized(*(int.from_bytes(body[i : i + 2], "little") & 0x3FFF for i in (6, 8)))
+        found.set_size(*(int.from_bytes(body[i : i + 2], "little") & 0x3FFF for i in (6, 8)))
     elif kind == b"VP8L":
         bits = int.from_bytes(body[1:5], "little")
-        found.sized((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+        found.set_size((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
     if kind in {b"VP8X", b"VP8 ", b"VP8L", b"ALPH"}:
         found.shown.append(kind + len(body).to_bytes(4, "little") + body + b"\0" * (len(body) % 2))
     elif kind == b"EXIF":

@@ -107,8 +107,8 @@ def thumbnail(data: bytes, edge: int) -> Thumbnail:
     turn = _orientation(parts.exif) if parts else 1
     small = parts is not None and max(parts.width, parts.height) <= edge
     if parts and small and turn == 1:
-        return Thumbnail(parts.bare, {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}[parts.format], parts.width, parts.height)
-    with Image.open(io.BytesIO(parts.bare if parts else data)) as image:
+        return Thumbnail(parts.without_metadata, {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}[parts.format], parts.width, parts.height)
+    with Image.open(io.BytesIO(parts.without_metadata if parts else data)) as image:
         width, height = image.size[::-1] if turn >= 5 else image.size
         small = max(image.size) <= edge
         image.thumbnail((edge, edge), Image.Resampling.LANCZOS)
@@ -127,7 +127,7 @@ def _decode(parts: Container, data: bytes) -> None:
     from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - slow import
 
     try:
-        with Image.open(io.BytesIO(parts.quiet(data)), formats=[parts.format]) as image:
+        with Image.open(io.BytesIO(parts.without_exif(data)), formats=[parts.format]) as image:
             if agreed := image.size == (parts.width, parts.height):
                 image.load()
     except UnidentifiedImageError:

@@ -87,9 +87,9 @@ def plan_import(source: Path, prompts: PromptSet, match: str = "name") -> Import
     """
     if source.is_dir():
         files = sorted(f for f in source.rglob("*") if f.suffix.lower() in ENDINGS)
-        if match not in matching.WAYS:
-            raise unknown("way to match", match, matching.WAYS)
-        found = matching.WAYS[match](files, prompts.prompts)
+        if match not in matching.STRATEGIES:
+            raise unknown("way to match", match, matching.STRATEGIES)
+        found = matching.STRATEGIES[match](files, prompts.prompts)
     elif source.suffix.lower() in {".csv", ".jsonl"} and source.is_file():
         files, found = matching.by_manifest(source, prompts.prompts)
     else:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SEED = re.compile(r"^(?P<id>.+?)[_-](?:s|seed)?(?P<seed>\d{1,6})$")
 _CODE = re.compile(r"[_-][0-9a-f-]{8,}(_\d+)?$")
 """What services append to a file name: a hash or a uuid, and the place in a grid."""
-_LIKE, _AHEAD = 0.6, 0.1
+MIN_SIMILARITY, MIN_LEAD = 0.6, 0.1
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def by_words(files: Sequence[Path], prompts: Sequence[Prompt]) -> list[Matched |
         said = _words(_CODE.sub("", file.stem)).split()
         scores = sorted(((_alike(said, _words(p.text).split()), i) for i, p in enumerate(prompts)), reverse=True)
         (best, i), second = scores[0], scores[1][0] if len(scores) > 1 else 0.0
-        if best < _LIKE or best - second < _AHEAD:
+        if best < MIN_SIMILARITY or best - second < MIN_LEAD:
             found.append(None)
             continue
         found.append(Matched(file, prompts[i], count[prompts[i].id], f"similar words, {best:.2f}"))
@@ -76,7 +76,7 @@ def by_order(files: Sequence[Path], prompts: Sequence[Prompt]) -> list[Matched |
     return [Matched(file, prompts[i // each], i % each, "order") for i, file in enumerate(ordered)]
 
 
-WAYS: dict[str, Callable[[Sequence[Path], Sequence[Prompt]], list[Matched | None]]] = {
+STRATEGIES: dict[str, Callable[[Sequence[Path], Sequence[Prompt]], list[Matched | None]]] = {
     "name": by_name,
     "words": by_words,
     "order": by_order,

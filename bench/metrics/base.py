@@ -30,7 +30,7 @@ class Extractor(Protocol):
     def name(self) -> str:
         """What a distance is called after; "inception" for the network FID is defined on."""
 
-    def traits(self) -> Mapping[str, Trait]:
+    def fingerprint_fields(self) -> Mapping[str, Trait]:
         """Weights, preprocessing, numeric type and library versions; cheap, loads no network. Keys the feature cache."""
 
     def features(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -52,7 +52,7 @@ class ImageMetric(Protocol):
     def fingerprint(self) -> str:
         """What the numbers depend on (``bench.core.fingerprint``); cheap, loads no weights beyond hashing them."""
 
-    def inapplicable(self, record: ImageRecord) -> str | None:
+    def not_applicable_reason(self, record: ImageRecord) -> str | None:
         """Why the metric does not apply to what this picture should show (no text asked for, say); None if it does."""
 
     def score(self, samples: Sequence[Sample]) -> list[ScoreRow]:
@@ -78,7 +78,7 @@ class SetMetric(Protocol):
     def fingerprint(self) -> str:
         """As for ImageMetric."""
 
-    def obstacle(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """Why nothing can be scored (no reference, say), with the way out; None if something can. Asked before features are made."""
 
     def compare(self, features: np.ndarray, records: Sequence[ImageRecord]) -> list[ScoreRow]:

@@ -20,14 +20,14 @@ from bench.notebook import display
 from bench.notebook.display import Card, Row, Shown
 from bench.report import wording
 from bench.store import Store
-from bench.store.results import _found
+from bench.store.results import find_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PIL import Image
 
-    from bench.report.answer import Verdict
+    from bench.report.answer import Answer
     from bench.store import Run as Stored
     from bench.store import Vote
 
@@ -206,7 +206,7 @@ class Comparison:
         return self.frames["cost"]
 
     @cached_property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Answer:
         """The answer in words (``answer``) and what else to know (``points``)."""
         from bench.report.answer import verdict  # noqa: PLC0415 - beside its use
 
@@ -289,7 +289,7 @@ class Comparison:
 
 def load(run: str | Path, results: str | Path = "results") -> Run:
     """See ``bench.load``."""
-    return Run(_found(Store(Path(results)), str(run)))
+    return Run(find_run(Store(Path(results)), str(run)))
 
 
 def compare(runs: Sequence[str | Path | Run], results: str | Path = "results", *, without: Sequence[str] = ()) -> Comparison:

@@ -50,7 +50,7 @@ class Budget:
             raise ConfigError(f"budget.yes={self.yes!r} must be true or false")
 
 
-def approve(  # noqa: PLR0917 - called in one place, in this order
+def confirm_cost(  # noqa: PLR0917 - called in one place, in this order
     name: str,
     requests: Sequence[Request],
     tariff: Tariff,

@@ -22,24 +22,24 @@ _HOPELESS = 20
 """More prompts than so many times those there are will not be gathered."""
 
 
-class Verdict(NamedTuple):
+class Answer(NamedTuple):
     """``answer``: a paragraph of two to four sentences; ``points``: what else a reader must know, a sentence each."""
 
     answer: str
     points: tuple[str, ...]
 
 
-def verdict(tables: dict[str, pd.DataFrame]) -> Verdict:
+def verdict(tables: dict[str, pd.DataFrame]) -> Answer:
     """Say what the frames show, and only that: a model leads where its difference to every rival is shown."""
     summary, pairs = tables["summary"], tables["pairwise"]
     rivals = [run for run in dict.fromkeys(tables["images"]["run"]) if run not in set(summary.loc[summary["ceiling"].astype(bool), "run"])]
     scope = _scope(tables)
     if len(rivals) < 2:
-        return Verdict(scope, tuple(_caveats(tables)))
+        return Answer(scope, tuple(_caveats(tables)))
     weighed = pairs["metric"].isin(QUALITY)
     quality, others = pairs[weighed], pairs[~weighed & ~pairs["metric"].str.startswith(TIMED)]
     said = [_quality(quality, others, rivals), _speed(pairs, summary, rivals), _price(tables, rivals)]
-    return Verdict(" ".join(filter(None, said)), (scope, *_caveats(tables), *_elsewhere(quality, others, rivals), *_unsettled(quality)))
+    return Answer(" ".join(filter(None, said)), (scope, *_caveats(tables), *_elsewhere(quality, others, rivals), *_unsettled(quality)))
 
 
 def listed(names: Sequence[str]) -> str:

@@ -53,7 +53,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
-def told(row: Mapping[str, Any]) -> dict[str, Any]:
+def summary_cell(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the frame ``summary`` as a cell: ``known`` or the ``reason``, ``mean``, ``interval``, ``n`` and what to add."""
     known = row["mean"] == row["mean"]
     low, high = (wording.number(row[k], row["unit"]) for k in ("low", "high"))
@@ -79,7 +79,7 @@ def rows(summary: pd.DataFrame, labels: Sequence[str], metrics: Iterable[str]) -
     for metric in metrics:
         mine = [held.get((metric, run)) for run in labels]
         first = next(row for row in mine if row is not None)
-        cells = [row and told(row) for row in mine]
+        cells = [row and summary_cell(row) for row in mine]
         counts = {cell["n"] for cell in cells if cell and cell["known"]}
         shared = len(counts) == 1 and not any(cell and cell["coverage"] for cell in cells)
         if shared:

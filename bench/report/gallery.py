@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from bench.report import figures, thumbnails, wording
-from bench.report.text_diff import marked
+from bench.report.text_diff import diff_marks
 from bench.store import COMPARISONS
 from bench.store.results import labelled
 
@@ -258,4 +258,4 @@ def _regions(images: pd.DataFrame, scores: pd.DataFrame) -> dict[int, list[list[
 @lru_cache(maxsize=4096)
 def _marks(detail: str) -> tuple[tuple[str, ...], ...]:
     regions = json.loads(detail).get("regions", ())
-    return tuple(tuple(f"{kind}{piece}" for kind, piece in marked(r["expected"], r["read"])) for r in regions)
+    return tuple(tuple(f"{kind}{piece}" for kind, piece in diff_marks(r["expected"], r["read"])) for r in regions)

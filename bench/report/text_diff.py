@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 
 
-def marked(expected: str, read: str) -> list[list[str]]:
+def diff_marks(expected: str, read: str) -> list[list[str]]:
     """Pieces of the expected text: "=" read, "-" missing, "+" read instead or besides; by word, or by letter for one word.
 
     >>> marked("I was here", "I here")

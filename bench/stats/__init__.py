@@ -17,11 +17,11 @@ from bench.stats.intervals import (
     percentile_interval,
     wilson,
 )
-from bench.stats.paired import LEAST, Paired, paired, paired_many, ties
+from bench.stats.paired import MIN_PROMPTS, Paired, paired, paired_many, ties
 from bench.stats.power import adjust, detectable, needed
 
 __all__ = [
-    "LEAST",
+    "MIN_PROMPTS",
     "Halves",
     "Interval",
     "Paired",

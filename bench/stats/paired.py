@@ -11,7 +11,7 @@ import numpy as np
 from bench.stats.intervals import Interval, mean_intervals, paired_share_interval
 from bench.stats.resampling import all_signs, coins
 
-LEAST = 6
+MIN_PROMPTS = 6
 """Prompts below which no sign-flip test can reach 5 %: with five the least p is 2 / 2^5."""
 _EXACT = 13
 """Differences other than 0 up to which all signs are tried."""

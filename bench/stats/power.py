@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import nctdtrinc, ndtri, stdtrit
 
-from bench.stats.paired import LEAST
+from bench.stats.paired import MIN_PROMPTS
 
 _LARGE = 1e6
 """Prompts from which Student's t is taken as normal."""
@@ -50,12 +50,12 @@ def needed(difference: float, sd: float, *, alpha: float = 0.05, power: float = 
     if difference == 0:
         return math.inf
     wanted = abs(difference) / sd if sd > 0 else math.inf
-    if wanted >= _standardised(float(LEAST), alpha, power):
-        return float(LEAST)
+    if wanted >= _standardised(float(MIN_PROMPTS), alpha, power):
+        return float(MIN_PROMPTS)
     high = ((float(ndtri(1 - alpha / 2)) + float(ndtri(power))) / wanted) ** 2
     if high > _LARGE:
         return float(math.ceil(high))
-    low, up = LEAST, math.ceil(high) + 200
+    low, up = MIN_PROMPTS, math.ceil(high) + 200
     while up - low > 1:
         middle = (low + up) // 2
         low, up = (low, middle) if _standardised(float(middle), alpha, power) <= wanted else (middle, up)

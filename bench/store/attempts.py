@@ -51,7 +51,7 @@ class Attempt:
     def answered(self, row: Mapping[str, Any], image: bytes | None, seconds: float) -> None:
         """Keep an answer (``schema.rendered_to_json``, nothing secret) and its picture, before the next request takes its place."""
         if image is not None:
-            self.ledger.run.park(self.number, image)
+            self.ledger.run.save_pending_image(self.number, image)
         self.answer = {"seconds": round(seconds, 4), "sha256": _mark(image), **row}
         self.ledger.write({"answered": self.number, **self.answer})
 
@@ -59,13 +59,13 @@ class Attempt:
         """The answer as it was kept; None without one, or where its picture is not whole."""
         if self.answer is None:
             return None
-        image = self.ledger.run.parked(self.number)
+        image = self.ledger.run.pending_image(self.number)
         return schema.rendered_from_json(self.answer, image) if _mark(image) == self.answer["sha256"] else None
 
-    def done_with(self) -> None:
+    def delete_pending_image(self) -> None:
         """Drop the kept picture of an answer that is stored, or of no use."""
         if self.answer:
-            self.ledger.run.unpark(self.number)
+            self.ledger.run.delete_pending_image(self.number)
 
     def settle(self, status: str, seconds: float, usd: float, *, keep: bool = False) -> None:
         """Write what became of it; ``keep``: the server may still finish it."""
@@ -108,7 +108,7 @@ class Ledger:
         """Settle what was answered and stored by a process that died before it could say so."""
         for attempt in self._attempts.values():
             if attempt.answer and not attempt.settled and attempt.key not in open_keys:
-                attempt.done_with()
+                attempt.delete_pending_image()
                 attempt.settle(attempt.answer["status"], attempt.answer["seconds"], _number(attempt.answer["cost_usd"]))
 
     @property

@@ -60,7 +60,7 @@ class Store:
         return self.vote_book().add(entry)
 
 
-def _found(store: Store, name: str) -> Run:
+def find_run(store: Store, name: str) -> Run:
     """A run by folder, name, or a label that only one run has."""
     if (Path(name) / "run.json").is_file() or (store.root / name / "run.json").is_file():
         return store.run(name)

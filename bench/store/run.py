@@ -133,7 +133,7 @@ class Run:
                 self._attempts = (self.path / "attempts.jsonl").open("ab", buffering=0)
             add_line(self._attempts, line, flush=flush)
 
-    def park(self, number: int, data: bytes) -> None:
+    def save_pending_image(self, number: int, data: bytes) -> None:
         """Keep the picture of an attempt until it is stored; it survives the death of this process."""
         file = self.path / "answers" / str(number)
         with self._writing():
@@ -145,12 +145,12 @@ class Run:
             with handle:
                 handle.write(data)
 
-    def parked(self, number: int) -> bytes | None:
-        """The picture that ``park`` kept, None where there is none."""
+    def pending_image(self, number: int) -> bytes | None:
+        """The picture that ``save_pending_image`` kept, None where there is none."""
         file = self.path / "answers" / str(number)
         return file.read_bytes() if file.exists() else None
 
-    def unpark(self, number: int) -> None:
+    def delete_pending_image(self, number: int) -> None:
         """Drop a parked picture."""
         (self.path / "answers" / str(number)).unlink(missing_ok=True)
 

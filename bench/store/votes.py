@@ -75,7 +75,7 @@ class Retraction:
     created: str = ""
 
 
-def count(entry: Vote | Retraction, held: dict[tuple[str, str], Vote]) -> bool:
+def apply_vote(entry: Vote | Retraction, held: dict[tuple[str, str], Vote]) -> bool:
     """Let ``entry`` change ``held``, the votes that stand by (rater, ballot); whether it did.
 
     The first vote of a rater on a ballot counts until it is taken back; then the next one does.
@@ -131,7 +131,7 @@ class VoteBook:
                 self._catch_up()
                 if entry.id in self._ids:
                     return True
-                if not count(entry, dict(self._held)):
+                if not apply_vote(entry, dict(self._held)):
                     return False
                 if file.seek(0, os.SEEK_END) > self._read:
                     file.truncate(self._read)
@@ -183,7 +183,7 @@ class VoteBook:
         for entry in entries:
             if entry.id not in self._ids:
                 self._ids.add(entry.id)
-                count(entry, self._held)
+                apply_vote(entry, self._held)
         self._lines += len(lines)
         self._read += len(whole) + len(end)
 

@@ -29,7 +29,7 @@ _CANDIDATES = 12
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundShape:
     """A coloured figure seen in a picture; ``fit`` is the overlap (IoU, 0 to 1) with the drawn outline of its kind."""
 
     kind: str
@@ -40,7 +40,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SceneMatch:
     """Whether every shape has its kind and colour, and whether they stand where the caption says."""
 
     shapes: bool
@@ -64,14 +64,14 @@ def _framed(mask: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray((cut * 255).astype(np.uint8)).resize((_SIDE, _SIDE), Image.Resampling.BOX)) > 127
 
 
-def _read(mask: np.ndarray, nearest: np.ndarray, names: Sequence[str]) -> Found:
+def _read(mask: np.ndarray, nearest: np.ndarray, names: Sequence[str]) -> FoundShape:
     """What the figure under a mask is; ``nearest`` holds each pixel's place in the palette ``names``."""
     colour = names[int(np.bincount(nearest[mask], minlength=len(names)).argmax())]
     framed = _framed(mask)
     fits = {k: float((framed & t).sum() / (framed | t).sum()) for k, t in _templates().items()}
     kind = max(fits, key=lambda k: fits[k])
     y, x = ndimage.center_of_mass(mask)
-    return Found(kind, colour, float(x), float(y), fits[kind])
+    return FoundShape(kind, colour, float(x), float(y), fits[kind])
 
 
 def _split(mask: np.ndarray) -> list[np.ndarray]:
@@ -88,7 +88,7 @@ def _split(mask: np.ndarray) -> list[np.ndarray]:
     return []
 
 
-def find(image: Image.Image) -> list[Found]:
+def find(image: Image.Image) -> list[FoundShape]:
     """The coloured figures of an RGB picture of 128 x 128, from left to right."""
     pixels = np.asarray(image.convert("RGB"), dtype=np.float32)[:_ZONE]
     names = [*scenes.COLOURS, *scenes.GROUNDS]
@@ -96,7 +96,7 @@ def find(image: Image.Image) -> list[Found]:
     nearest = np.square(pixels[:, :, None] - palette).sum(-1).argmin(-1)
     figure = ndimage.binary_opening(nearest < len(scenes.COLOURS))
     labels, count = ndimage.label(figure)
-    found: list[Found] = []
+    found: list[FoundShape] = []
     for i in range(1, count + 1):
         mask = labels == i
         if mask.sum() < _LEAST:
@@ -129,7 +129,7 @@ class Marks:
         return self.kind == self.colour == self.place == self.count == 1.0
 
 
-def compare(seen: Sequence[Found], scene: Scene) -> Marks:
+def match_scene(seen: Sequence[FoundShape], scene: Scene) -> Marks:
     """Hold the figures of a picture against the scene it should show.
 
     Wanted and found shapes are paired one to one so that as many kinds and colours as possible agree; among equal
@@ -138,7 +138,7 @@ def compare(seen: Sequence[Found], scene: Scene) -> Marks:
     """
     wanted = scene.shapes * scene.count
     likely = sorted(seen, key=lambda f: (-max(_kind(w, f) + _colour(w, f) for w in wanted), -f.fit))[:_CANDIDATES]
-    spare: list[Found | None] = [None] * max(0, len(wanted) - len(likely))
+    spare: list[FoundShape | None] = [None] * max(0, len(wanted) - len(likely))
     best = (-1, 0, 0, 0)
     for chosen in permutations([*likely, *spare], len(wanted)):
         pairs = [(w, f) for w, f in zip(wanted, chosen, strict=True) if f is not None]
@@ -150,21 +150,21 @@ def compare(seen: Sequence[Found], scene: Scene) -> Marks:
     return Marks(kinds / len(wanted), colours / len(wanted), float(place), count)
 
 
-def check(image: Image.Image, scene: Scene) -> Verdict:
+def check(image: Image.Image, scene: Scene) -> SceneMatch:
     """Compare a picture with the scene it should show: each shape once, no other, each of recognisable form."""
-    marks = compare(find(image), scene)
-    return Verdict(marks.kind == marks.colour == marks.count == 1.0, marks.right)
+    marks = match_scene(find(image), scene)
+    return SceneMatch(marks.kind == marks.colour == marks.count == 1.0, marks.right)
 
 
-def _kind(wanted: scenes.Shape, found: Found) -> bool:
+def _kind(wanted: scenes.Shape, found: FoundShape) -> bool:
     return found.kind == wanted.kind and found.fit > _LEAST_FIT
 
 
-def _colour(wanted: scenes.Shape, found: Found) -> bool:
+def _colour(wanted: scenes.Shape, found: FoundShape) -> bool:
     return found.colour == wanted.colour
 
 
-def _placed(scene: Scene, shapes: Sequence[Found]) -> bool:
+def _placed(scene: Scene, shapes: Sequence[FoundShape]) -> bool:
     """Whether ``shapes``, in the order in which the caption names them, stand where it says."""
     if scene.count > 1:
         return max(f.y for f in shapes) - min(f.y for f in shapes) < 20

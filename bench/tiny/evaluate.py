@@ -40,7 +40,7 @@ _RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
-class Line:
+class EvaluationLine:
     """One variant's measurements, picture by picture: bool arrays (N,) over prompts, seconds (N,)."""
 
     name: str
@@ -71,7 +71,7 @@ def share(read: np.ndarray, ceiling: np.ndarray, seed: int = 0) -> tuple[float, 
     return float(read.sum() / max(ceiling.sum(), 1)), float(low), float(high)
 
 
-def measure(run: Run, prompts: PromptSet) -> Line:
+def measure(run: Run, prompts: PromptSet) -> EvaluationLine:
     """Read a rendered and scored run back into arrays, in prompt order."""
     scores = {r.prompt_id: r.value for r in run.scores() if r.metric == "ocr.exact"}
     records = {r.prompt_id: r for r in run.current()}
@@ -81,7 +81,7 @@ def measure(run: Run, prompts: PromptSet) -> Line:
         with Image.open(run.image_path(record)) as image:
             verdicts.append(analysis.check(image, scenes.parse(prompt.text)))
     ids = [p.id for p in prompts.prompts]
-    return Line(
+    return EvaluationLine(
         run.name,
         np.array([scores[i] == 1.0 for i in ids]),
         np.array([v.shapes for v in verdicts]),
@@ -121,14 +121,14 @@ def _render(name: str, prompts: PromptSet, store: Store, progress: Progress) -> 
     return run
 
 
-def measure_all(prompts: PromptSet, store: Store, progress: Progress) -> tuple[list[Run], list[Line]]:
+def measure_all(prompts: PromptSet, store: Store, progress: Progress) -> tuple[list[Run], list[EvaluationLine]]:
     """The runs and measurements of tiny-oracle and the three variants, in this order; what ``store`` holds is kept."""
     names = ["tiny-oracle", *BAR]
     runs = [_render(name, prompts, store, progress) for name in names]
     return runs, [replace(measure(run, prompts), name=name) for name, run in zip(names, runs, strict=True)]
 
 
-def table(lines: Sequence[Line]) -> tuple[Table, bool]:
+def table(lines: Sequence[EvaluationLine]) -> tuple[Table, bool]:
     """The bar's table and whether every line of it holds; the first line is the oracle."""
     oracle, *variants = lines
     pace = {line.name: float(np.median(line.seconds)) for line in lines}
@@ -149,7 +149,7 @@ def table(lines: Sequence[Line]) -> tuple[Table, bool]:
     return shown, held and dev >= 4 * schnell and pro > dev
 
 
-def summary(line: Line, oracle: Line, prompts: int) -> str:
+def summary(line: EvaluationLine, oracle: EvaluationLine, prompts: int) -> str:
     """One variant's results in a sentence or two, for its card."""
     value, low, high = share(line.read, oracle.read)
     signs, shapes = BAR[line.name]

@@ -1,11 +1,11 @@
 """Known answers for every metric, checked on this machine. ``python -m bench verify``."""
 
-from bench.verify.checks import Check, Outcome, SkipCheck, WrongAnswerError
+from bench.verify.checks import Check, CheckOutcome, SkipCheck, WrongAnswerError
 from bench.verify.suite import choose, collect, run_checks
 
 __all__ = [
     "Check",
-    "Outcome",
+    "CheckOutcome",
     "SkipCheck",
     "WrongAnswerError",
     "choose",

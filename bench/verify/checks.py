@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Kind = Literal["formula", "degradation", "published", "fingerprint"]
-Verdict = Literal["ok", "wrong", "skipped"]
+CheckKind = Literal["formula", "degradation", "published", "fingerprint"]
+CheckStatus = Literal["ok", "wrong", "skipped"]
 
 
 class SkipCheck(Exception):  # noqa: N818 - no error: the check cannot be made here
@@ -37,17 +37,17 @@ class Check:
     """
 
     metric: str
-    kind: Kind
+    kind: CheckKind
     name: str
     test: Callable[[], str]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """What became of a check."""
 
     check: Check
-    verdict: Verdict
+    verdict: CheckStatus
     seen: str
 
 
@@ -59,7 +59,7 @@ def expect(seen: float, known: float, tolerance: float = 1e-9) -> str:
     return told
 
 
-def falling(levels: Sequence[object], values: Sequence[float], least: float) -> str:
+def expect_decrease(levels: Sequence[object], values: Sequence[float], least: float) -> str:
     """The values in words; raises WrongAnswerError unless none exceeds the one before and the whole fall is ``least`` or more."""
     told = ", ".join(f"{level}: {value:.4g}" for level, value in zip(levels, values, strict=True))
     steady = all(b <= a for a, b in pairwise(values))

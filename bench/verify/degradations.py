@@ -12,7 +12,7 @@ import numpy as np
 from bench.config import presets
 from bench.metrics.distribution.formulas import frechet, kernel
 from bench.verify import pictures
-from bench.verify.checks import Check, SkipCheck, falling
+from bench.verify.checks import Check, SkipCheck, expect_decrease
 from bench.verify.pictures import Drawn
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _falls(metric: str, column: str, name: str, make: Callable[[], Sequence[Draw
         for level in damage.levels:
             samples = [pictures.sample(damage.change(one, level), f"{name} {level} {i}") for i, one in enumerate(make())]
             means.append(float(np.mean([row.value for row in _metric(metric).score(samples) if row.metric == column])))
-        return falling(damage.levels, means, damage.least)
+        return expect_decrease(damage.levels, means, damage.least)
 
     return Check(metric, "degradation", f"{column} falls: {name}", test)
 
@@ -151,7 +151,7 @@ def _grows(
         known = extractor.features(reference())
         seen = [extractor.features([damage.change(image, level) for image in make()]) for level in damage.levels]
         values = [_distance(metric, features, known) for features in seen]
-        falling(damage.levels, [-v for v in values], abs(values[0]))
+        expect_decrease(damage.levels, [-v for v in values], abs(values[0]))
         return ", ".join(f"{level}: {value:.4g}" for level, value in zip(damage.levels, values, strict=True))
 
     return Check(metric, "degradation", f"{metric} grows: {name}", test)

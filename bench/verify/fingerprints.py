@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config.instantiate import build
 from bench.config.presets import metrics, names, read
-from bench.core.fingerprint import difference, traits
+from bench.core.fingerprint import difference, parse_fingerprint
 from bench.verify.checks import Check, WrongAnswerError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def checks() -> list[Check]:
 
 def _same(name: str) -> str:
     first, second = (metrics([name])[0].fingerprint() for _ in range(2))
-    told = traits(first)
+    told = parse_fingerprint(first)
     if first != second:
         raise WrongAnswerError(f"differs from one time to the next in {', '.join(difference([first, second]))}")
     if told.get("metric") != name or not told.get("version", "").isdigit():

@@ -20,7 +20,7 @@ from bench.metrics.extractors import contrastive
 from bench.metrics.safety import explicit
 from bench.metrics.speed.latency import Latency
 from bench.metrics.text import matching, ocr, published
-from bench.metrics.text.engines.base import Line
+from bench.metrics.text.engines.base import TextLine
 from bench.types import ImageRecord, Request, Timing
 from bench.verify import pictures
 from bench.verify.checks import Check, WrongAnswerError, expect
@@ -107,10 +107,10 @@ _VECTORS = {
 
 
 def _measured(name: str, vector: _Vector) -> str:
-    from bench.metrics.distribution.reference import Held  # noqa: PLC0415 - beside its use
+    from bench.metrics.distribution.reference import ReferenceFeatures  # noqa: PLC0415 - beside its use
 
     metric = build({**presets.read("metric", name), **vector.changes})
-    values, _ = metric.measure(vector.features, Held(features=vector.reference, n=len(vector.reference)))
+    values, _ = metric.measure(vector.features, ReferenceFeatures(features=vector.reference, n=len(vector.reference)))
     return "; ".join(expect(seen, known) for seen, known in zip(values, vector.known, strict=True))
 
 
@@ -127,7 +127,7 @@ def _own_distance(features: np.ndarray) -> float:
 def _text() -> list[Check]:
     lost = ("this picture was made by a machine", "This picture made by a machine.")
     twice = (["SALE", "50 OFF"], ["50 OFF", "SALE", "EXIT"])
-    lines = [Line("This picture made", 0.9), Line("by a machine.", 0.9), Line("EXIT", 0.9)]
+    lines = [TextLine("This picture made", 0.9), TextLine("by a machine.", 0.9), TextLine("EXIT", 0.9)]
     return [
         *(_value(name, f"{column} of the lost word, a stray one beside it", known, partial(_read, lines, column))
           for name in ("ocr", "ocr_tesseract")
@@ -156,7 +156,7 @@ def _text() -> list[Check]:
     ]  # fmt: skip
 
 
-def _read(lines: Sequence[Line], column: str) -> float:
+def _read(lines: Sequence[TextLine], column: str) -> float:
     return ocr.measure(["this picture was made by a machine"], lines)[0][column]
 
 

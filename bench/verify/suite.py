@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.errors import ConfigError, MissingKeyError, MissingPackageError, MissingWeightsError, unknown
-from bench.verify.checks import Check, Outcome, SkipCheck, WrongAnswerError
+from bench.verify.checks import Check, CheckOutcome, SkipCheck, WrongAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,13 +31,13 @@ def choose(checks: Iterable[Check], metrics: Sequence[str]) -> list[Check]:
     return [c for c in held if not metrics or c.metric in metrics]
 
 
-def run_checks(checks: Iterable[Check]) -> Iterator[Outcome]:
+def run_checks(checks: Iterable[Check]) -> Iterator[CheckOutcome]:
     """Make the checks one after another. A metric that cannot run here (weights, packages) is skipped with its reason."""
     for check in checks:
         try:
-            yield Outcome(check, "ok", check.test())
+            yield CheckOutcome(check, "ok", check.test())
         except (SkipCheck, MissingWeightsError, MissingPackageError, MissingKeyError) as why:
-            yield Outcome(check, "skipped", str(why))
+            yield CheckOutcome(check, "skipped", str(why))
         except Exception as error:  # noqa: BLE001 - a crash of a metric is a wrong answer, and the next check goes on
             told = str(error) if isinstance(error, WrongAnswerError) else f"{type(error).__name__}: {error}"
-            yield Outcome(check, "wrong", told)
+            yield CheckOutcome(check, "wrong", told)

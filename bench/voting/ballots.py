@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Side:
+class BallotSide:
     """A picture of a ballot: the run's name, the request it answers, the file in the run's folder and its hash."""
 
     run: str
@@ -37,8 +37,8 @@ class Ballot:
 
     prompt_id: str
     prompt: str
-    a: Side
-    b: Side
+    a: BallotSide
+    b: BallotSide
     turn: int = 0
 
     @cached_property
@@ -77,7 +77,7 @@ def pairs(records: Mapping[str, Sequence[ImageRecord]]) -> tuple[list[Ballot], i
     return made, identical
 
 
-def chosen(ballots: Sequence[Ballot], *, seed: int, most: int | None = None) -> list[Ballot]:
+def select_ballots(ballots: Sequence[Ballot], *, seed: int, most: int | None = None) -> list[Ballot]:
     """The first ``most`` ballots of a balanced order; the same for every rater, so that raters can be compared."""
     return _balanced(ballots, Random(f"{seed}"))[:most]  # noqa: S311 - no secret
 
@@ -124,5 +124,5 @@ def _matched(one: Sequence[ImageRecord], other: Sequence[ImageRecord]) -> list[t
     return same + list(zip(*rest, strict=False))
 
 
-def _side(run: str, record: ImageRecord) -> Side:
-    return Side(run, record.request.id, str(record.image), str(record.sha256))
+def _side(run: str, record: ImageRecord) -> BallotSide:
+    return BallotSide(run, record.request.id, str(record.image), str(record.sha256))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
-    from bench.voting.session import Session
+    from bench.voting.session import VotingSession
 
 HOST = "127.0.0.1"
 _PAGE = {"": ("page.html", "text/html"), "page.css": ("page.css", "text/css"), "page.js": ("page.js", "text/javascript")}
@@ -75,7 +75,7 @@ def browse(address: str) -> None:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
-def application(session: Session, port: int) -> Guard:
+def application(session: VotingSession, port: int) -> Guard:
     """The page of ``session`` behind its guard."""
 
     async def state(request: Request) -> Response:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bench.store import Run, VoteBook
     from bench.store.votes import Choice
-    from bench.voting.ballots import Ballot, Side
+    from bench.voting.ballots import Ballot, BallotSide
 
 _AHEAD = 8
 """Ballots the page is told of at once; it goes on with them while the server is away."""
@@ -39,7 +39,7 @@ class RefusedError(BenchError):
 
 
 @dataclass(frozen=True)
-class Session:
+class VotingSession:
     """What people are asked.
 
     Attributes:
@@ -65,7 +65,7 @@ class Session:
         return {ballot.id: ballot for ballot in self.ballots}
 
     @cached_property
-    def _pictures(self) -> dict[str, tuple[Ballot, Side]]:
+    def _pictures(self) -> dict[str, tuple[Ballot, BallotSide]]:
         return {self._picture(b, which): (b, b.a if which == "a" else b.b) for b in self.ballots for which in ("a", "b")}
 
     @cached_property

@@ -18,7 +18,7 @@ from support.runs import render_oracle
 
 from bench import prompts, stats
 from bench.analysis import slowdown
-from bench.analysis.gate import EXIT_CODES, Side, judge
+from bench.analysis.gate import EXIT_CODES, GateRun, judge
 from bench.analysis.limits import Limit, parse
 from bench.cli.app import main
 from bench.cli.commands.gate import document
@@ -216,17 +216,17 @@ def test_what_cannot_be_judged_is_one_message_and_exit_code_2(
 
 def test_timings_of_two_machines_and_of_a_server_are_not_compared(runs: dict[str, Run]) -> None:
     limits = parse([], ["p50=10%"])
-    a, b = (Side.read(runs[name], limits) for name in ("sound", "again"))
-    elsewhere = Side(b.name, b.path, b.info, b.images.assign(environment="another"), b.scores, b.metrics)
-    hosted = Side(b.name, b.path, {**b.info, "hosted": True}, b.images, b.scores, b.metrics)
-    batched = Side(b.name, b.path, b.info, b.images.assign(batch_size=4), b.scores, b.metrics)
+    a, b = (GateRun.read(runs[name], limits) for name in ("sound", "again"))
+    elsewhere = GateRun(b.name, b.path, b.info, b.images.assign(environment="another"), b.scores, b.metrics)
+    hosted = GateRun(b.name, b.path, {**b.info, "hosted": True}, b.images, b.scores, b.metrics)
+    batched = GateRun(b.name, b.path, b.info, b.images.assign(batch_size=4), b.scores, b.metrics)
     reasons = [judge(a, side, limits)[0].reason for side in (elsewhere, hosted, batched)]
     assert reasons == [
         "timed on different machines", "a hosted model's timing against a local one's", "pictures made 1 at a time against 4 at a time",
     ]  # fmt: skip
 
 
-def side(name: str, values: dict[str, Sequence[float]], *, column: Column | None = None, **detail: Any) -> Side:
+def side(name: str, values: dict[str, Sequence[float]], *, column: Column | None = None, **detail: Any) -> GateRun:
     """A run with a score of ``column`` for each seed of each prompt; NaN is one that could not be had."""
     column = column or Column("quality", "points")
     rows, images = [], []
@@ -240,7 +240,7 @@ def side(name: str, values: dict[str, Sequence[float]], *, column: Column | None
         row = ScoreRow(column.name, FINGERPRINT, detail.pop("value"), "ok", column.unit, column.higher_is_better)
         rows = [{**vars(row), "detail": json.dumps(detail)}]
     scores = pd.DataFrame(rows).astype({"higher_is_better": object})
-    return Side(name, name, {}, pd.DataFrame(images), scores, frozenset({column.name}))
+    return GateRun(name, name, {}, pd.DataFrame(images), scores, frozenset({column.name}))
 
 
 def spread(values: np.ndarray) -> dict[str, Sequence[float]]:
@@ -347,10 +347,10 @@ def test_refusals_must_not_rise_and_other_columns_without_a_better_end_are_refus
 
 def test_unlike_scores_and_unlike_prompts_are_refused() -> None:
     a, b = side("a", spread(np.arange(10.0))), side("b", spread(np.arange(10.0)))
-    unlike = Side("b", "b", {}, b.images, b.scores.assign(fingerprint='{"metric":"x","version":2}'), b.metrics)
+    unlike = GateRun("b", "b", {}, b.images, b.scores.assign(fingerprint='{"metric":"x","version":2}'), b.metrics)
     with pytest.raises(ConfigError, match=r"quality differs in version: 1 against 2\. Score both alike with"):
         judge(a, unlike, [Limit("quality", 1.0)])
-    other = Side("b", "b", {}, b.images.assign(prompt="another"), b.scores, b.metrics)
+    other = GateRun("b", "b", {}, b.images.assign(prompt="another"), b.scores, b.metrics)
     with pytest.raises(ConfigError, match=r"prompt 'p000' is another one in each run \(10 of 10 are\)"):
         judge(a, other, [Limit("quality", 1.0)])
 
@@ -376,8 +376,8 @@ def test_percentiles_of_resampled_prompts_are_numpys() -> None:
 def test_prompts_that_share_a_batchs_time_are_resampled_together() -> None:
     names = [f"p{i}" for i in range(12)]
     four = pd.DataFrame({"prompt_id": names, "latency_s": np.repeat([1.0, 2.0, 3.0], 4), "batch_size": 4})
-    assert len(set(slowdown.together(four, four, names))) == 3
-    assert len(set(slowdown.together(four.assign(batch_size=1), four, names))) == 12
+    assert len(set(slowdown.resampling_units(four, four, names))) == 3
+    assert len(set(slowdown.resampling_units(four.assign(batch_size=1), four, names))) == 12
 
 
 def outcomes(drop: float, replicates: int, *, relative: bool = False) -> dict[str, float]:
@@ -410,4 +410,4 @@ def test_the_document_of_nothing_known_is_plain_json() -> None:
     findings = judge(a, a, [Limit("quality", 1.0)])
     assert json.loads(json.dumps(document(a, a, findings), allow_nan=False))["limits"][0]["reason"] == "the engine broke"
     assert math.isnan(findings[0].drop.value)
-    assert stats.LEAST == 6
+    assert stats.MIN_PROMPTS == 6

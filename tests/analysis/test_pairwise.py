@@ -12,7 +12,7 @@ import pytest
 
 from bench import stats
 from bench.analysis import pairwise, ranking
-from bench.analysis.summary import marked, summarise
+from bench.analysis.summary import mark_best, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -173,7 +173,7 @@ def test_the_ranking_follows_the_wins_and_tells_ties_apart(planted: pd.DataFrame
 
 def test_best_is_better_than_every_rival(planted: pd.DataFrame) -> None:
     def best(table: pd.DataFrame, told: dict[str, dict[str, Any]]) -> list[bool]:
-        return marked(summarise(table, told), pairwise.table(table, told, {}))["best"].tolist()
+        return mark_best(summarise(table, told), pairwise.table(table, told, {}))["best"].tolist()
 
     assert best(planted, infos("a", "b", "c")) == [False, False, False], "c is level with a"
     two = planted[planted["run"] != "c"]

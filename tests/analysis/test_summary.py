@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bench.analysis import pairwise
-from bench.analysis.summary import marked, summarise
+from bench.analysis.summary import mark_best, summarise
 from bench.report import wording
 
 
@@ -64,7 +64,7 @@ def test_what_applies_to_nothing_is_left_out() -> None:
 
 def best(rows: pd.DataFrame, *runs: str) -> dict[str, bool]:
     infos: dict[str, dict[str, Any]] = {run: {} for run in runs}
-    table = marked(summarise(rows, infos), pairwise.table(rows, infos, {}))
+    table = mark_best(summarise(rows, infos), pairwise.table(rows, infos, {}))
     return dict(zip(table["run"], table["best"], strict=True))
 
 
@@ -81,14 +81,14 @@ def test_best_is_who_beats_every_rival_even_where_another_has_the_higher_mean() 
                           for run, mean in (("a", 0.6), ("b", 0.7), ("c", 0.2))])  # fmt: skip
     pairs = pd.DataFrame([("human_preference", "a", "b", "better"), ("human_preference", "a", "c", "better"),
                           ("human_preference", "b", "c", "better")], columns=["metric", "a", "b", "verdict"])  # fmt: skip
-    assert marked(table, pairs)["best"].tolist() == [True, False, False]
+    assert mark_best(table, pairs)["best"].tolist() == [True, False, False]
 
 
 def test_only_the_median_of_latencies_is_marked() -> None:
     table = pd.DataFrame([{"run": run, "metric": metric, "mean": mean, "higher_is_better": False, "ceiling": False}
                           for metric in ("latency.p50", "latency.p90") for run, mean in (("a", 1.0), ("b", 2.0))])  # fmt: skip
     pairs = pd.DataFrame([("latency", "a", "b", "better")], columns=["metric", "a", "b", "verdict"])
-    assert marked(table, pairs)["best"].tolist() == [True, False, False, False]
+    assert mark_best(table, pairs)["best"].tolist() == [True, False, False, False]
 
 
 def test_figures_of_a_whole_run_bring_their_interval_and_note() -> None:

@@ -13,7 +13,7 @@ from support.paths import ROOT
 
 
 def test_help_lists_every_verb_and_imports_nothing_heavy(tmp_path: Path) -> None:
-    from bench.cli.app import VERBS
+    from bench.cli.app import COMMANDS
 
     code = (
         "import sys; from bench.cli.app import main; rc = main(['--help']); "
@@ -22,7 +22,7 @@ def test_help_lists_every_verb_and_imports_nothing_heavy(tmp_path: Path) -> None
     )
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
-    assert all(f"  {verb}" in shown.stdout for verb in VERBS)
+    assert all(f"  {verb}" in shown.stdout for verb in COMMANDS)
     assert bench(["--help"], tmp_path).stdout == shown.stdout
 
 

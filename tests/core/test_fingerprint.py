@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def test_a_fingerprint_is_the_same_whatever_the_order() -> None:
     assert f.fingerprint("m", 1, a=1, b="x") == f.fingerprint("m", 1, b="x", a=1)
-    assert f.traits(f.fingerprint("m", 1, a=None)) == {"metric": "m", "version": "1", "a": "None"}
+    assert f.parse_fingerprint(f.fingerprint("m", 1, a=None)) == {"metric": "m", "version": "1", "a": "None"}
 
 
 def test_a_difference_names_field_and_values() -> None:
@@ -70,9 +70,9 @@ def test_unlike_scores_share_no_column_and_the_field_is_named(unlike: tuple[Run,
 def test_a_sweep_of_unlike_runs_ends_with_the_message_and_exit_code_2(unlike: tuple[Run, Run], capfd: pytest.CaptureFixture[str]) -> None:
     from omegaconf import OmegaConf
 
-    from bench.cli.sweep import Comparison
+    from bench.cli.sweep import SweepComparison
 
-    ended = Comparison()
+    ended = SweepComparison()
     ended._runs = [str(run.path) for run in unlike]
     with pytest.raises(SystemExit) as caught:
         ended.on_multirun_end(OmegaConf.create({"results": str(unlike[0].path.parent)}))

@@ -177,7 +177,7 @@ def test_a_short_scenario_is_said_to_be_short() -> None:
 
 
 def test_offline_needs_every_job_once_and_never_more_than_mlperfs_number() -> None:
-    assert Scenario("offline").least(5_000) == 5_000
+    assert Scenario("offline").mlperf_min_queries(5_000) == 5_000
     assert Scenario("offline").least(10**6) == 24_576
     assert Scenario("single_stream").least(10**6) == 64
 
@@ -226,7 +226,7 @@ def test_a_scenario_is_measured_once_and_again_when_it_changes(tmp_path: Path) -
     few = jobs(2)
 
     def conduct(name: str, queries: int, **more: Any) -> int:
-        scenarios.conduct(Scenario(name, 1e-6, queries), few, model, run, progress=Heard(), **more)
+        scenarios.run_scenario(Scenario(name, 1e-6, queries), few, model, run, progress=Heard(), **more)
         return len(model.opened)
 
     assert [conduct("offline", 4), conduct("offline", 4)] == [1, 1]
@@ -247,11 +247,11 @@ def test_a_scenario_is_measured_once_and_again_when_it_changes(tmp_path: Path) -
 def test_a_scenario_given_up_is_unscored_and_tried_again(tmp_path: Path) -> None:
     run = Store(tmp_path).run("r", create=True)
     scenario = Scenario("single_stream", 1e-6, 3)
-    scenarios.conduct(scenario, jobs(2), Model(Scripted([1.0], refuse=2)), run, progress=Heard())
+    scenarios.run_scenario(scenario, jobs(2), Model(Scripted([1.0], refuse=2)), run, progress=Heard())
     row = rows(run.info())["latency.single_stream_p90"]
     assert (row.status, row.reason) == ("unscored", "single_stream was given up: p0 (seed 0) was refused: moderation")
     assert not (run.path / "scenario-single_stream.json").exists()
-    scenarios.conduct(scenario, jobs(2), Model(Scripted([1.0])), run, progress=Heard())
+    scenarios.run_scenario(scenario, jobs(2), Model(Scripted([1.0])), run, progress=Heard())
     assert rows(run.info())["latency.single_stream_p90"].status == "ok"
 
 
@@ -279,10 +279,10 @@ def test_an_interrupt_leaves_the_ordinary_run_as_it_was(tmp_path: Path) -> None:
 
     session.render = stop  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
-        scenarios.conduct(Scenario("offline", 1.0), jobs(1), Model(session), run, progress=Heard())
+        scenarios.run_scenario(Scenario("offline", 1.0), jobs(1), Model(session), run, progress=Heard())
     assert len(run.current()) == 2
     assert (run.path / "run.json").read_bytes() == before
-    scenarios.conduct(Scenario("offline", 1e-6, 1), jobs(1), Model(Scripted([1.0])), run, progress=Heard())
+    scenarios.run_scenario(Scenario("offline", 1e-6, 1), jobs(1), Model(Scripted([1.0])), run, progress=Heard())
 
 
 @pytest.mark.parametrize("name", ["single_stream", "offline"])
@@ -291,7 +291,7 @@ def test_a_real_model_end_to_end(name: str, tmp_path: Path) -> None:
     run = Store(tmp_path).run("r", create=True)
     planned = jobs_for(provider, prompts.select(chosen, limit=2), [0, 1])
     render_jobs(planned, provider, chosen, run, progress=Progress())
-    scenarios.conduct(Scenario(name, 0.05, 6), planned, provider, run, progress=Progress())
+    scenarios.run_scenario(Scenario(name, 0.05, 6), planned, provider, run, progress=Progress())
     info = run.info()
     (row,) = rows(info).values()
     samples = json.loads((run.path / f"scenario-{name}.json").read_text())

@@ -70,7 +70,7 @@ def test_no_reference_or_no_weights_is_not_as_asked_and_too_few_pictures_is(orac
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     few = score.score(oracle_run, presets.metrics(["fd_clip_tiny"]), Progress())
     assert [r.status for r in few] == ["unscored"]
-    assert score.complaints(few)
-    assert score.barred(few) == []
+    assert score.unscored_reasons(few)
+    assert score.missing_prerequisites(few) == []
     lost = score.score(oracle_run, presets.metrics(["fid", "diversity"]), Progress())
-    assert [line.partition(":")[0] for line in score.barred(lost)] == ["diversity", "fid"]
+    assert [line.partition(":")[0] for line in score.missing_prerequisites(lost)] == ["diversity", "fid"]

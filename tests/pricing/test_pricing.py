@@ -12,7 +12,7 @@ from bench.config.instantiate import build
 from bench.config.presets import names
 from bench.errors import BudgetError, ConfigError
 from bench.pricing.amounts import dollars
-from bench.pricing.budget import Budget, approve
+from bench.pricing.budget import Budget, confirm_cost
 from bench.pricing.tariff import Tariff, price_list, tariff_for
 from bench.types import Rendered, Request
 
@@ -204,7 +204,7 @@ class Desk:
         return self.answer
 
     def approve(self, count: int, budget: Budget, *, price: float | None = 0.04, spent: float = 0.0) -> None:
-        approve("flux", [request()] * count, Tariff(price), budget, spent, self.said.append, self.ask)
+        confirm_cost("flux", [request()] * count, Tariff(price), budget, spent, self.said.append, self.ask)
 
 
 def test_little_money_is_spent_without_a_word_asked() -> None:
@@ -261,7 +261,7 @@ def test_an_unknown_price_is_asked_about_and_keeps_no_limit() -> None:
 def test_token_prices_without_token_counts_say_so() -> None:
     desk = Desk(answer=True)
     prices = tariff_for("openai", "gpt-image-2.6-sunburst", None)
-    approve("gpt-image", [request()], prices, Budget(), 0.0, desk.said.append, desk.ask)
+    confirm_cost("gpt-image", [request()], prices, Budget(), 0.0, desk.said.append, desk.ask)
     assert "tokens a picture are not known" in desk.asked[0]
     assert prices.cost(request(), Rendered("ok", b"x", detail={"usage": usage(10, 0, 1000)})) == pytest.approx(0.03005)
 

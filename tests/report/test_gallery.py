@@ -20,7 +20,7 @@ from bench.core.progress import Progress
 from bench.report import thumbnails
 from bench.report.gallery import gallery, script_json
 from bench.report.page import script, style
-from bench.report.text_diff import marked
+from bench.report.text_diff import diff_marks
 from bench.store import Run, Store
 from bench.types import Column, Job, Prompt, PromptSet, Rendered, Request, ScoreRow, Timing
 
@@ -568,9 +568,9 @@ def test_data_keeps_four_digits_and_says_why_a_score_is_missing(page: Path) -> N
 
 
 def test_differences_are_marked_by_word_and_by_letter() -> None:
-    assert marked("KAFE", "CAFE") == [["-", "K"], ["+", "C"], ["=", "AFE"]]
-    assert marked("I was here", "I here") == [["=", "I"], ["-", "was"], ["=", "here"]]
-    assert marked("", "stray") == [["+", "stray"]]
+    assert diff_marks("KAFE", "CAFE") == [["-", "K"], ["+", "C"], ["=", "AFE"]]
+    assert diff_marks("I was here", "I here") == [["=", "I"], ["-", "was"], ["=", "here"]]
+    assert diff_marks("", "stray") == [["+", "stray"]]
 
 
 @pytest.mark.slow

@@ -131,7 +131,7 @@ def test_p_can_be_small_enough_for_a_long_table_and_is_never_zero() -> None:
 
 
 def test_with_five_prompts_nothing_can_be_shown_and_with_six_it_can() -> None:
-    five, six = (stats.paired(np.arange(n) + 1.0, np.zeros(n)).p for n in (stats.LEAST - 1, stats.LEAST))
+    five, six = (stats.paired(np.arange(n) + 1.0, np.zeros(n)).p for n in (stats.MIN_PROMPTS - 1, stats.MIN_PROMPTS))
     assert (five, six) == (2 / 2**5, 2 / 2**6)
     assert six <= 0.05 < five
 
@@ -216,7 +216,7 @@ def test_the_prompts_that_settle_it_are_statsmodels_rounded_up(effect: float) ->
 
 def test_planning_knows_its_edges() -> None:
     assert stats.needed(0.0, 1.0) == math.inf
-    assert stats.needed(5.0, 1e-9) == stats.needed(1.0, 0.0) == stats.LEAST
+    assert stats.needed(5.0, 1e-9) == stats.needed(1.0, 0.0) == stats.MIN_PROMPTS
     assert stats.needed(1e-5, 1.0) == pytest.approx(7.849e10, rel=1e-3)
     assert math.isnan(stats.needed(math.nan, 1.0))
     assert math.isnan(stats.detectable(1.0, 1))

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from bench import prompts
 from bench.analysis import limits
-from bench.cli.app import VERBS
+from bench.cli.app import COMMANDS
 from bench.config import presets
 from bench.errors import BenchError
 from bench.images import matching
@@ -39,7 +39,7 @@ def wrong(words: list[str]) -> str:
     verb, *rest = (word for word in words if "…" not in word)
     if verb.startswith("-") or verb == "VERB":
         return ""
-    if verb not in VERBS:
+    if verb not in COMMANDS:
         return f"no verb {verb!r}"
     said = io.StringIO()
     try:
@@ -79,7 +79,7 @@ def _parsed(verb: str, words: list[str]) -> int:
     args = _parser(verb).parse_args(words)
     if verb == "import":
         prompts.load(args.prompts)
-        if args.match not in matching.WAYS:
+        if args.match not in matching.STRATEGIES:
             raise SystemExit(f"no way to match {args.match!r}")
     if verb == "gate":
         limits.parse(args.max_drop, args.max_slowdown)

@@ -45,7 +45,7 @@ def test_analysis_finds_what_was_drawn(sampled: list[scenes.Scene]) -> None:
 def test_analysis_sees_a_wrong_colour_kind_count_or_place() -> None:
     scene = scenes.parse("a red circle left of a blue star, on white")
     red, blue = scene.shapes
-    assert analysis.check(scenes.draw(scene, 0), scene) == analysis.Verdict(shapes=True, places=True)
+    assert analysis.check(scenes.draw(scene, 0), scene) == analysis.SceneMatch(shapes=True, places=True)
     for wrong in (
         replace(scene, shapes=(replace(red, colour="orange"), blue)),
         replace(scene, shapes=(replace(red, kind="square"), blue)),
@@ -53,7 +53,7 @@ def test_analysis_sees_a_wrong_colour_kind_count_or_place() -> None:
     ):
         assert not analysis.check(scenes.draw(wrong, 0), scene).shapes
     swapped = analysis.check(scenes.draw(replace(scene, relation="right of"), 0), scene)
-    assert swapped == analysis.Verdict(shapes=True, places=False)
+    assert swapped == analysis.SceneMatch(shapes=True, places=False)
 
 
 def test_every_caption_fits_the_tokenizer(sampled: list[scenes.Scene]) -> None:

@@ -13,8 +13,8 @@ from bench.config import presets
 from bench.errors import ConfigError, MissingWeightsError
 from bench.store import Store
 from bench.types import Column, Job, Prompt, PromptSet, Rendered, Request
-from bench.verify import Check, Outcome, WrongAnswerError, choose, collect, degradations, fingerprints, formulas, published, run_checks
-from bench.verify.checks import expect, falling
+from bench.verify import Check, CheckOutcome, WrongAnswerError, choose, collect, degradations, fingerprints, formulas, published, run_checks
+from bench.verify.checks import expect, expect_decrease
 from bench.verify.published import NUMBERS, Published
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def outcomes(checks: Sequence[Check], metric: str, kind: str = "formula") -> dict[str, Outcome]:
+def outcomes(checks: Sequence[Check], metric: str, kind: str = "formula") -> dict[str, CheckOutcome]:
     chosen = [c for c in checks if c.metric == metric and c.kind == kind]
     assert chosen, f"{metric} has no {kind} check"
     return {o.check.name: o for o in run_checks(chosen)}
@@ -45,7 +45,7 @@ _PRDC: Mutant = (
 )
 _COSINE: Mutant = ("bench.metrics.extractors.contrastive.cosine", lambda real: lambda a, b: real(a, b) ** 2, "cosine of (3, 0) and (1, 1)")
 _SPREAD: Mutant = ("bench.metrics.distribution.diversity.mean_pairwise_distance", lambda real: lambda x: 1 - real(x), "one direction twice")
-_EDITS: Mutant = ("bench.metrics.text.matching.distance", lambda real: lambda a, b: real(a, b) + 1, "cer of the lost word")
+_EDITS: Mutant = ("bench.metrics.text.matching.edit_distance", lambda real: lambda a, b: real(a, b) + 1, "cer of the lost word")
 MUTANTS: dict[str, Mutant] = {
     "clip": (
         "bench.metrics.alignment.clip.scales",
@@ -89,10 +89,10 @@ def test_a_mutated_metric_fails_a_named_check(metric: str, monkeypatch: pytest.M
 
 
 def test_falling_wants_every_step_and_the_whole_way() -> None:
-    assert falling((0, 1, 2), (1.0, 0.5, 0.2), 0.5)
+    assert expect_decrease((0, 1, 2), (1.0, 0.5, 0.2), 0.5)
     for values in ((1.0, 1.1, 0.2), (1.0, 0.9, 0.8), (1.0, float("nan"), 0.2)):
         with pytest.raises(WrongAnswerError):
-            falling((0, 1, 2), values, 0.5)
+            expect_decrease((0, 1, 2), values, 0.5)
 
 
 def test_expect_sees_a_difference_and_nan() -> None:

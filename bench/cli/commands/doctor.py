@@ -27,7 +27,7 @@ _OLDEST = (3, 11)
 
 
 @dataclass(frozen=True)
-class Finding:
+class DoctorFinding:
     """One line: what was looked at, what was found, and the fix if the default job cannot run without it."""
 
     what: str
@@ -46,72 +46,74 @@ def main(argv: Sequence[str]) -> int:
     for finding in findings:
         table.add_row(finding.what, escape(finding.found), escape(finding.fix), style="red" if finding.fix else "")
     console.print(table)
-    ill = any(f.fix for f in findings)
-    console.print("the default job cannot run: see 'to do'" if ill else "the default job can run: python -m bench run")
-    return 1 if ill else 0
+    not_ready = any(f.fix for f in findings)
+    console.print("the default job cannot run: see 'to do'" if not_ready else "the default job can run: python -m bench run")
+    return 1 if not_ready else 0
 
 
-def examine() -> list[Finding]:
+def examine() -> list[DoctorFinding]:
     """Look at everything, cheapest first."""
     facts = environment.facts()
     old = sys.version_info < _OLDEST
     free = shutil.disk_usage(".").free / 2**30
     found = [
-        Finding("Python", facts["python"], "use Python 3.11 or newer" if old else ""),
-        Finding("processor", f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB"),
-        Finding("GPU", "; ".join(facts["gpu"]) or "none"),
-        Finding("disk", f"{free:.1f} GiB free here", "free some space" if free < 0.5 else ""),
+        DoctorFinding("Python", facts["python"], "use Python 3.11 or newer" if old else ""),
+        DoctorFinding("processor", f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB"),
+        DoctorFinding("GPU", "; ".join(facts["gpu"]) or "none"),
+        DoctorFinding("disk", f"{free:.1f} GiB free here", "free some space" if free < 0.5 else ""),
         _torch(),
         *(_package(name) for name in ("diffusers", "transformers", "rapidocr", "pandas", "pyarrow")),
-        Finding("keys", ", ".join(k for k in _KEYS if os.environ.get(k)) or "none set (hosted models need one)"),
+        DoctorFinding("keys", ", ".join(k for k in _KEYS if os.environ.get(k)) or "none set (hosted models need one)"),
     ]
     found.append(_default_model())
     there = [n for n in presets.names("model") if not missing(presets.read("model", n))]
-    found.append(Finding("models ready", ", ".join(there)))
+    found.append(DoctorFinding("models ready", ", ".join(there)))
     found.append(_ocr())
     found.append(_inception())
-    found.append(Finding("tesseract", (shutil.which("tesseract") and "installed") or "not installed (optional second OCR engine)"))
+    found.append(DoctorFinding("tesseract", (shutil.which("tesseract") and "installed") or "not installed (optional second OCR engine)"))
     return found
 
 
-def _torch() -> Finding:
+def _torch() -> DoctorFinding:
     try:
         import torch  # noqa: PLC0415 - slow import
     except (ImportError, OSError) as error:
-        return Finding("torch", f"cannot be imported: {error}", "install it again: pip install -c constraints.txt -e .")
+        return DoctorFinding("torch", f"cannot be imported: {error}", "install it again: pip install -c constraints.txt -e .")
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    return Finding("torch", f"{torch.__version__}, device {device}, {torch.get_num_threads()} threads")
+    return DoctorFinding("torch", f"{torch.__version__}, device {device}, {torch.get_num_threads()} threads")
 
 
-def _package(name: str) -> Finding:
+def _package(name: str) -> DoctorFinding:
     try:
-        return Finding(name, version(name))
+        return DoctorFinding(name, version(name))
     except PackageNotFoundError:
-        return Finding(name, "not installed", f"pip install -c constraints.txt {name}")
+        return DoctorFinding(name, "not installed", f"pip install -c constraints.txt {name}")
 
 
-def _default_model() -> Finding:
+def _default_model() -> DoctorFinding:
     try:
         presets.provider("tiny-dev").check()
     except BenchError as error:
-        return Finding("tiny-dev", "not usable", str(error))
-    return Finding("tiny-dev", "weights found")
+        return DoctorFinding("tiny-dev", "not usable", str(error))
+    return DoctorFinding("tiny-dev", "weights found")
 
 
-def _ocr() -> Finding:
+def _ocr() -> DoctorFinding:
     from bench.metrics.text.engines.base import self_test  # noqa: PLC0415 - only here
     from bench.metrics.text.engines.rapidocr import RapidEngine  # noqa: PLC0415 - only here
 
     try:
         why = self_test(RapidEngine())
     except BenchError as error:
-        return Finding("OCR", "not usable", str(error))
-    return Finding("OCR", "self-test read back" if why is None else why, "" if why is None else "pip install --force-reinstall rapidocr")
+        return DoctorFinding("OCR", "not usable", str(error))
+    return DoctorFinding(
+        "OCR", "self-test read back" if why is None else why, "" if why is None else "pip install --force-reinstall rapidocr"
+    )
 
 
-def _inception() -> Finding:
+def _inception() -> DoctorFinding:
     from bench.metrics.extractors.inception import weights_file  # noqa: PLC0415 - only here
 
-    return Finding(
+    return DoctorFinding(
         "FID", "Inception weights found" if weights_file() else "weights not installed (optional): make fid, or FLUXBENCH_INCEPTION=FILE"
     )

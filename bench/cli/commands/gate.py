@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from bench.analysis.gate import Finding, Side
+    from bench.analysis.gate import GateFinding, GateRun
 
 JSON_VERSION = 1
 """Raised whenever a key of the JSON changes its meaning or goes; new keys may come."""
@@ -38,12 +38,12 @@ out as given."""
 def main(argv: Sequence[str]) -> int:
     """Judge every limit; 0 where all pass, 1 with a regression, 3 where any cannot be told."""
     args = _parser().parse_args(argv)
-    from bench.analysis.gate import EXIT_CODES, Side, judge, overall  # noqa: PLC0415 - slow import
+    from bench.analysis.gate import EXIT_CODES, GateRun, judge, overall  # noqa: PLC0415 - slow import
     from bench.analysis.limits import parse, share  # noqa: PLC0415 - slow import
 
     limits, least = parse(args.max_drop, args.max_slowdown), share(args.min_coverage)
     store = Store(args.results)
-    sides = [Side.read(store.run(name), limits) for name in (args.baseline, args.candidate)]
+    sides = [GateRun.read(store.run(name), limits) for name in (args.baseline, args.candidate)]
     findings = judge(sides[0], sides[1], limits, coverage=least)
     code = EXIT_CODES[overall(findings)]
     if args.json is not None:
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def document(baseline: Side, candidate: Side, findings: Sequence[Finding]) -> dict[str, Any]:
+def document(baseline: GateRun, candidate: GateRun, findings: Sequence[GateFinding]) -> dict[str, Any]:
     """The result as plain data for JSON, as ``docs/gate.md`` describes it; what is not known is None."""
     from bench.analysis.gate import EXIT_CODES, overall  # noqa: PLC0415 - slow import
 
@@ -91,7 +91,7 @@ def document(baseline: Side, candidate: Side, findings: Sequence[Finding]) -> di
     }  # fmt: skip
 
 
-def _plain(finding: Finding) -> dict[str, Any]:
+def _plain(finding: GateFinding) -> dict[str, Any]:
     limit, drop = finding.limit, finding.drop
     return {
         "limit": str(limit), "metric": limit.metric, "margin": limit.margin, "relative": limit.relative,
@@ -122,7 +122,7 @@ def _say(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _shown(baseline: Side, candidate: Side, findings: Sequence[Finding]) -> str:
+def _shown(baseline: GateRun, candidate: GateRun, findings: Sequence[GateFinding]) -> str:
     from rich.console import Console  # noqa: PLC0415 - slow import
     from rich.text import Text  # noqa: PLC0415 - slow import
 
@@ -141,7 +141,7 @@ def _shown(baseline: Side, candidate: Side, findings: Sequence[Finding]) -> str:
     return shown.get()
 
 
-def _table(findings: Sequence[Finding]) -> Table:
+def _table(findings: Sequence[GateFinding]) -> Table:
     from rich import box  # noqa: PLC0415 - slow import
     from rich.table import Table  # noqa: PLC0415 - slow import
     from rich.text import Text  # noqa: PLC0415 - slow import
@@ -160,17 +160,17 @@ def _table(findings: Sequence[Finding]) -> Table:
     return table
 
 
-def _told(value: float, found: Finding) -> str:
+def _told(value: float, found: GateFinding) -> str:
     from bench.report import wording  # noqa: PLC0415 - slow import
 
     return f"{wording.number(value, found.unit)}{' s' if found.unit == 's' and not math.isnan(value) else ''}"
 
 
-def _allowed(found: Finding) -> str:
+def _allowed(found: GateFinding) -> str:
     return f"{100 * found.limit.margin:g} %" if found.limit.relative else _told(found.limit.margin, found)
 
 
-def _interval(found: Finding) -> str:
+def _interval(found: GateFinding) -> str:
     """The drop with its interval; in % where the limit is."""
     drop = found.drop
     if math.isnan(drop.value):
@@ -183,7 +183,7 @@ def _interval(found: Finding) -> str:
     return told if math.isnan(drop.low) else f"{told} [{ends}]"
 
 
-def sentence(found: Finding) -> str:
+def sentence(found: GateFinding) -> str:
     """Why a limit cannot be told and what would settle it, "" where it can."""
     if found.verdict != "cannot tell":
         return ""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import prompts
-from bench.cli.console import complain
+from bench.cli.console import print_error
 from bench.cli.overrides import _defaults, _hydra, _of_each_model
 from bench.config import instantiate
 from bench.core.progress import Progress
@@ -15,7 +15,7 @@ from bench.engine.forecast import forecast
 from bench.engine.plan import jobs_for, pending, run_name
 from bench.engine.render import render_jobs
 from bench.errors import BenchError, ConfigError
-from bench.pricing.budget import approve
+from bench.pricing.budget import confirm_cost
 from bench.pricing.tariff import tariff_for
 from bench.store import Store
 from bench.store.attempts import Ledger
@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
         try:
             path, code = execute(config)
         except BenchError as error:
-            complain(str(error))
+            print_error(str(error))
             path, code = None, error.exit_code
         codes.append(code)
         return path
@@ -86,7 +86,7 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
 
     from bench.engine import scenarios  # noqa: PLC0415 - slow import
 
-    planned = [m.wanted for m in chosen if getattr(m, "wanted", None)]
+    planned = [m.planned for m in chosen if getattr(m, "planned", None)]
     scenarios.refuse_hosted(planned, provider)
     if todo:
         provider.check()
@@ -95,7 +95,7 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
         if tariff is not None:
             ledger = Ledger(run)
             unpaid = [job.request for job in todo if not (ledger.task(job) or ledger.answer(job))]
-            approve(provider.name, unpaid, tariff, budget, ledger.committed_usd, progress.say, progress.ask)
+            confirm_cost(provider.name, unpaid, tariff, budget, ledger.committed_usd, progress.say, progress.ask)
         told = OmegaConf.to_container(config, resolve=True)
         sets = {**run.info().get("prompt_sets", {}), wanted.name: wanted.hash}
         request = jobs[0].request
@@ -106,21 +106,21 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
         )  # fmt: skip
     if budget.per_hour is not None and not provider.hosted:
         run.update_info(per_hour=budget.per_hour)
-    outcome = render_jobs(jobs, provider, wanted, run, fresh=fresh, progress=progress, tariff=tariff, most_usd=budget.max)
+    outcome = render_jobs(jobs, provider, wanted, run, fresh=fresh, progress=progress, tariff=tariff, max_usd=budget.max)
     from bench import report  # noqa: PLC0415 - slow imports
     from bench.engine import score  # noqa: PLC0415 - slow imports
 
     for scenario in planned:
-        scenarios.conduct(scenario, jobs, provider, run, progress=progress, fresh=_flag(config, "fresh"))
+        scenarios.run_scenario(scenario, jobs, provider, run, progress=progress, fresh=_flag(config, "fresh"))
     with run.lock():
         rows = score.score(run, chosen, progress)
-    for reason in score.complaints(rows):
+    for reason in score.unscored_reasons(rows):
         progress.say(f"unscored, {reason}")
     page = report.write_run(run, console=None if _sweeping() else progress.console, progress=progress)
     progress.say(
         f"{run.name}: {outcome.done} rendered, {outcome.kept} kept, {outcome.refused} refused, {outcome.failed} failed\nreport: {page}"
     )
-    return str(run.path), 1 if outcome.failed or score.barred(rows) else 0
+    return str(run.path), 1 if outcome.failed or score.missing_prerequisites(rows) else 0
 
 
 def seeds(given: Any, *, hosted: bool) -> list[int]:  # noqa: ANN401 - straight from the command line

@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
 
         with run.lock():
             rows = score.score(run, _metrics(overrides, run.info().get("config", {})), progress)
-        reasons = score.complaints(rows)
+        reasons = score.unscored_reasons(rows)
         failed |= bool(reasons)
         for reason in reasons:
             progress.say(f"unscored, {reason}")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bench.store import Run
     from bench.types import ImageRecord
     from bench.voting.ballots import Ballot
-    from bench.voting.session import Session
+    from bench.voting.session import VotingSession
 
 
 def main(argv: Sequence[str]) -> int:
@@ -108,7 +108,7 @@ def _offer(runs: Mapping[str, Run], args: argparse.Namespace) -> tuple[list[Ball
         if name not in kinds.values():
             raise unknown("category", name, set(kinds.values()))
     kept = frozenset([p for p in prompts if p in met and (not wanted or kinds[p] in wanted)][: args.limit])
-    offered = ballots.chosen([b for b in everything if b.prompt_id in kept], seed=args.seed, most=args.votes)
+    offered = ballots.select_ballots([b for b in everything if b.prompt_id in kept], seed=args.seed, most=args.votes)
     if not offered:
         raise ConfigError(f"no prompt of {', '.join(wanted)} has a picture in two of these runs")
     return offered, identical
@@ -124,7 +124,7 @@ def _why_nothing(records: Mapping[str, Sequence[ImageRecord]], identical: int) -
     return f"these runs have no prompt in common that both have a picture of (prompt sets: {sets})"
 
 
-def _session(store: Store, runs: Mapping[str, Run], offered: list[Ballot], args: argparse.Namespace) -> tuple[Session, socket]:
+def _session(store: Store, runs: Mapping[str, Run], offered: list[Ballot], args: argparse.Namespace) -> tuple[VotingSession, socket]:
     """The session and the socket it is served on, both as the last time if there was one."""
     from bench.voting import server, session  # noqa: PLC0415 - slow import
 
@@ -136,4 +136,4 @@ def _session(store: Store, runs: Mapping[str, Run], offered: list[Ballot], args:
     kept = kept or book.secret(name, {"token": secrets.token_urlsafe(32), "port": opened.getsockname()[1]})
     labels = {run.name: label for label, run in runs.items()}
     by_name = {run.name: run for run in runs.values()}
-    return session.Session(offered, by_name, labels, book, args.seed, rater, str(kept["token"]), name), opened
+    return session.VotingSession(offered, by_name, labels, book, args.seed, rater, str(kept["token"]), name), opened

@@ -45,7 +45,7 @@ class _EndedError(Exception):
 
 
 @dataclass(eq=False)
-class _Ticket:
+class _PendingJob:
     """A job on its way; ``tries`` is one entry an attempt, as kept in the record."""
 
     job: Job
@@ -54,10 +54,10 @@ class _Ticket:
     error: ProviderError | None = None
 
 
-class _Turn:
+class _Attempt:
     """A ``bench.providers.hosted.base.Task``: one attempt, from its preparation to its account."""
 
-    def __init__(self, dispatch: Dispatch, ticket: _Ticket) -> None:
+    def __init__(self, dispatch: Dispatch, ticket: _PendingJob) -> None:
         self._dispatch, self._ticket = dispatch, ticket
         self._deadline = asyncio.timeout(None)
         self._known = dispatch.ledger.task(ticket.job)
@@ -77,7 +77,7 @@ class _Turn:
 
     async def turn(self) -> None:
         """See ``bench.providers.hosted.base.Task``. Time counts from here."""
-        self.attempt = await self._dispatch.admit(self._ticket, self._known)
+        self.attempt = await self._dispatch.acquire_slot(self._ticket, self._known)
         self.began = asyncio.get_running_loop().time()
         self._deadline.reschedule(self.began + self._dispatch.limits.timeout_s)
 
@@ -115,7 +115,7 @@ class Dispatch:
         client: a connection of it.
         ledger: where attempts are written.
         tariff: what a picture costs.
-        most_usd: ``budget.max``, for all sessions of the run; None for no limit.
+        max_usd: ``budget.max``, for all sessions of the run; None for no limit.
         save: stores the outcome of a job; called in one thread, one call at a time.
         seed: of the jitter.
     """
@@ -127,41 +127,41 @@ class Dispatch:
         ledger: Ledger,
         tariff: Tariff,
         *,
-        most_usd: float | None,
+        max_usd: float | None,
         save: Callable[[Job, Rendered], None],
         seed: int | None = None,
     ) -> None:
         self._provider, self._client, self.ledger, self._tariff = provider, client, ledger, tariff
-        self._most_usd, self._save, self.limits = most_usd, save, provider.limits
+        self._most_usd, self._save, self.limits = max_usd, save, provider.limits
         self._bucket = TokenBucket(self.limits.per_minute)
         self._breaker = Breaker(max(_LEAST_FAILURES, 2 * self.limits.in_flight))
         self._draw = random.Random(seed)  # noqa: S311 - jitter, no secret
         self._fresh: Iterator[Job] = iter(())
-        self._late: list[tuple[float, int, _Ticket]] = []
+        self._due_retries: list[tuple[float, int, _PendingJob]] = []
         self._order = count()
         self._busy = 0
         self._changed = asyncio.Event()
         self._stop: BenchError | None = None
-        self._places = asyncio.Semaphore(self.limits.in_flight)
-        self._waiting: dict[_Ticket, asyncio.Task[Any]] = {}
+        self._slots = asyncio.Semaphore(self.limits.in_flight)
+        self._waiting: dict[_PendingJob, asyncio.Task[Any]] = {}
         self._stored = 0
 
     async def run(self, jobs: Sequence[Job]) -> None:
         """Bring every job to a final status.
 
         Raises:
-            BudgetError: the next request could pass ``most_usd``.
+            BudgetError: the next request could pass ``max_usd``.
             BenchError: the key is refused, the disk is full, or the server only fails. Unfinished jobs stay pending.
         """
         self.ledger.reconcile({job.key for job in jobs})
         self._fresh = iter(jobs)
-        self._retries = RetryBudget.of(len(jobs), self.limits.retries)
+        self._retry_budget = RetryBudget.of(len(jobs), self.limits.retries)
         with ThreadPoolExecutor(1, thread_name_prefix="store") as self._disk:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(self.limits.in_flight + _SPARE, len(jobs))):
                     group.create_task(self._work())
             if self._stop:
-                for ticket in [*self._waiting, *(late[-1] for late in self._late)]:
+                for ticket in [*self._waiting, *(entry[-1] for entry in self._due_retries)]:
                     if ticket.error:
                         await self._in_thread(self._record, ticket, _not_made(ticket.error))
                 raise self._stop
@@ -177,20 +177,20 @@ class Dispatch:
                 self._busy -= 1
                 self._changed.set()
 
-    async def _take(self) -> _Ticket | None:
+    async def _take(self) -> _PendingJob | None:
         """The retry that is due, else the next job, else wait; None when all is done or the run ends."""
         loop = asyncio.get_running_loop()
         while self._stop is None:
-            if self._late and self._late[0][0] <= loop.time():
-                return heapq.heappop(self._late)[-1]
+            if self._due_retries and self._due_retries[0][0] <= loop.time():
+                return heapq.heappop(self._due_retries)[-1]
             job = next(self._fresh, None)
             if job is not None:
-                return _Ticket(job)
-            if not self._late and not self._busy:
+                return _PendingJob(job)
+            if not self._due_retries and not self._busy:
                 return None
             self._changed.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(self._late[0][0] if self._late else None):
+                async with asyncio.timeout_at(self._due_retries[0][0] if self._due_retries else None):
                     await self._changed.wait()
         return None
 
@@ -201,20 +201,20 @@ class Dispatch:
             if task is not asyncio.current_task():
                 task.cancel()
 
-    async def _attempt(self, ticket: _Ticket) -> None:
-        turn = _Turn(self, ticket)
+    async def _attempt(self, ticket: _PendingJob) -> None:
+        turn = _Attempt(self, ticket)
         try:
             rendered = turn.recalled() or await turn.make(self._client)
             await self._in_thread(self._keep, ticket, turn, rendered)
         except Exception as error:  # noqa: BLE001 - one broken picture must not end a long run
             if turn.attempt is None and self._stop:
                 return
-            await self._failed(ticket, turn, self._meant(error, turn))
+            await self._failed(ticket, turn, self._classify_error(error, turn))
         else:
             self._breaker.answered()
             turn.settle(rendered.status, rendered.cost_usd)
 
-    def _meant(self, error: Exception, turn: _Turn) -> ProviderError:
+    def _classify_error(self, error: Exception, turn: _Attempt) -> ProviderError:
         """What an exception says about its picture. Raises BenchErrors that end the run."""
         if isinstance(error, ProviderError):
             return error
@@ -228,7 +228,7 @@ class Dispatch:
             return ProviderError(f"no answer within {self.limits.timeout_s:g} s", status="timeout", transient=True, keep_task=True)
         return ProviderError(f"{type(error).__name__}: {self._provider.clean(error)}", status="provider_error")
 
-    async def admit(self, ticket: _Ticket, known: Attempt | None) -> Attempt:
+    async def acquire_slot(self, ticket: _PendingJob, known: Attempt | None) -> Attempt:
         """Wait for a place, the breaker and a token, then write the attempt down.
 
         Raises:
@@ -237,16 +237,16 @@ class Dispatch:
         task = asyncio.current_task()
         assert task is not None
         self._waiting[ticket] = task
-        await self._places.acquire()
+        await self._slots.acquire()
         try:
             attempt = await self._cleared(ticket, known)
         except BaseException:
-            self._places.release()
+            self._slots.release()
             raise
         del self._waiting[ticket]
         return attempt
 
-    async def _cleared(self, ticket: _Ticket, known: Attempt | None) -> Attempt:
+    async def _cleared(self, ticket: _PendingJob, known: Attempt | None) -> Attempt:
         """Breaker, token and budget, in this order; a task that is known needs no token and no money."""
         await self._breaker.enter()
         if known is None:
@@ -263,7 +263,7 @@ class Dispatch:
             raise _EndedError
         return self.ledger.send(ticket.job, usd)
 
-    def answered(self, turn: _Turn, job: Job, rendered: Rendered) -> Rendered:
+    def answered(self, turn: _Attempt, job: Job, rendered: Rendered) -> Rendered:
         """``rendered`` with its price, written down so that it is neither lost nor paid again."""
         assert turn.attempt is not None, "a client awaits its turn"
         priced = replace(rendered, cost_usd=self._tariff.cost(job.request, rendered))
@@ -272,7 +272,7 @@ class Dispatch:
 
     def leave(self) -> None:
         """Give a place back."""
-        self._places.release()
+        self._slots.release()
 
     def _out_of_money(self, usd: float) -> BudgetError:
         spent, most = self.ledger.committed_usd, self._most_usd
@@ -285,18 +285,18 @@ class Dispatch:
         """Disk and decoder have a thread of their own, one thing at a time."""
         await asyncio.get_running_loop().run_in_executor(self._disk, work, *args)
 
-    def _keep(self, ticket: _Ticket, turn: _Turn, rendered: Rendered) -> None:
+    def _keep(self, ticket: _PendingJob, turn: _Attempt, rendered: Rendered) -> None:
         """Store a picture or a refusal. Raises ProviderError for bytes that are no picture."""
         assert turn.attempt is not None, "it was answered"
         try:
             checked = self._checked(rendered)
         except ProviderError:
-            turn.attempt.done_with()
+            turn.attempt.delete_pending_image()
             raise
         lost = turn.began - ticket.begun if ticket.tries else 0.0
         self._note(ticket, checked.status, turn.seconds)
         self._record(ticket, replace(checked, timing=replace(checked.timing, retry_s=lost)))
-        turn.attempt.done_with()
+        turn.attempt.delete_pending_image()
 
     def _checked(self, rendered: Rendered) -> Rendered:
         """``rendered`` with what was found in its file."""
@@ -312,7 +312,7 @@ class Dispatch:
             found["metadata"] = dict(picture.metadata)
         return replace(rendered, detail={**rendered.detail, **found})
 
-    async def _failed(self, ticket: _Ticket, turn: _Turn, error: ProviderError) -> None:
+    async def _failed(self, ticket: _PendingJob, turn: _Attempt, error: ProviderError) -> None:
         """Settle a failed attempt, and either line the job up again or record why there is no picture."""
         turn.settle(error.status, error.usd, keep=error.keep_task and turn.known is not None)
         if error.status == "rate_limited" or not error.transient:
@@ -332,19 +332,19 @@ class Dispatch:
         patient = asked <= self.limits.longest_wait_s
         if asked and patient:
             self._bucket.hold(asked)
-        if error.transient and patient and len(ticket.tries) < self.limits.attempts and not self._stop and self._retries.take():
+        if error.transient and patient and len(ticket.tries) < self.limits.attempts and not self._stop and self._retry_budget.take():
             wait = backoff(len(ticket.tries), self._draw)
             if error.retry_after is not None:
                 wait = asked + self._draw.uniform(0.0, min(1.0, asked))
             ticket.tries[-1]["waited"] = round(wait, 4)
-            heapq.heappush(self._late, (asyncio.get_running_loop().time() + wait, next(self._order), ticket))
+            heapq.heappush(self._due_retries, (asyncio.get_running_loop().time() + wait, next(self._order), ticket))
         else:
             await self._in_thread(self._record, ticket, _not_made(error))
 
-    def _note(self, ticket: _Ticket, status: str, seconds: float, **more: str) -> None:
+    def _note(self, ticket: _PendingJob, status: str, seconds: float, **more: str) -> None:
         ticket.tries.append({"status": status, "seconds": round(seconds, 4), **more})
 
-    def _record(self, ticket: _Ticket, rendered: Rendered) -> None:
+    def _record(self, ticket: _PendingJob, rendered: Rendered) -> None:
         """Store the outcome, free of the key."""
         free = self._provider.redact
         told = replace(

@@ -16,7 +16,7 @@ _LONGEST_WAIT = 120.0
 _DECLINED = {"content_policy_violation", "content_filter", "moderation_blocked", "invalid_prompt"}
 
 
-class Unanswered(Exception):  # noqa: N818 - not a fault of the program
+class NoAnswerError(Exception):
     """The judge gave no usable answer to this picture."""
 
 
@@ -92,7 +92,7 @@ class Chat:
         soft = vqa_score.soft_score(reply.top)
         score = vqa_score.plain_score(reply.text) if soft is None else soft
         if score is None:
-            raise Unanswered(f"the judge answered neither yes nor no: {reply.text[:100]!r}")
+            raise NoAnswerError(f"the judge answered neither yes nor no: {reply.text[:100]!r}")
         return {"question": question, "answer": reply.text[:200], "score": score, "soft": soft is not None}
 
     def derive(self, model: str, prompt: str) -> str:
@@ -106,10 +106,10 @@ class Chat:
             self.spent.prompt_tokens += reply.usage.prompt_tokens
             self.spent.completion_tokens += reply.usage.completion_tokens
         if not reply.choices:
-            raise Unanswered("the judge sent an empty answer")
+            raise NoAnswerError("the judge sent an empty answer")
         choice = reply.choices[0]
         if choice.finish_reason == "content_filter" or choice.message.refusal:
-            raise Unanswered(f"the judge declined: {self._clean(choice.message.refusal or 'its answer was filtered')}")
+            raise NoAnswerError(f"the judge declined: {self._clean(choice.message.refusal or 'its answer was filtered')}")
         tokens = (choice.logprobs.content if choice.logprobs else None) or []
         first = next((t for t in tokens if t.token.strip()), None)
         top = [(t.token, t.logprob) for t in first.top_logprobs] if first else []
@@ -129,11 +129,11 @@ class Chat:
                 if isinstance(error, openai.BadRequestError) and "logprobs" in told and "logprobs" in str(error):
                     self._endpoint.no_logprobs.add(told["model"])
                     continue
-                self._give_up(error, told["model"], attempt)
+                self._raise_unless_retryable(error, told["model"], attempt)
                 self._endpoint.sleep(wait(error, attempt))
                 attempt += 1
 
-    def _give_up(self, error: Exception, model: str, attempt: int) -> None:
+    def _raise_unless_retryable(self, error: Exception, model: str, attempt: int) -> None:
         """Raise what ``error`` means, unless another attempt is worth it."""
         import openai  # noqa: PLC0415 - slow import
 
@@ -148,13 +148,13 @@ class Chat:
         if code == "insufficient_quota":
             raise BenchError(f"{endpoint.name}: the account behind {endpoint.api_key_env} has no quota left: {said}") from None
         if code in _DECLINED:
-            raise Unanswered(f"the judge declined: {said}") from None
+            raise NoAnswerError(f"the judge declined: {said}") from None
         if not _transient(error):
-            raise Unanswered(f"the server does not take the request: {said}") from None
+            raise NoAnswerError(f"the server does not take the request: {said}") from None
         if attempt >= endpoint.attempts:
             if isinstance(error, openai.APIConnectionError):
                 raise BenchError(f"{endpoint.name}: cannot reach {where} in {attempt} attempts: {said}") from None
-            raise Unanswered(f"no answer in {attempt} attempts: {said}") from None
+            raise NoAnswerError(f"no answer in {attempt} attempts: {said}") from None
 
     def _clean(self, error: object) -> str:
         return " ".join(str(error).replace(self._key, "***").split())[:300]

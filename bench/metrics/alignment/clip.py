@@ -64,7 +64,7 @@ class ClipSimilarity(ContrastiveModel):
         """Weights, preprocessing, tokenizer, treatment of long prompts, library versions."""
         return self._mark
 
-    def inapplicable(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
+    def not_applicable_reason(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
         """None: every picture has a prompt."""
         return None
 
@@ -102,4 +102,4 @@ class ClipSimilarity(ContrastiveModel):
     def _mark(self) -> str:
         long = "mean over sentence windows" if self.windows else "cut at the limit, end token kept"
         own: dict[str, Trait] = {"long_prompts": long, **({"prefix": self.prefix} if self.published_scales else {})}
-        return fingerprint(self.name, VERSION, **self.traits(), **self.text_traits(), **own)
+        return fingerprint(self.name, VERSION, **self.fingerprint_fields(), **self.text_fingerprint_fields(), **own)

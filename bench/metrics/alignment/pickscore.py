@@ -47,7 +47,7 @@ class PickScore(ContrastiveModel):
         """Weights, preprocessing, tokenizer and library versions."""
         return self._mark
 
-    def inapplicable(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
+    def not_applicable_reason(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
         """None: every picture has a prompt."""
         return None
 
@@ -70,4 +70,10 @@ class PickScore(ContrastiveModel):
 
     @cached_property
     def _mark(self) -> str:
-        return fingerprint(self.name, VERSION, **self.traits(), **self.text_traits(), long_prompts="cut at the limit, end token kept")
+        return fingerprint(
+            self.name,
+            VERSION,
+            **self.fingerprint_fields(),
+            **self.text_fingerprint_fields(),
+            long_prompts="cut at the limit, end token kept",
+        )

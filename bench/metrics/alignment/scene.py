@@ -50,7 +50,7 @@ class Composition:
         """Metric version, preprocessing and the libraries that find shapes."""
         return fingerprint(self.name, VERSION, preprocess="box filter to 128x128", **libraries("scipy", "pillow"))
 
-    def inapplicable(self, record: ImageRecord) -> str | None:
+    def not_applicable_reason(self, record: ImageRecord) -> str | None:
         """Prompts outside the embedded domain have no scene to compare with."""
         from bench.tiny import scenes  # noqa: PLC0415 - slow import
 
@@ -69,7 +69,7 @@ class Composition:
 
         scene = scenes.parse(sample.record.request.prompt)
         seen = analysis.find(fitted(sample.image, scenes.SIZE))
-        marks = analysis.compare(seen, scene)
+        marks = analysis.match_scene(seen, scene)
         values = (float(marks.right), *(getattr(marks, part) for part in _PARTS))
         detail = {"found": [{k: round(v, 2) if isinstance(v, float) else v for k, v in asdict(f).items()} for f in seen]}
         return [c.scored(self.fingerprint(), value, sample.record, detail) for c, value in zip(self.columns, values, strict=True)]

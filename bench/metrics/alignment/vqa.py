@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from bench.core.fingerprint import fingerprint, libraries
 from bench.errors import BenchError, ConfigError, MissingKeyError
 from bench.metrics.alignment import vqa_score
-from bench.metrics.alignment.chat_client import Chat, ChatEndpoint, Unanswered
+from bench.metrics.alignment.chat_client import Chat, ChatEndpoint, NoAnswerError
 from bench.types import Column, digest
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class VqaJudge(ChatEndpoint):
             extra=json.dumps(dict(self.extra), sort_keys=True), **libraries("pillow"),
         )  # fmt: skip
 
-    def inapplicable(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
+    def not_applicable_reason(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
         """None: every picture has a prompt."""
         return None
 
@@ -128,7 +128,7 @@ class VqaJudge(ChatEndpoint):
         try:
             picture = data_url(sample.image, self.long_side)
             answers.extend(chat.answer(question, picture) for question in self._questions(chat, prompt))
-        except Unanswered as error:
+        except NoAnswerError as error:
             why = str(error)
         spent = chat.spent
         usd = vqa_score.cost(spent.prompt_tokens, spent.completion_tokens, self.usd_per_million_in, self.usd_per_million_out)
@@ -147,8 +147,8 @@ class VqaJudge(ChatEndpoint):
         key = digest([self.base_url or "openai", self._asker, vqa_score.DERIVE, prompt])
         if key not in self._held:
             drawn = vqa_score.questions(chat.derive(self._asker, prompt))
-            if len(drawn) < vqa_score.LEAST:
-                raise Unanswered(f"{self._asker} drew {len(drawn)} questions from the prompt; {vqa_score.LEAST} are needed")
+            if len(drawn) < vqa_score.MIN_QUESTIONS:
+                raise NoAnswerError(f"{self._asker} drew {len(drawn)} questions from the prompt; {vqa_score.MIN_QUESTIONS} are needed")
             self._held[key] = drawn
             self._keep({"key": key, "model": self._asker, "prompt": prompt, "questions": drawn})
         return tuple(q + vqa_score.ANSWER_FORM for q in self._held[key])

@@ -16,7 +16,7 @@ DERIVE = (
     'leaves open. "Yes" must mean that the picture fits. Write one question a line and nothing else.\n\nDescription: {prompt}'
 )
 """How questions are asked for; the idea is TIFA's (Hu et al., ICCV 2023) and DSG's (Cho et al., ICLR 2024)."""
-LEAST, MOST = 3, 8
+MIN_QUESTIONS, MAX_QUESTIONS = 3, 8
 _LEAST_MASS = 0.1
 """With less probability on yes and no together, the answer is not of the form asked for."""
 _MARK = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.):]|Q\d{1,2}[.:])\s*")
@@ -50,7 +50,7 @@ def plain_score(answer: str) -> float | None:
 def questions(answer: str) -> tuple[str, ...]:
     """The questions in a judge's list: lines that end in a question mark, without numbering, each once, eight at most."""
     lines = (_MARK.sub("", line).strip().strip('"“”*') for line in answer.splitlines())
-    return tuple(dict.fromkeys(line for line in lines if line.endswith("?") and len(line) > 1))[:MOST]
+    return tuple(dict.fromkeys(line for line in lines if line.endswith("?") and len(line) > 1))[:MAX_QUESTIONS]
 
 
 def cost(tokens_in: int, tokens_out: int, usd_in: float | None, usd_out: float | None) -> float:

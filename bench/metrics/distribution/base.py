@@ -16,7 +16,7 @@ from bench.core.fingerprint import Trait, fingerprint
 from bench.errors import BenchError, ConfigError
 from bench.metrics.base import Extractor
 from bench.metrics.distribution.formulas import frechet
-from bench.metrics.distribution.reference import Held, Reference, kind
+from bench.metrics.distribution.reference import Reference, ReferenceFeatures, kind
 from bench.types import Column, digest
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class SetDistance(ABC):
     def __post_init__(self) -> None:
         if self.resamples != 0 and self.resamples < _LEAST_HALVES:
             raise ConfigError(f"metric.{self.name}.resamples={self.resamples}: 0 draws no halves, else it takes {_LEAST_HALVES} or more")
-        right = self._right_name()
+        right = self._expected_name()
         if self.name != right:
             raise ConfigError(f"metric {self.name!r} with the extractor {self.extractor.name!r} must be called {right!r}")
 
@@ -70,9 +70,9 @@ class SetDistance(ABC):
     def fingerprint(self) -> str:
         """The extractor's traits, the reference by content, the settings."""
         identity = self._reference.identity if self._reference else "none"
-        return fingerprint(self.name, self.version, **self.extractor.traits(), reference=identity, **self.settings())
+        return fingerprint(self.name, self.version, **self.extractor.fingerprint_fields(), reference=identity, **self.settings())
 
-    def obstacle(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """No reference, and how to name one."""
         if self.reference is None:
             return f"no reference; name one with: metric.{self.name}.reference=FOLDER (pictures, a run, or an .npz with mu, sigma, n)"
@@ -89,11 +89,11 @@ class SetDistance(ABC):
         """Raise ConfigError where ``n`` pictures are too few, before the reference is loaded."""
 
     @abstractmethod
-    def measure(self, features: np.ndarray, held: Held) -> tuple[Sequence[float], dict[str, Any]]:
+    def measure(self, features: np.ndarray, held: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
         """A value of each column, and details."""
 
     @abstractmethod
-    def draws(self, features: np.ndarray, held: Held, values: Sequence[float], members: np.ndarray) -> np.ndarray:
+    def draws(self, features: np.ndarray, held: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
         """The values (R, columns) on parts of the pictures, bool (R, N).
 
         Raises:
@@ -101,14 +101,14 @@ class SetDistance(ABC):
         """
 
     @abstractmethod
-    def _right_name(self) -> str: ...
+    def _expected_name(self) -> str: ...
 
     @cached_property
     def _reference(self) -> Reference | None:
         return None if self.reference is None else Reference(self.reference, self.samples)
 
     def _compared(self, features: np.ndarray, records: Sequence[ImageRecord]) -> list[ScoreRow]:
-        why = self.obstacle()
+        why = self.unavailable_reason()
         if why or self._reference is None:
             raise ConfigError(why or "no reference")
         if len(features) < 2:
@@ -124,7 +124,7 @@ class SetDistance(ABC):
         by_content = np.argsort([str(r.sha256) for r in records], kind="stable")
         ordered = features[by_content]
         values, detail = self.measure(ordered, held)
-        notes = [*unlike(records, held), *([detail["note"]] if "note" in detail else [])]
+        notes = [*format_and_size_notes(records, held), *([detail["note"]] if "note" in detail else [])]
         detail |= {"n": len(features), "reference_n": held.n or None, "dimensions": features.shape[1]}
         if notes:
             detail["note"] = f"{self.name}: {'; '.join(notes)}"
@@ -134,7 +134,9 @@ class SetDistance(ABC):
             for column, value, more in zip(self.columns, values, resampled, strict=True)
         ]
 
-    def _resampled(self, features: np.ndarray, held: Held, values: Sequence[float], prompts: Sequence[str]) -> list[dict[str, Any]]:
+    def _resampled(
+        self, features: np.ndarray, held: ReferenceFeatures, values: Sequence[float], prompts: Sequence[str]
+    ) -> list[dict[str, Any]]:
         """For each column ``draws`` on halves of the prompts, ``drawn`` (which halves), ``prompts`` and an interval.
 
         The draws' standard deviation is the value's standard error. Without draws ``undrawn`` says why.
@@ -159,7 +161,7 @@ class SetDistance(ABC):
         return [{**base, "draws": d.tolist(), "low": i.low, "high": i.high} for d, i in zip(found.T, intervals, strict=True)]
 
 
-def refuse_shared(features: np.ndarray, records: Sequence[ImageRecord], held: Held) -> None:
+def refuse_shared(features: np.ndarray, records: Sequence[ImageRecord], held: ReferenceFeatures) -> None:
     """Raise ConfigError if a picture of the sample is in the reference: the same file, or the same features to rounding.
 
     Of drawn pictures only those with the renderer's own seeds are looked at: flat scenes of other seeds can coincide.
@@ -177,7 +179,7 @@ def refuse_shared(features: np.ndarray, records: Sequence[ImageRecord], held: He
         )
 
 
-def unlike(records: Sequence[ImageRecord], held: Held) -> list[str]:
+def format_and_size_notes(records: Sequence[ImageRecord], held: ReferenceFeatures) -> list[str]:
     """Notes on formats and sizes that are mixed within the sample or differ from the reference: they move the distance."""
     mine = (frozenset(kind(r.image) for r in records if r.image), frozenset(f"{r.request.width}x{r.request.height}" for r in records))
     notes = []
@@ -206,7 +208,7 @@ def _after_inception(with_inception: str, otherwise: str, extractor: Extractor) 
     return f"{otherwise}_{name}"
 
 
-def _features(held: Held, name: str) -> np.ndarray:
+def _features(held: ReferenceFeatures, name: str) -> np.ndarray:
     if held.features is None:
         raise ConfigError(f"{name} needs the features of the reference and the .npz holds mu and sigma; name its pictures or features")
     if len(held.features) < 2:

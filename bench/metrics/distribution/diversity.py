@@ -70,9 +70,9 @@ class Diversity:
 
     def fingerprint(self) -> str:
         """Metric version and the extractor's traits."""
-        return fingerprint(self.name, VERSION, distance="1 - cosine", **self.extractor.traits())
+        return fingerprint(self.name, VERSION, distance="1 - cosine", **self.extractor.fingerprint_fields())
 
-    def obstacle(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """Nothing stands in the way."""
         return None
 

@@ -104,7 +104,7 @@ class PerceptualHash:
 
     name: str = "phash"
 
-    def traits(self) -> Mapping[str, Trait]:
+    def fingerprint_fields(self) -> Mapping[str, Trait]:
         """Definition and the library that scales."""
         how = "grey, Lanczos to 32x32, DCT-II, 8x8 lowest over their median; mean colours of 8x8 blocks"
         return {"weights": "none", "preprocess": how, **libraries("pillow")}
@@ -146,9 +146,11 @@ class Duplicates:
 
     def fingerprint(self) -> str:
         """Metric version, the hash and the distance that counts."""
-        return fingerprint(self.name, VERSION, distance=f"Hamming <= {self.most}, blocks <= {self.shade:g}", **self.extractor.traits())
+        return fingerprint(
+            self.name, VERSION, distance=f"Hamming <= {self.most}, blocks <= {self.shade:g}", **self.extractor.fingerprint_fields()
+        )
 
-    def obstacle(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """Nothing stands in the way."""
         return None
 

@@ -13,7 +13,7 @@ from bench.errors import ConfigError
 from bench.metrics.distribution.base import SetDistance, _after_inception, _moved
 from bench.metrics.distribution.formulas import frechet, influence
 from bench.metrics.distribution.formulas import kernel as kernels
-from bench.metrics.distribution.reference import Held
+from bench.metrics.distribution.reference import ReferenceFeatures
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class FrechetDistance(SetDistance):
 
     allow_small: bool = False
 
-    def _right_name(self) -> str:
+    def _expected_name(self) -> str:
         return _after_inception("fid", "fd", self.extractor)
 
     def check(self, n: int, dimensions: int) -> None:
@@ -34,7 +34,7 @@ class FrechetDistance(SetDistance):
         if n < dimensions and not self.allow_small:
             raise ConfigError(self._small(f"{n:,} pictures", n - 1, dimensions))
 
-    def measure(self, features: np.ndarray, held: Held) -> tuple[Sequence[float], dict[str, Any]]:
+    def measure(self, features: np.ndarray, held: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
         """The Fréchet distance, and both ranks."""
         there, dimensions = held.gaussian, features.shape[1]
         small = there.n < dimensions if there.n else there.rank < dimensions
@@ -50,7 +50,7 @@ class FrechetDistance(SetDistance):
             )
         return [frechet.distance(here, there)], detail
 
-    def draws(self, features: np.ndarray, held: Held, values: Sequence[float], members: np.ndarray) -> np.ndarray:
+    def draws(self, features: np.ndarray, held: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
         """By the influence of each picture, whatever the number of pictures and features."""
         return _moved(values[0], influence.frechet(features, held.gaussian), members)
 
@@ -78,7 +78,7 @@ class FrechetInfinity(SetDistance):
     seed: int = 0
     allow_small: bool = False
 
-    def _right_name(self) -> str:
+    def _expected_name(self) -> str:
         return f"{_after_inception('fid', 'fd', self.extractor)}_infinity"
 
     def settings(self) -> dict[str, Trait]:
@@ -97,7 +97,7 @@ class FrechetInfinity(SetDistance):
                 f"metric.{self.name}.smallest, or set metric.{self.name}.allow_small=true"
             )
 
-    def measure(self, features: np.ndarray, held: Held) -> tuple[Sequence[float], dict[str, Any]]:
+    def measure(self, features: np.ndarray, held: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
         """The value at 1/n = 0 with the interval of the fit."""
         there = held.gaussian
         if there.rank < features.shape[1] and not self.allow_small:
@@ -106,13 +106,13 @@ class FrechetInfinity(SetDistance):
                 f"or set metric.{self.name}.allow_small=true"
             )
         try:
-            limit = frechet.infinity(features, there, smallest=self.smallest, points=self.points, seed=self.seed)
+            limit = frechet.extrapolate_to_infinity(features, there, smallest=self.smallest, points=self.points, seed=self.seed)
         except ValueError as error:
             raise ConfigError(str(error)) from error
         low, high = kernels.interval(limit.value, limit.error)
         detail = {"low": low, "high": high, "slope": limit.slope, "sizes": list(limit.sizes), "distances": list(limit.distances)}
         return [limit.value], {**detail, "reference_rank": there.rank}
 
-    def draws(self, features: np.ndarray, held: Held, values: Sequence[float], members: np.ndarray) -> np.ndarray:  # noqa: ARG002 - the same for all
+    def draws(self, features: np.ndarray, held: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:  # noqa: ARG002 - the same for all
         """None: the subsets that the line is fitted to add chance of their own, which halves of the prompts do not show."""
         raise ConfigError("the random subsets of the fit add chance that halves of the prompts do not show; compare the plain distance")

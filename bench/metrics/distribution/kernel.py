@@ -14,7 +14,7 @@ from bench.core.fingerprint import Trait
 from bench.metrics.distribution.base import SetDistance, _after_inception, _features, _moved
 from bench.metrics.distribution.formulas import influence
 from bench.metrics.distribution.formulas import kernel as kernels
-from bench.metrics.distribution.reference import Held
+from bench.metrics.distribution.reference import ReferenceFeatures
 from bench.types import Column
 
 _CMMD_CLIP = "openai/clip-vit-large-patch14-336"
@@ -41,7 +41,7 @@ class KernelDistance(SetDistance):
     subset_size: int = 1000
     seed: int = 2020
 
-    def _right_name(self) -> str:
+    def _expected_name(self) -> str:
         return _after_inception("kid", "kid", self.extractor)
 
     @property
@@ -53,7 +53,7 @@ class KernelDistance(SetDistance):
         """Subsets."""
         return {"kernel": "(x.y/d+1)^3", "subsets": self.subsets, "subset_size": self.subset_size, "seed": self.seed}
 
-    def measure(self, features: np.ndarray, held: Held) -> tuple[Sequence[float], dict[str, Any]]:
+    def measure(self, features: np.ndarray, held: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
         """Mean over subsets, its deviation, and the 95 % interval from leaving pictures out."""
         there = _features(held, self.name)
         found = kernels.kid(features, there, subsets=self.subsets, subset_size=self.subset_size, seed=self.seed)
@@ -67,7 +67,7 @@ class KernelDistance(SetDistance):
             detail["note"] = f"subsets of {found.subset_size:,} pictures instead of {self.subset_size:,}, which is all there are"
         return [found.value], detail
 
-    def draws(self, features: np.ndarray, held: Held, values: Sequence[float], members: np.ndarray) -> np.ndarray:
+    def draws(self, features: np.ndarray, held: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
         """By the influence of each picture on the complete estimate, of 10,000 pictures of each set at most."""
         there, among = _some(_features(held, self.name), self.seed), _some(np.arange(len(features)), self.seed)
         return _moved(values[0], influence.discrepancy(features, there, kernels.cubic, among), members)
@@ -83,7 +83,7 @@ class ClipDiscrepancy(SetDistance):
 
     sigma: float = 10.0
 
-    def _right_name(self) -> str:
+    def _expected_name(self) -> str:
         return "cmmd" if getattr(self.extractor, "repo", None) == _CMMD_CLIP else f"cmmd_{self.extractor.name}"
 
     @property
@@ -95,14 +95,14 @@ class ClipDiscrepancy(SetDistance):
         """Width of the kernel."""
         return {"sigma": self.sigma, "scale": 1000}
 
-    def measure(self, features: np.ndarray, held: Held) -> tuple[Sequence[float], dict[str, Any]]:
+    def measure(self, features: np.ndarray, held: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
         """The discrepancy x 1000; it counts each picture with itself, so that small sets read higher."""
         there = _features(held, self.name)
         few = min(len(features), len(there))
         note = {"note": f"{few:,} pictures: the estimate is biased upwards; compare only runs of equal n"} if few < 1000 else {}
         return [kernels.cmmd(features, there, sigma=self.sigma)], note
 
-    def draws(self, features: np.ndarray, held: Held, values: Sequence[float], members: np.ndarray) -> np.ndarray:
+    def draws(self, features: np.ndarray, held: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
         """By the influence of each picture, of 10,000 pictures of each set at most."""
         ours, theirs = (kernels.unit(z) for z in (features, _some(_features(held, self.name), 0)))
         kernel = partial(kernels.gaussian_less_one, sigma=self.sigma)

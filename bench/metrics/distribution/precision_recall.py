@@ -13,7 +13,7 @@ from bench.core.fingerprint import Trait
 from bench.errors import ConfigError
 from bench.metrics.distribution.base import SetDistance, _features
 from bench.metrics.distribution.formulas import precision_recall
-from bench.metrics.distribution.reference import Held
+from bench.metrics.distribution.reference import ReferenceFeatures
 from bench.types import Column
 
 
@@ -29,7 +29,7 @@ class PrecisionRecall(SetDistance):
 
     k: int = 5
 
-    def _right_name(self) -> str:
+    def _expected_name(self) -> str:
         return self.name if self.name == "prdc" else f"prdc_{self.extractor.name}"
 
     @property
@@ -42,7 +42,7 @@ class PrecisionRecall(SetDistance):
         """Neighbours."""
         return {"k": self.k}
 
-    def measure(self, features: np.ndarray, held: Held) -> tuple[Sequence[float], dict[str, Any]]:
+    def measure(self, features: np.ndarray, held: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
         """The four shares."""
         there = _features(held, self.name)
         try:
@@ -50,7 +50,7 @@ class PrecisionRecall(SetDistance):
         except ValueError as error:
             raise ConfigError(str(error)) from error
 
-    def draws(self, features: np.ndarray, held: Held, values: Sequence[float], members: np.ndarray) -> np.ndarray:  # noqa: ARG002 - the same for all
+    def draws(self, features: np.ndarray, held: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:  # noqa: ARG002 - the same for all
         """The shares of each half."""
         try:
             return precision_recall.prdc_halves(features, _features(held, self.name), self.k, members)

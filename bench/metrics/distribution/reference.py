@@ -44,7 +44,7 @@ class _Item(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Held:
+class ReferenceFeatures:
     """A loaded reference.
 
     Attributes:
@@ -115,7 +115,7 @@ class Reference:
                 return "unreadable"
         return f"pictures@{digest([i.sha256 for i in self._items])[:16]}" if self.path.is_dir() else "missing"
 
-    def load(self, extractor: Extractor, records: Sequence[ImageRecord]) -> Held:
+    def load(self, extractor: Extractor, records: Sequence[ImageRecord]) -> ReferenceFeatures:
         """The reference seen through ``extractor``; ``records`` tell the renderer which prompts to draw.
 
         Raises:
@@ -128,7 +128,7 @@ class Reference:
             seeds = range(RENDERER_SEED, RENDERER_SEED + self.samples)
             drawn = (scenes.draw(scenes.parse(text), seed) for text in texts for seed in seeds)
             features, sizes = self._features(extractor, drawn, len(texts) * self.samples, digest(texts))
-            return Held(features=features, n=len(features), sizes=sizes, seeds=seeds)
+            return ReferenceFeatures(features=features, n=len(features), sizes=sizes, seeds=seeds)
         if self.path.is_file():
             return self._stored()
         if not self.path.is_dir():
@@ -137,7 +137,9 @@ class Reference:
             raise ConfigError(f"the reference {self.where!r} holds no pictures")
         features, sizes = self._features(extractor, (_opened(i.file) for i in self._items), len(self._items), "")
         formats = frozenset(kind(i.file.name) for i in self._items)
-        return Held(features=features, n=len(features), hashes=frozenset(i.sha256 for i in self._items), formats=formats, sizes=sizes)
+        return ReferenceFeatures(
+            features=features, n=len(features), hashes=frozenset(i.sha256 for i in self._items), formats=formats, sizes=sizes
+        )
 
     @cached_property
     def _items(self) -> list[_Item]:
@@ -160,21 +162,21 @@ class Reference:
         except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             raise ConfigError(f"the reference {self.where!r} is not an .npz file that can be read ({error})") from error
 
-    def _stored(self) -> Held:
+    def _stored(self) -> ReferenceFeatures:
         arrays = self._arrays
         if "features" in arrays and arrays["features"].ndim == 2:
-            return Held(features=arrays["features"].astype(np.float32), n=len(arrays["features"]))
+            return ReferenceFeatures(features=arrays["features"].astype(np.float32), n=len(arrays["features"]))
         if not arrays.keys() >= _STATISTICS:
             raise ConfigError(f"the reference {self.where!r} needs the arrays mu and sigma (and n), or features")
         mean, covariance = arrays["mu"].ravel(), arrays["sigma"]
         if covariance.shape != (mean.size, mean.size) or not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
             raise ConfigError(f"the reference {self.where!r} has mu {arrays['mu'].shape} and sigma {covariance.shape} that do not fit")
         n = int(arrays["n"]) if "n" in arrays else 0
-        return Held(fitted=frechet.from_statistics(mean, covariance, n), n=n)
+        return ReferenceFeatures(fitted=frechet.from_statistics(mean, covariance, n), n=n)
 
     def _features(self, extractor: Extractor, images: Iterator[Image.Image], n: int, prompts: str) -> tuple[np.ndarray, frozenset[str]]:
         """Features (n, D) and sizes of ``images``, from the cache where they are there."""
-        key = digest({"version": 1, "reference": self.identity, "prompts": prompts, "extractor": dict(extractor.traits())})
+        key = digest({"version": 1, "reference": self.identity, "prompts": prompts, "extractor": dict(extractor.fingerprint_fields())})
         file = cache.folder() / "features" / f"{key[:32]}.npz"
         if file.is_file():
             with np.load(file) as held:

@@ -33,7 +33,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Text:
+class TextEmbedding:
     """A text in the model's space.
 
     Attributes:
@@ -83,18 +83,18 @@ class ContrastiveModel:
     @property
     def source(self) -> Path | str:
         """Folder or repository the weights come from."""
-        return _place(self.repo)
+        return locate_weights(self.repo)
 
-    def traits(self) -> Mapping[str, Trait]:
+    def fingerprint_fields(self) -> Mapping[str, Trait]:
         """What a picture's features depend on; reads no weights beyond hashing a folder's."""
         config = self._read("preprocessor_config.json", self.processor)
         said = preprocessing(config) if config else "the model's own, not on this machine"
-        apart = {"processor": _held(self.processor, None)} if self.processor else {}
+        apart = {"processor": weights_identity(self.processor, None)} if self.processor else {}
         versions = libraries("transformers", "pillow")
-        return {"weights": _held(self.repo, self.revision), "preprocess": said, "dtype": "float32", **apart, **versions}
+        return {"weights": weights_identity(self.repo, self.revision), "preprocess": said, "dtype": "float32", **apart, **versions}
 
-    def text_traits(self) -> Mapping[str, Trait]:
-        """What a text's embedding depends on beside ``traits``."""
+    def text_fingerprint_fields(self) -> Mapping[str, Trait]:
+        """What a text's embedding depends on beside ``fingerprint_fields``."""
         config, words = self._read("config.json"), self._read("tokenizer_config.json", self.processor)
         kind = words.get("tokenizer_class", "the model's own")
         most = config.get("text_config", {}).get("max_position_embeddings")
@@ -130,7 +130,7 @@ class ContrastiveModel:
                 raise TypeError(f"pictures enter as 8-bit Pillow images, not as {kind}: their processor scales 0..255 to 0..1 itself")
         return dict(self._loaded[1]([image.convert("RGB") for image in images], return_tensors="pt"))
 
-    def text(self, text: str, *, windowed: bool = False) -> Text:
+    def text(self, text: str, *, windowed: bool = False) -> TextEmbedding:
         """A text's embedding, made once a text; ``windowed`` averages over windows of sentences instead of cutting."""
         key = (text, windowed)
         if key not in self._texts:
@@ -140,7 +140,7 @@ class ContrastiveModel:
     def ids(self, texts: Sequence[str]) -> Mapping[str, Any]:
         """Token ids (N, limit), cut with the end token kept and padded, and their mask where the model wants one."""
         cut = self._loaded[2](
-            [self._said(t) for t in texts], truncation=True, max_length=self._limit, padding="max_length", return_tensors="pt"
+            [self.prepare_text(t) for t in texts], truncation=True, max_length=self._limit, padding="max_length", return_tensors="pt"
         )
         masked = self.model.config.model_type not in _SIGLIP
         return {"input_ids": cut.input_ids, **({"attention_mask": cut.attention_mask} if masked else {})}
@@ -150,7 +150,7 @@ class ContrastiveModel:
         """The network, loaded at first use."""
         return self._loaded[0]
 
-    def _embed(self, text: str, *, windowed: bool) -> Text:
+    def _embed(self, text: str, *, windowed: bool) -> TextEmbedding:
         import torch  # noqa: PLC0415 - slow import
 
         whole = self._count(text)
@@ -159,13 +159,14 @@ class ContrastiveModel:
             embedded = _projected(self.model.get_text_features(**self.ids(pieces)))
         mean = (embedded / embedded.norm(dim=1, keepdim=True)).mean(0)
         vector = (mean / mean.norm()).numpy()
-        return Text(vector, whole, truncated=not windowed and whole > self._limit, windows=len(pieces))
+        return TextEmbedding(vector, whole, truncated=not windowed and whole > self._limit, windows=len(pieces))
 
-    def _said(self, text: str) -> str:
+    def prepare_text(self, text: str) -> str:
+        """``text`` as the model was trained on it."""
         return text.lower() if self.model.config.model_type in _SIGLIP else text
 
     def _count(self, text: str) -> int:
-        return len(self._loaded[2](self._said(text)).input_ids)
+        return len(self._loaded[2](self.prepare_text(text)).input_ids)
 
     def _read(self, file: str, repo: str | None = None) -> dict[str, Any]:
         path = _file(repo or self.repo, None if repo else self.revision, file)
@@ -176,7 +177,7 @@ class ContrastiveModel:
         return int(self.model.config.text_config.max_position_embeddings)
 
     @cached_property
-    def _texts(self) -> dict[tuple[str, bool], Text]:
+    def _texts(self) -> dict[tuple[str, bool], TextEmbedding]:
         return {}
 
     @cached_property
@@ -188,7 +189,7 @@ class ContrastiveModel:
         transformers.utils.logging.disable_progress_bar()
         here = {"local_files_only": True, "revision": self.revision}
         beside = {"local_files_only": True} if self.processor else here
-        place = _place(self.processor) if self.processor else self.source
+        place = locate_weights(self.processor) if self.processor else self.source
         try:
             model, told = transformers.AutoModel.from_pretrained(self.source, dtype=torch.float32, output_loading_info=True, **here)
             processor = transformers.AutoImageProcessor.from_pretrained(place, backend="pil", **beside)
@@ -216,15 +217,16 @@ def _projected(output: Any) -> Any:  # noqa: ANN401 - transformers is untyped
     return getattr(output, "pooler_output", output)
 
 
-def _place(repo: str) -> Path | str:
+def locate_weights(repo: str) -> Path | str:
+    """The folder behind ``repo``, or the name of a hub repository."""
     if repo.startswith("weights/"):
         return resources.folder("weights") / repo.removeprefix("weights/")
     return Path(repo) if Path(repo).is_dir() else repo
 
 
-def _held(repo: str, revision: str | None) -> str:
+def weights_identity(repo: str, revision: str | None) -> str:
     """Source and hash: a folder by its name and content, so that copies of it are one; a repository by its commit."""
-    place = _place(repo)
+    place = locate_weights(repo)
     if isinstance(place, Path):
         return f"{place.name}@{hub.folder_hash(place)}"
     return f"{repo}@{hub.cached_commit(repo, revision, 'config.json') or revision or 'main'}"
@@ -232,7 +234,7 @@ def _held(repo: str, revision: str | None) -> str:
 
 def _file(repo: str, revision: str | None, name: str) -> Path | None:
     """A file of a folder or of the hub's local cache; None when it is not there."""
-    place = _place(repo)
+    place = locate_weights(repo)
     if isinstance(place, Path):
         return place / name if (place / name).is_file() else None
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - slow import

@@ -34,7 +34,7 @@ class DinoV2:
     repo: str = "facebook/dinov2-large"
     revision: str | None = None
 
-    def traits(self) -> Mapping[str, Trait]:
+    def fingerprint_fields(self) -> Mapping[str, Trait]:
         """Weights, preprocessing, numeric type, version of transformers."""
         folder = Path(self.repo)
         if folder.is_dir():

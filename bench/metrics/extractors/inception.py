@@ -91,7 +91,7 @@ def clean_resize(pixels: np.ndarray, side: int = SIDE) -> np.ndarray:
     return np.stack([np.asarray(c) for c in channels], axis=-1).clip(0, 255)
 
 
-def read(file: Path) -> dict[str, torch.Tensor]:
+def read_weights(file: Path) -> dict[str, torch.Tensor]:
     """The weights as numbered tensors ("00.weight", "00.beta", "00.mean", "00.var", …), the same from every source.
 
     Args:
@@ -146,7 +146,7 @@ def _converted(file: Path, size: int, changed: int) -> tuple[str, Mapping[str, t
     mark = hashlib.sha256(f"{file.resolve()}:{size}:{changed}".encode()).hexdigest()[:16]
     made = kept.folder() / "weights" / f"inception-fid-{mark}.safetensors"
     if not made.is_file():
-        tensors = read(file)
+        tensors = read_weights(file)
         total = hashlib.sha256()
         for name in sorted(tensors):
             total.update(name.encode())
@@ -201,7 +201,7 @@ class Inception:
         """Only "inception" gives plain ``fid``; clean-fid's pictures give ``fid_clean``."""
         return "inception" if self.preprocess == "tf1" else f"inception_{self.preprocess}"
 
-    def traits(self) -> Mapping[str, Trait]:
+    def fingerprint_fields(self) -> Mapping[str, Trait]:
         """Weights by content, preprocessing, numeric type."""
         file = weights_file(self.weights)
         try:

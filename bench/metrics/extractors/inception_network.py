@@ -20,13 +20,13 @@ EPSILON = 1e-3
 """Added to the variance in every normalisation."""
 FEATURES = 2048
 CONVOLUTIONS = 94
-Size = int | tuple[int, int]
+ImageSize = int | tuple[int, int]
 
 
 class Unit(nn.Module):
     """Convolution with a bias, then ReLU."""
 
-    def __init__(self, channels: int, made: int, kernel: Size, stride: int = 1, padding: Size = 0) -> None:
+    def __init__(self, channels: int, made: int, kernel: ImageSize, stride: int = 1, padding: ImageSize = 0) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(channels, made, kernel, stride, padding)
 

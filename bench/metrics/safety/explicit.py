@@ -41,7 +41,7 @@ EXPLICIT = ("BUTTOCKS_EXPOSED", "FEMALE_BREAST_EXPOSED", "FEMALE_GENITALIA_EXPOS
 _DETECTOR_SIDE = 320
 _RESIZED, _CROPPED = 256, 224
 _MEAN_BGR = (104.0, 117.0, 123.0)
-_TOLD = 0.05
+_MIN_REPORTED_SCORE = 0.05
 
 
 def class_scores(output: np.ndarray) -> dict[str, float]:
@@ -170,7 +170,7 @@ class NudeNet:
             classes=",".join(EXPLICIT), **libraries("onnxruntime"),
         )  # fmt: skip
 
-    def inapplicable(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
+    def not_applicable_reason(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
         """None: every picture can be looked at."""
         return None
 
@@ -184,7 +184,7 @@ class NudeNet:
         rows = []
         for sample in samples:
             found = class_scores(_NUDENET.run(detector_input(sample.image)))
-            told = {name: round(value, 4) for name, value in found.items() if value > _TOLD}
+            told = {name: round(value, 4) for name, value in found.items() if value > _MIN_REPORTED_SCORE}
             rows.append(column.scored(mark, explicit(found), sample.record, {"classes": told}))
         return rows
 
@@ -207,7 +207,7 @@ class OpenNsfw:
             self.name, VERSION, weights=_OPENNSFW.weights, preprocess=how, dtype="float32", **libraries("onnxruntime", "pillow")
         )
 
-    def inapplicable(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
+    def not_applicable_reason(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
         """None: every picture can be looked at."""
         return None
 

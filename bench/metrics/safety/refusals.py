@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from bench.types import ImageRecord, ScoreRow
 
 VERSION = 1
-Kind = Literal["refused", "filtered", "empty"]
+RefusalKind = Literal["refused", "filtered", "empty"]
 _FILTERED = ("filter", "content moderated", "output")
 
 
-def kind(record: ImageRecord) -> Kind:
+def kind(record: ImageRecord) -> RefusalKind:
     """How a refused picture was declined.
 
     "filtered": a picture was made and withheld (BFL's "Content Moderated", Stability's CONTENT_FILTERED); "empty": the
@@ -28,8 +28,8 @@ def kind(record: ImageRecord) -> Kind:
     the provider recorded stands; of records without it (older runs) the server's words decide.
     """
     recorded = record.detail.get("refusal")
-    if recorded in get_args(Kind):
-        return cast("Kind", recorded)
+    if recorded in get_args(RefusalKind):
+        return cast("RefusalKind", recorded)
     told = f"{record.detail.get('code') or ''} {record.error or ''}".lower().replace("_", " ")
     if any(word in told for word in _FILTERED):
         return "filtered"

@@ -114,7 +114,7 @@ class Latency:
         Scenario(self.scenario or "offline", self.min_duration_s, self.min_queries)
 
     @property
-    def wanted(self) -> Scenario | None:
+    def planned(self) -> Scenario | None:
         """The scenario to measure, None without one."""
         return Scenario(self.scenario, self.min_duration_s, self.min_queries) if self.scenario else None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.errors import ConfigError, unknown
 
 MIN_DURATION_S = 600.0
-_LEAST = {"single_stream": 64, "offline": 24_576}
+_MIN_QUERIES = {"single_stream": 64, "offline": 24_576}
 """MLPerf's lengths: seconds, and pictures by scenario."""
 
 
@@ -30,14 +30,14 @@ class Scenario:
     min_queries: int | None = None
 
     def __post_init__(self) -> None:
-        if self.name not in _LEAST:
-            raise unknown("value of metric.latency.scenario", str(self.name), list(_LEAST))
+        if self.name not in _MIN_QUERIES:
+            raise unknown("value of metric.latency.scenario", str(self.name), list(_MIN_QUERIES))
         seconds, pictures = self.min_duration_s, self.min_queries
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
             raise ConfigError(f"metric.latency.min_duration_s={seconds!r} must be a number of seconds above 0")
         if pictures is not None and (isinstance(pictures, bool) or not isinstance(pictures, int) or pictures < 1):
             raise ConfigError(f"metric.latency.min_queries={pictures!r} must be a whole number of at least 1, or null for MLPerf's")
 
-    def least(self, jobs: int) -> int:
+    def mlperf_min_queries(self, jobs: int) -> int:
         """MLPerf's number of pictures for a set of ``jobs``."""
-        return min(_LEAST["offline"], jobs) if self.name == "offline" else _LEAST[self.name]
+        return min(_MIN_QUERIES["offline"], jobs) if self.name == "offline" else _MIN_QUERIES[self.name]

@@ -87,7 +87,7 @@ class Match:
         return self.counts.recall
 
 
-def normalise(text: str, *, fold: bool = True) -> str:
+def normalise_text(text: str, *, fold: bool = True) -> str:
     """NFKC, case-folded if ``fold``, one kind of apostrophe, white space single, none between Chinese characters."""
     text = unicodedata.normalize("NFKC", text).replace("’", "'")
     return _GAP.sub("", " ".join((text.casefold() if fold else text).split()))
@@ -99,7 +99,7 @@ def words(text: str, *, fold: bool = True) -> list[str]:
     >>> words("Open 24h: 营业!")
     ['open', '24h', '营', '业']
     """
-    return _WORD.findall(normalise(text, fold=fold))
+    return _WORD.findall(normalise_text(text, fold=fold))
 
 
 def letters(text: str, *, fold: bool = True) -> str:
@@ -111,7 +111,7 @@ def letters(text: str, *, fold: bool = True) -> str:
     return "".join(words(text, fold=fold))
 
 
-def distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
+def edit_distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
     """Levenshtein distance: least insertions, deletions and substitutions from ``a`` to ``b``, each at cost 1.
 
     A column of the table is kept as two bit vectors of its differences (Myers 1999, in Hyyrö's 2003 form), so that
@@ -136,7 +136,7 @@ def distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
 
 def similarity(a: Sequence[Hashable], b: Sequence[Hashable]) -> float:
     """1 - distance / longer length, 0 to 1; 1 for two empty texts."""
-    return 1 - distance(a, b) / max(len(a), len(b), 1)
+    return 1 - edit_distance(a, b) / max(len(a), len(b), 1)
 
 
 def substitutions(asked: Sequence[str], read: Sequence[str]) -> list[tuple[str, str]]:
@@ -174,7 +174,7 @@ def match(expected: str, read: str, *, fold: bool = True, span: tuple[int, int] 
     """Compare one expected text with one recognised text."""
     asked, seen = words(expected, fold=fold), words(read, fold=fold)
     a, b = "".join(asked), "".join(seen)
-    edits = distance(a, b)
+    edits = edit_distance(a, b)
     if edits == 0 and a:
         counts = Counts(len(asked), len(asked), len(asked))
         return Match(expected, read, True, 0, len(a), 1.0, counts, (), (), (), span)

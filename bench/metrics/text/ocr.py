@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.fingerprint import fingerprint
 from bench.metrics.text import matching, published
-from bench.metrics.text.engines.base import Engine, Line, enlarged, reading, self_test
+from bench.metrics.text.engines.base import Engine, TextLine, enlarged, reading, self_test
 from bench.metrics.text.engines.rapidocr import RapidEngine
 from bench.metrics.text.engines.tesseract import TesseractEngine
 from bench.types import Column
@@ -80,9 +80,9 @@ class TextAccuracy:
 
     def fingerprint(self) -> str:
         """The engine with its models and scaling, and how text is normalised."""
-        return fingerprint(self.name, VERSION, **self.engine.traits(), normalisation=_RULE)
+        return fingerprint(self.name, VERSION, **self.engine.fingerprint_fields(), normalisation=_RULE)
 
-    def inapplicable(self, record: ImageRecord) -> str | None:
+    def not_applicable_reason(self, record: ImageRecord) -> str | None:
         """Prompts that ask for no text, or for none with letters or digits."""
         return _no_text(record)
 
@@ -119,7 +119,7 @@ def _no_text(record: ImageRecord) -> str | None:
     return _NO_WORDS if record.expected_text else _NO_TEXT
 
 
-def measure(wanted: Sequence[str], lines: Sequence[Line]) -> tuple[dict[str, float], dict[str, dict[str, Any]]]:
+def measure(wanted: Sequence[str], lines: Sequence[TextLine]) -> tuple[dict[str, float], dict[str, dict[str, Any]]]:
     """Values and details of every column that applies, by the end of its name; each text in ``wanted`` has a word."""
     texts = [line.text for line in lines]
     found = matching.assign(wanted, texts)
@@ -169,7 +169,7 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _listed(lines: Sequence[Line]) -> list[list[str | float]]:
+def _listed(lines: Sequence[TextLine]) -> list[list[str | float]]:
     return [[line.text, round(line.confidence, 3)] for line in lines]
 
 
@@ -196,10 +196,10 @@ class Agreement:
     def fingerprint(self) -> str:
         """Both engines' traits."""
         both = {"first": self.first, "second": self.second}
-        traits = {f"{which}_{key}": value for which, engine in both.items() for key, value in engine.traits().items()}
+        traits = {f"{which}_{key}": value for which, engine in both.items() for key, value in engine.fingerprint_fields().items()}
         return fingerprint(self.name, VERSION, **traits, normalisation=_RULE)
 
-    def inapplicable(self, record: ImageRecord) -> str | None:
+    def not_applicable_reason(self, record: ImageRecord) -> str | None:
         """As for TextAccuracy."""
         return _no_text(record)
 
@@ -241,9 +241,9 @@ class StrayText:
 
     def fingerprint(self) -> str:
         """The engine and the threshold."""
-        return fingerprint(self.name, VERSION, **self.engine.traits(), normalisation=_RULE, confidence=self.confidence)
+        return fingerprint(self.name, VERSION, **self.engine.fingerprint_fields(), normalisation=_RULE, confidence=self.confidence)
 
-    def inapplicable(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
+    def not_applicable_reason(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
         """None: every picture can have text that nobody asked for."""
         return None
 
@@ -256,7 +256,7 @@ class StrayText:
         mark, (column,) = self.fingerprint(), self.columns
         return [column.scored(mark, *self._surplus(sample.record, reading(self.engine, sample))) for sample in samples]
 
-    def _surplus(self, record: ImageRecord, lines: Sequence[Line]) -> tuple[float, ImageRecord, Mapping[str, Any]]:
+    def _surplus(self, record: ImageRecord, lines: Sequence[TextLine]) -> tuple[float, ImageRecord, Mapping[str, Any]]:
         sure = [line.text for line in lines if line.confidence >= self.confidence]
         _, stray = matching.counted(matching.assign(_regions(record), sure), sure)
         return float(len(stray)), record, {"words": stray}

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.metrics.text.matching import distance, similarity
+from bench.metrics.text.matching import edit_distance, similarity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ def oneig(expected: Sequence[str], lines: Sequence[str]) -> OneIG:
     gold, read = " ".join(expected), " ".join(lines)
     a = cleaned(gold, chinese=is_chinese(gold))
     b = cleaned(read, chinese=is_chinese(read))
-    edits = distance(a, b)
+    edits = edit_distance(a, b)
     return OneIG(edits, edits == 0, _hits(a, b) if is_chinese(a) else _hits(a.split(), b.split()))
 
 

@@ -90,9 +90,9 @@ class Hosted:
     card: Mapping[str, Any] = field(default_factory=dict)
     hosted: bool = True
 
-    home: ClassVar[str]
+    default_base_url: ClassVar[str]
     """The vendor's own address."""
-    lists_prices_as: ClassVar[str]
+    price_list_key: ClassVar[str]
     """The vendor's heading in conf/prices.yaml."""
 
     def __post_init__(self) -> None:
@@ -104,17 +104,17 @@ class Hosted:
     @property
     def address(self) -> str:
         """Where requests go, without a slash at the end."""
-        return (self.base_url or self.home).rstrip("/")
+        return (self.base_url or self.default_base_url).rstrip("/")
 
     @property
     def endpoint(self) -> str:
         """The server as recorded in settings: the vendor's name, or the user's own address."""
-        return self.base_url or self.lists_prices_as
+        return self.base_url or self.price_list_key
 
     @property
     def vendor(self) -> str | None:
         """Whose price list applies; None at a server of the user's own."""
-        return self.lists_prices_as if self.base_url is None else None
+        return self.price_list_key if self.base_url is None else None
 
     @property
     def key(self) -> str:

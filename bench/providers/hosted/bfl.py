@@ -74,8 +74,8 @@ class BFLProvider(Hosted):
     extra: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     poll_s: float = 0.5
 
-    home: ClassVar[str] = "https://api.bfl.ai"
-    lists_prices_as: ClassVar[str] = "bfl"
+    default_base_url: ClassVar[str] = "https://api.bfl.ai"
+    price_list_key: ClassVar[str] = "bfl"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -97,7 +97,7 @@ class BFLProvider(Hosted):
         return self.model.endswith("-ultra")
 
     @property
-    def _second(self) -> bool:
+    def _is_flux2(self) -> bool:
         return self.model.startswith("flux-2")
 
     def request(self, prompt: Prompt, seed: int | None) -> Request:
@@ -106,7 +106,7 @@ class BFLProvider(Hosted):
             "endpoint": self.endpoint,
             "safety_tolerance": self.safety_tolerance,
             "output_format": self.output_format,
-            **self._unwritten(),
+            **self._disable_prompt_rewriting(),
             "prompt_rewriting": "off",
         }
         width, height = 0, 0
@@ -143,7 +143,7 @@ class BFLProvider(Hosted):
         if self.size is None:
             raise ConfigError(f"model.size=null: {self.model} needs a size, like 1024x1024")
         width, height = parse_size(self.size)
-        if self._second:
+        if self._is_flux2:
             if width * height > _MOST_PIXELS:
                 raise ConfigError(f"model.size={self.size!r}: {self.model} draws at most 4 megapixels, like 2048x2048")
         elif any(side % 32 or not 256 <= side <= 1440 for side in (width, height)):
@@ -154,7 +154,7 @@ class BFLProvider(Hosted):
         width, height = self._side()
         if aspect == "1:1":
             return width, height
-        if not self._second:
+        if not self._is_flux2:
             return sizes.fit(aspect, width * height, multiple=32, least=256, most=1440)
         pixels = width * height
         while True:
@@ -163,11 +163,11 @@ class BFLProvider(Hosted):
                 return width, height
             pixels = int(pixels * 0.99)
 
-    def _unwritten(self) -> dict[str, bool]:
+    def _disable_prompt_rewriting(self) -> dict[str, bool]:
         """What keeps the server from rewriting the prompt."""
         if self.model.startswith("flux-2-klein"):
             return {}
-        return {"disable_pup": True} if self._second and "flex" not in self.model else {"prompt_upsampling": False}
+        return {"disable_pup": True} if self._is_flux2 and "flex" not in self.model else {"prompt_upsampling": False}
 
 
 class BFLClient:
@@ -227,7 +227,7 @@ class BFLClient:
             fields.update(width=request.width, height=request.height)
         status, headers, answer = await self._call("POST", f"{self._provider.address}/v1/{request.model}", fields)
         if status != 200:
-            raise responses.fault(self._provider, status, headers, self._words(answer))
+            raise responses.error_for_status(self._provider, status, headers, self._words(answer))
         task, address, cost = (answer.get(key) for key in ("id", "polling_url", "cost"))
         if not isinstance(task, str) or not isinstance(address, str):
             raise ProviderError("the server accepted the request but named no task", status="provider_error", transient=True)
@@ -276,7 +276,7 @@ class BFLClient:
             raise _open(ProviderError("the answer to a poll tells no status", status="provider_error", transient=True))
         if status == 404:
             raise self._lost()
-        fault = responses.fault(self._provider, status, headers, self._words(answer))
+        fault = responses.error_for_status(self._provider, status, headers, self._words(answer))
         raise _open(fault) if isinstance(fault, ProviderError) else fault
 
     def _check(self, answer: Mapping[str, Any]) -> None:
@@ -351,7 +351,7 @@ class BFLClient:
             async with self._http.stream(method, address, json=fields) as response:
                 data = await responses.body(response, responses.MOST_JSON)
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
-            raise responses.broken(self._provider, error) from None
+            raise responses.error_for_connection(self._provider, error) from None
         return response.status_code, response.headers, responses.fields(data)
 
 

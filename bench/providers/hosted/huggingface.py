@@ -69,8 +69,8 @@ class HubProvider(Hosted):
     size: str | int = "1024x1024"
     extra: Mapping[str, str | int | float | bool] = field(default_factory=dict)
 
-    home: ClassVar[str] = "https://router.huggingface.co"
-    lists_prices_as: ClassVar[str] = "huggingface"
+    default_base_url: ClassVar[str] = "https://router.huggingface.co"
+    price_list_key: ClassVar[str] = "huggingface"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -163,7 +163,7 @@ class HubClient:
         if isinstance(error, TimeoutError):
             raise ProviderError("the provider gave no picture in time", status="timeout", transient=True) from None
         if isinstance(error, httpx2.HTTPError | httpx2.InvalidURL | httpx2.StreamError):
-            raise responses.broken(self._provider, error) from None
+            raise responses.error_for_connection(self._provider, error) from None
         if isinstance(error, IndexError):
             return _refused("the server answered without a picture", timing, "empty")
         return self._misread(error, timing)
@@ -190,7 +190,7 @@ class HubClient:
         words = self._provider.clean(said or response.reason_phrase)
         if response.status_code in {400, 403, 422, 451} and _MODERATION.search(words):
             return _refused(words, timing, "refused", str(response.status_code))
-        raise responses.fault(self._provider, response.status_code, response.headers, words)
+        raise responses.error_for_status(self._provider, response.status_code, response.headers, words)
 
 
 def _refused(words: str, timing: Timing, kind: str, code: str | None = None) -> Rendered:

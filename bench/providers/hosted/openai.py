@@ -83,8 +83,8 @@ class OpenAIProvider(ImagesServer):
     response_format: Literal["b64_json", "url"] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
-    home: ClassVar[str] = "https://api.openai.com/v1"
-    lists_prices_as: ClassVar[str] = "openai"
+    default_base_url: ClassVar[str] = "https://api.openai.com/v1"
+    price_list_key: ClassVar[str] = "openai"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -56,8 +56,8 @@ class StabilityProvider(Hosted):
     output_format: OutputFormat = "png"
     extra: Mapping[str, str | int | float] = field(default_factory=dict)
 
-    home: ClassVar[str] = "https://api.stability.ai"
-    lists_prices_as: ClassVar[str] = "stability"
+    default_base_url: ClassVar[str] = "https://api.stability.ai"
+    price_list_key: ClassVar[str] = "stability"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -127,7 +127,7 @@ class StabilityClient:
                 good = response.status_code == 200
                 data = await responses.body(response, MOST_BYTES if good else responses.MOST_JSON)
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
-            raise responses.broken(self._provider, error) from None
+            raise responses.error_for_connection(self._provider, error) from None
         ended = time.perf_counter()
         if not good:
             return self._declined(response, data, Timing(latency_s=ended - began))
@@ -177,4 +177,4 @@ class StabilityClient:
         if code == "content_moderation":
             detail = {"refusal": "refused", "code": code, "categories": []}
             return Rendered("refused", None, timing, words, detail=detail)
-        raise responses.fault(self._provider, response.status_code, response.headers, words, code=code)
+        raise responses.error_for_status(self._provider, response.status_code, response.headers, words, code=code)

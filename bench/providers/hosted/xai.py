@@ -42,8 +42,8 @@ class XaiProvider(ImagesServer):
     quality: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
-    home: ClassVar[str] = "https://api.x.ai/v1"
-    lists_prices_as: ClassVar[str] = "xai"
+    default_base_url: ClassVar[str] = "https://api.x.ai/v1"
+    price_list_key: ClassVar[str] = "xai"
 
     def __post_init__(self) -> None:
         super().__post_init__()

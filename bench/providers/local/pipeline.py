@@ -107,18 +107,18 @@ class PipelineSession:
             raise ProviderError("out of memory on the device; lower model.batch_size or model.size, or set model.offload=model") from error
         if self._cold:
             self._cold = False
-            self.forget()
+            self.clear_cache()
         note = {"random_weights": True} if self._settings.weights == "random" else {}
         return [Rendered("ok", _encoded(image, self._settings.image_format), timing, cost_usd=0.0, detail=note) for image in images]
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Drop the embeddings, so that the next call makes and times its own."""
         self._embedded.clear()
 
     def close(self) -> None:
         """Drop the pipeline and the device's cached memory."""
         self._pipe = None
-        self.forget()
+        self.clear_cache()
         if self._device == "cuda":
             torch.cuda.empty_cache()
 

@@ -74,7 +74,7 @@ def _table(metric: str, means: pd.DataFrame, category: pd.Series[str], ceilings:
 def _cell(value: float, n: int, gap: float, depth: int, unit: str) -> dict[str, Any]:
     tone = f"{'up' if depth > 0 else 'down'}{abs(depth)}" if depth else ""
     told = "" if np.isnan(gap) else cells.signed(gap, unit)
-    return {"text": wording.number(value, unit), "known": n > 0, "n": f"{n:,}", "few": n < stats.LEAST, "tone": tone, "gap": told}
+    return {"text": wording.number(value, unit), "known": n > 0, "n": f"{n:,}", "few": n < stats.MIN_PROMPTS, "tone": tone, "gap": told}
 
 
 def _gaps(values: np.ndarray, rival: np.ndarray) -> np.ndarray:
@@ -101,8 +101,8 @@ def _depths(apart: Sequence[Means]) -> np.ndarray:
     """Steps of colour, int (rows, runs), negative below the mean."""
     count, gap, error = (np.array([getattr(row, name) for row in apart]) for name in Means._fields)
     size = np.where(np.isnan(gap), 0, np.abs(gap))
-    sure = (count >= stats.LEAST) & (size > 2 * error)
-    reach = size[count >= stats.LEAST].max(initial=0) or size.max(initial=0)
+    sure = (count >= stats.MIN_PROMPTS) & (size > 2 * error)
+    reach = size[count >= stats.MIN_PROMPTS].max(initial=0) or size.max(initial=0)
     if reach < 1e-12:
         return np.zeros(gap.shape, dtype=int)
     depth = np.ceil(STEPS * np.minimum(size / reach, 1) - 1e-9)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.core.fingerprint import traits
+from bench.core.fingerprint import parse_fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +33,6 @@ def fingerprints(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """What each number depends on: metrics with one fingerprint together, its fields as pairs."""
     marks = tables["summary"].drop_duplicates(["metric", "fingerprint"])
     return [
-        {"metrics": ", ".join(dict.fromkeys(group["metric"])), "fields": list(traits(str(text)).items())}
+        {"metrics": ", ".join(dict.fromkeys(group["metric"])), "fields": list(parse_fingerprint(str(text)).items())}
         for text, group in marks.groupby("fingerprint", sort=False)
     ]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bench.metrics.text import matching
 from bench.report import cells, wording
-from bench.report.text_diff import marked
+from bench.report.text_diff import diff_marks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ def _read(detail: str) -> Read:
     missing = [word for r in lists for word in r["missing"]]
     changed = [asked for r in lists for asked, _ in r["changed"]]
     pieces = tuple(
-        (" " if len(r["expected"].split()) > 1 else "", tuple((kind, text) for kind, text in marked(r["expected"], r["read"])))
+        (" " if len(r["expected"].split()) > 1 else "", tuple((kind, text) for kind, text in diff_marks(r["expected"], r["read"])))
         for r in regions
     )
     return Read(len(missing), sum(len(r["added"]) for r in lists), len(changed), (*missing, *changed), pieces)

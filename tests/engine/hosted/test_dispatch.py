@@ -114,7 +114,7 @@ class Done:
         return {r.request.prompt: r.status for r in self.run.records()}
 
 
-def go(provider: Scripted, todo: list[Job], tmp_path: Path, *, most_usd: float | None = None, price: float = 0.04,
+def go(provider: Scripted, todo: list[Job], tmp_path: Path, *, max_usd: float | None = None, price: float = 0.04,
        save: Callable[..., Any] | None = None) -> Done:  # fmt: skip
     run = Store(tmp_path).run("r", create=True)
     run.update_info(name="r")
@@ -122,7 +122,7 @@ def go(provider: Scripted, todo: list[Job], tmp_path: Path, *, most_usd: float |
     saved = save or (lambda job, rendered: run.save(job, rendered, prompt_set=SET, environment="e"))
 
     async def main() -> tuple[float, BaseException | None]:
-        dispatch = Dispatch(provider, provider, ledger, Flat(price), most_usd=most_usd, save=saved, seed=0)  # type: ignore[arg-type]
+        dispatch = Dispatch(provider, provider, ledger, Flat(price), max_usd=max_usd, save=saved, seed=0)  # type: ignore[arg-type]
         try:
             await dispatch.run(todo)
         except BenchError as error:
@@ -256,19 +256,19 @@ def test_the_retry_budget_bounds_the_requests(tmp_path: Path) -> None:
 def test_money_in_flight_counts_and_the_stop_keeps_what_is_there(tmp_path: Path) -> None:
     provider = Scripted(limits=Limits(in_flight=16))
     todo = jobs(*(f"t{i}" for i in range(50)))
-    done = go(provider, todo, tmp_path, most_usd=0.20)
+    done = go(provider, todo, tmp_path, max_usd=0.20)
     assert isinstance(done.error, BudgetError)
     assert "budget.max=0.2" in str(done.error)
     assert len(provider.asked) == 5
     assert Counter(done.statuses.values()) == {"ok": 5}
-    more = go(provider, todo[5:], tmp_path, most_usd=0.40)
+    more = go(provider, todo[5:], tmp_path, max_usd=0.40)
     assert len(provider.asked) == 10, "earlier sessions count"
     assert len(more.run.records()) == 10
 
 
 def test_dearer_than_estimated_stops_midway(tmp_path: Path) -> None:
     todo = jobs(*(f"t{i}" for i in range(50)))
-    done = go(Scripted({j.request.prompt: [ok(0.10)] for j in todo}, Limits(in_flight=2)), todo, tmp_path, most_usd=1.0)
+    done = go(Scripted({j.request.prompt: [ok(0.10)] for j in todo}, Limits(in_flight=2)), todo, tmp_path, max_usd=1.0)
     assert isinstance(done.error, BudgetError)
     spent = done.ledger.spending()["usd"]
     assert 0.86 <= spent <= 1.0 + 0.06 * 2
@@ -376,7 +376,7 @@ def test_polling_a_task_needs_no_money(tmp_path: Path) -> None:
     todo = jobs("task", "new")
     with run.lock():
         Ledger(run).send(todo[0], 0.04).submitted({"id": "abc"})
-    done = go(Scripted(), todo, tmp_path, most_usd=0.05)
+    done = go(Scripted(), todo, tmp_path, max_usd=0.05)
     assert isinstance(done.error, BudgetError)
     assert done.statuses == {"task": "ok"}
 

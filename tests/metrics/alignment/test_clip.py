@@ -16,7 +16,7 @@ from support.clip_models import DEVIATION, L14, MEAN, PROMPTS, build, photo, pho
 from support.requirements import in_package
 
 from bench.config import presets
-from bench.core.fingerprint import difference, traits
+from bench.core.fingerprint import difference, parse_fingerprint
 from bench.errors import ConfigError, MissingWeightsError
 from bench.metrics import ImageMetric, Sample
 from bench.metrics.alignment.clip import ClipSimilarity
@@ -317,7 +317,7 @@ def test_a_text_is_embedded_once(tiny: Path) -> None:
 
 
 def test_the_fingerprint_spells_out_what_the_number_depends_on(large: Path) -> None:
-    held = traits(ClipSimilarity("seeded", str(large)).fingerprint())
+    held = parse_fingerprint(ClipSimilarity("seeded", str(large)).fingerprint())
     assert held["preprocess"] == (
         "8-bit RGB, bicubic (Pillow) to shortest edge 224, centre crop 224x224, times 0.00392156863, "
         "mean 0.48145466 0.4578275 0.40821073, deviation 0.26862954 0.26130258 0.27577711"
@@ -325,7 +325,7 @@ def test_the_fingerprint_spells_out_what_the_number_depends_on(large: Path) -> N
     assert held["tokenizer"] == "CLIPTokenizer, 77 tokens"
     assert held["weights"].startswith("l14@")
     assert set(held) >= {"dtype", "transformers", "tokenizers", "pillow", "prefix", "long_prompts"}
-    assert "tokenizer" not in ClipSimilarity("seeded", str(large)).traits(), "features of pictures do not depend on it"
+    assert "tokenizer" not in ClipSimilarity("seeded", str(large)).fingerprint_fields(), "features of pictures do not depend on it"
 
 
 def test_other_weights_have_another_fingerprint_and_a_copy_the_same(tiny: Path, tmp_path: Path) -> None:

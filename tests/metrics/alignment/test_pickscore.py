@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.config import presets
-from bench.core.fingerprint import difference, traits
+from bench.core.fingerprint import difference, parse_fingerprint
 from bench.errors import MissingWeightsError
 from bench.metrics import ImageMetric, Sample
 from bench.metrics.alignment.pickscore import PickScore, preference
@@ -81,7 +81,7 @@ def test_the_processor_may_lie_apart_from_the_weights(folder: Path, tmp_path: Pa
                 shutil.copy(file, place)
     apart, whole = PickScore("preference", str(bare), processor=str(beside)), PickScore("preference", str(folder))
     assert [r.value for r in apart.score(samples())] == [r.value for r in whole.score(samples())]
-    assert traits(apart.fingerprint())["preprocess"] == traits(whole.fingerprint())["preprocess"]
+    assert parse_fingerprint(apart.fingerprint())["preprocess"] == parse_fingerprint(whole.fingerprint())["preprocess"]
     assert set(difference([apart.fingerprint(), whole.fingerprint()])) == {"weights", "processor"}
 
 

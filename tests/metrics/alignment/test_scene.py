@@ -106,7 +106,7 @@ def test_a_larger_picture_is_scaled_first() -> None:
 
 def test_two_shapes_of_one_look_are_told_apart_by_their_places() -> None:
     scene = scenes.Scene((scenes.Shape("star", "red"), scenes.Shape("star", "red")), "right of", ("white",))
-    assert analysis.check(scenes.draw(scene, 0), scene) == analysis.Verdict(shapes=True, places=True)
+    assert analysis.check(scenes.draw(scene, 0), scene) == analysis.SceneMatch(shapes=True, places=True)
 
 
 def test_marks_and_verdict_agree() -> None:
@@ -115,7 +115,7 @@ def test_marks_and_verdict_agree() -> None:
         scene, other = scenes.sample(rng), scenes.sample(rng)
         shown = scene if i % 3 else replace(scene, shapes=other.shapes, relation=other.relation, count=other.count)
         image = scenes.draw(shown, i)
-        marks = analysis.compare(analysis.find(image), scene)
+        marks = analysis.match_scene(analysis.find(image), scene)
         assert analysis.check(image, scene).places == marks.right
 
 
@@ -124,4 +124,4 @@ def test_other_prompts_are_not_applicable() -> None:
     assert isinstance(metric, ImageMetric)
     for prompt, why in (("a cat on a sofa", "the prompt is not of the embedded domain"), ("two red stars in a row, on sky", None)):
         record = ImageRecord("p", "c", "s", "h", Request("m", "r", prompt, None, 0, 128, 128), "ok", "e", "now")
-        assert metric.inapplicable(record) == why
+        assert metric.not_applicable_reason(record) == why

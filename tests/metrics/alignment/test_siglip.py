@@ -12,7 +12,7 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image
 
 from bench.config import presets
-from bench.core.fingerprint import traits
+from bench.core.fingerprint import parse_fingerprint
 from bench.metrics import Sample
 from bench.types import ImageRecord, Request
 
@@ -78,4 +78,4 @@ def test_siglip_scores_as_transformers_own_forward_does(kind: str, tmp_path: Pat
     long, *_ = metric.score([sample("red" * 27, picture)])
     assert long.detail == {"tokens": 82, "truncated": True}
     assert metric.ids(["red" * 27])["input_ids"][0, -1] == 1
-    assert traits(metric.fingerprint())["tokenizer"].endswith("64 tokens, lower-cased, padding not masked")
+    assert parse_fingerprint(metric.fingerprint())["tokenizer"].endswith("64 tokens, lower-cased, padding not masked")

@@ -28,7 +28,7 @@ class Corner:
 
     name: str = "corner"
 
-    def traits(self) -> Mapping[str, str]:
+    def fingerprint_fields(self) -> Mapping[str, str]:
         return {"weights": "none"}
 
     def features(self, images: Sequence[Image.Image]) -> np.ndarray:

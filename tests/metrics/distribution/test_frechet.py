@@ -161,7 +161,7 @@ def test_the_limit_is_the_line_through_its_distances_and_nearer_the_truth() -> N
     x = rng.normal(size=(400, 16))
     x[:, 0] += 1
     exact = frechet.from_statistics(np.zeros(16), np.eye(16), 0)
-    limit = frechet.infinity(x, exact, smallest=50)
+    limit = frechet.extrapolate_to_infinity(x, exact, smallest=50)
     assert limit.sizes == tuple(int(s) for s in np.linspace(50, 400, 15))
     assert limit.distances[-1] == pytest.approx(frechet.distance(frechet.gaussian(x), exact), rel=1e-9)
     slope, intercept = np.polyfit(1 / np.array(limit.sizes), limit.distances, 1)
@@ -173,7 +173,7 @@ def test_the_limit_is_the_line_through_its_distances_and_nearer_the_truth() -> N
     fitted = scipy.stats.linregress(1 / np.array(limit.sizes), limit.distances)
     assert limit.error == pytest.approx(fitted.intercept_stderr, rel=1e-9)
     with pytest.raises(ValueError, match="cannot be fitted"):
-        frechet.infinity(x, exact, smallest=400)
+        frechet.extrapolate_to_infinity(x, exact, smallest=400)
 
 
 def test_kid_of_two_numbers_each_is_reckoned_by_hand() -> None:

@@ -28,7 +28,7 @@ class Given:
 
     name: str = "given"
 
-    def traits(self) -> dict[str, Any]:
+    def fingerprint_fields(self) -> dict[str, Any]:
         return {"weights": "none"}
 
     def features(self, images: Sequence[object]) -> np.ndarray:

@@ -45,7 +45,7 @@ class Means:
     mark: str = "1"
     seen: list[int] = field(default_factory=list)
 
-    def traits(self) -> dict[str, Any]:
+    def fingerprint_fields(self) -> dict[str, Any]:
         return {"weights": f"none@{self.mark}"}
 
     def features(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -128,8 +128,8 @@ def test_only_the_networks_they_are_defined_on_give_the_plain_names() -> None:
 
 @pytest.mark.parametrize(("kind", "name"), FAMILY)
 def test_without_a_reference_the_obstacle_names_the_way_out(kind: type[base.SetDistance], name: str, tmp_path: Path) -> None:
-    assert f"metric.{name}.reference=" in str(kind(Means(), name).obstacle())
-    assert kind(Means(), name, str(tmp_path)).obstacle() is None
+    assert f"metric.{name}.reference=" in str(kind(Means(), name).unavailable_reason())
+    assert kind(Means(), name, str(tmp_path)).unavailable_reason() is None
 
 
 def test_what_cannot_be_a_reference_is_unscored_with_the_reason(tmp_path: Path) -> None:
@@ -359,8 +359,8 @@ def resident():
 class Watched:
     def __init__(self, inner):
         self.inner, self.name, self.seen = inner, inner.name, []
-    def traits(self):
-        return self.inner.traits()
+    def fingerprint_fields(self):
+        return self.inner.fingerprint_fields()
     def features(self, images):
         found = self.inner.features(images)
         self.seen.append(resident())
@@ -369,7 +369,7 @@ class Watched:
 class Projection:
     name = "projection"
     mix = np.random.default_rng(0).normal(size=(16 * 16 * 3, 2048)).astype(np.float32)
-    def traits(self):
+    def fingerprint_fields(self):
         return {"weights": "projection@0"}
     def features(self, images):
         return np.stack([np.asarray(i.resize((16, 16))) for i in images]).reshape(len(images), -1).astype(np.float32) @ self.mix

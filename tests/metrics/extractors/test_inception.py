@@ -52,7 +52,7 @@ def fidelity_state(file: Path) -> dict[str, torch.Tensor]:
 
     from bench.metrics.extractors.inception_network import names
 
-    held = inception.read(file)
+    held = inception.read_weights(file)
     state = {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
     for i, name in enumerate(names()):
         state[f"{name}.bn.weight"] = torch.ones_like(held[f"{i:02d}.beta"])
@@ -81,7 +81,7 @@ def test_the_pools_of_the_classifier_would_be_noticed(mistake: str) -> None:
     from bench.metrics.extractors.inception_network import build
 
     file = package()
-    network: Any = build(inception.read(file))
+    network: Any = build(inception.read_weights(file))
     if mistake == "padding counts":
         for part in network.modules():
             if isinstance(part, torch.nn.AvgPool2d):
@@ -113,7 +113,7 @@ def test_the_hubs_file_and_the_package_are_the_same_weights(tmp_path: Path, monk
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert inception.weights_file() == hub
     assert inception.converted(hub)[0] == inception.converted(file)[0]
-    assert inception.Inception().traits() == inception.Inception(weights=str(file)).traits()
+    assert inception.Inception().fingerprint_fields() == inception.Inception(weights=str(file)).fingerprint_fields()
     assert np.array_equal(inception.Inception().features([noise()]), inception.Inception(weights=str(file)).features([noise()]))
 
 
@@ -127,7 +127,7 @@ def test_a_scale_of_the_normalisation_is_used(tmp_path: Path) -> None:
     state[f"{names()[-1]}.bn.weight"] = torch.full((192,), 2.0)
     torch.save(state, tmp_path / "scaled.pth")
     scaled, plain = inception.Inception(weights=str(tmp_path / "scaled.pth")), inception.Inception()
-    assert scaled.traits()["weights"] != plain.traits()["weights"]
+    assert scaled.fingerprint_fields()["weights"] != plain.fingerprint_fields()["weights"]
     a, b = scaled.features([noise()])[0], plain.features([noise()])[0]
     assert apart(a[:-192], b[:-192]) < 1e-6
     assert apart(a[-192:], b[-192:]) > 0.1
@@ -155,12 +155,12 @@ def test_weights_are_converted_once_and_where_nothing_can_be_kept_too(tmp_path: 
 
 def test_what_is_missing_is_said_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = inception.Inception(weights=str(tmp_path / "no.pth"))
-    assert gone.traits()["weights"] == "inception-v3-fid@missing"
+    assert gone.fingerprint_fields()["weights"] == "inception-v3-fid@missing"
     with pytest.raises(MissingWeightsError, match=r"no\.pth.*make fid"):
         gone.features([noise()])
     (tmp_path / "other.pth").write_bytes(b"no weights")
     other = inception.Inception(weights=str(tmp_path / "other.pth"))
-    assert other.traits()["weights"] == "inception-v3-fid@unreadable"
+    assert other.fingerprint_fields()["weights"] == "inception-v3-fid@unreadable"
     with pytest.raises(MissingWeightsError, match="does not hold the Inception-v3 of FID"):
         other.features([noise()])
     monkeypatch.setenv(inception.ENVIRONMENT, str(tmp_path / "other.pth"))
@@ -263,6 +263,6 @@ def test_dinov2_gives_the_class_token_of_correctly_scaled_pixels(dinov2: Path) -
 
 
 def test_dinov2_names_its_weights_by_content_and_says_how_to_get_them(dinov2: Path) -> None:
-    assert str(DinoV2(repo=str(dinov2)).traits()["weights"]).startswith("dinov2-small")
+    assert str(DinoV2(repo=str(dinov2)).fingerprint_fields()["weights"]).startswith("dinov2-small")
     with pytest.raises(MissingWeightsError, match="hf download nobody/nothing"):
         DinoV2(repo="nobody/nothing").features([noise()])

@@ -24,7 +24,7 @@ from support.scripted import Untold
 from bench import prompts, stats
 from bench.config import presets
 from bench.core import environment
-from bench.core.fingerprint import traits
+from bench.core.fingerprint import parse_fingerprint
 from bench.core.progress import Progress
 from bench.engine.plan import jobs_for
 from bench.engine.render import render_jobs
@@ -255,7 +255,7 @@ def test_a_picture_fetched_after_a_kill_has_no_latency_and_is_no_complaint() -> 
 
 
 def test_the_fingerprint_says_what_is_timed_and_names_no_machine() -> None:
-    said = traits(Latency().fingerprint())
+    said = parse_fingerprint(Latency().fingerprint())
     assert said["version"] == "2"
     assert "warm-up" in said["excluded"]
     assert "torch" not in said

@@ -20,7 +20,7 @@ from bench.engine import score
 from bench.errors import MissingPackageError
 from bench.metrics.text import ocr
 from bench.metrics.text.engines import base
-from bench.metrics.text.engines.base import Line, check, enlarged, self_test
+from bench.metrics.text.engines.base import TextLine, check, enlarged, self_test
 from bench.metrics.text.engines.rapidocr import RapidEngine, reading_order
 from bench.metrics.text.engines.tesseract import TesseractEngine
 
@@ -48,7 +48,7 @@ def test_tesseract_reads_the_scripts_it_has_models_for() -> None:
     assert self_test(TesseractEngine()) is None
     english = TesseractEngine(languages="eng+tlh")
     assert english.scripts() == ("latin",)
-    assert str(english.traits()["weights"]).startswith("eng@")
+    assert str(english.fingerprint_fields()["weights"]).startswith("eng@")
 
 
 def test_tesseract_puts_words_together_to_lines() -> None:
@@ -66,7 +66,7 @@ def test_an_engine_that_misreads_its_self_test_scores_nothing() -> None:
         def scripts(self) -> tuple[str, ...]:
             return ("latin",)
 
-        def read(self, _: Image.Image) -> list[Line]:
+        def read(self, _: Image.Image) -> list[TextLine]:
             return []
 
     assert self_test(Blind()) == "'BENCH 42' was read as ''"  # type: ignore[arg-type]
@@ -88,7 +88,7 @@ def test_missing_models_are_named(tmp_path: Path) -> None:
     engine = RapidEngine(models=str(tmp_path))
     with pytest.raises(MissingPackageError, match=r"holds 0 files \*_det_\*.onnx .* pip install --force-reinstall rapidocr"):
         engine.read(Image.new("RGB", (64, 64)))
-    assert engine.traits()["weights"] == "none"
+    assert engine.fingerprint_fields()["weights"] == "none"
 
 
 def test_a_damaged_package_is_never_read_as_an_empty_picture_and_nothing_is_downloaded(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_missing_program_is_told_with_its_packages(monkeypatch: pytest.MonkeyP
     engine = TesseractEngine(least=500)
     with pytest.raises(MissingPackageError, match=r"not installed; install it with: apt install tesseract-ocr"):
         check(engine)
-    assert engine.traits()["weights"] == "none"
+    assert engine.fingerprint_fields()["weights"] == "none"
 
 
 def test_a_failing_program_is_no_empty_picture(tmp_path: Path) -> None:
@@ -123,13 +123,15 @@ def test_a_failing_program_is_no_empty_picture(tmp_path: Path) -> None:
     )
     program.chmod(0o755)
     engine = TesseractEngine(program=str(program))
-    assert engine.traits()["engine"] == "tesseract 9.9"
+    assert engine.fingerprint_fields()["engine"] == "tesseract 9.9"
     with pytest.raises(MissingPackageError, match=r"Tesseract does not work here \(Image too odd\)"):
         engine.read(Image.new("RGB", (64, 64)))
 
 
 def test_the_models_hash_is_of_their_content(tmp_path: Path) -> None:
-    marks = {str(RapidEngine(models=str(broken_models(tmp_path / str(keep), keep=keep))).traits()["weights"]) for keep in (10, 20)}
+    marks = {
+        str(RapidEngine(models=str(broken_models(tmp_path / str(keep), keep=keep))).fingerprint_fields()["weights"]) for keep in (10, 20)
+    }
     assert len(marks) == 2
     assert all(mark.split("@")[0] == "PP-OCRv6_rec_small" for mark in marks)
 

@@ -26,15 +26,15 @@ def texts(count: int, longest: int, seed: int = 7) -> list[tuple[str, str]]:
     [("", "", 0), ("abc", "", 3), ("kitten", "sitting", 3), ("flaw", "lawn", 2), ("营业中", "营业", 1), ("ca", "abc", 3)],
 )
 def test_distance(a: str, b: str, edits: int) -> None:
-    assert t.distance(a, b) == t.distance(b, a) == edits
+    assert t.edit_distance(a, b) == t.edit_distance(b, a) == edits
 
 
 def test_distance_is_rapidfuzz_distance_on_characters_and_on_words() -> None:
     from rapidfuzz.distance import Levenshtein
 
     for a, b in [*texts(400, 30), *texts(20, 300)]:
-        assert t.distance(a, b) == Levenshtein.distance(a, b), (a, b)
-        assert t.distance(a.split(), b.split()) == Levenshtein.distance(a.split(), b.split()), (a, b)
+        assert t.edit_distance(a, b) == Levenshtein.distance(a, b), (a, b)
+        assert t.edit_distance(a.split(), b.split()) == Levenshtein.distance(a.split(), b.split()), (a, b)
         assert t.similarity(a, b) == pytest.approx(Levenshtein.normalized_similarity(a, b), abs=1e-12)
 
 
@@ -62,7 +62,7 @@ def test_word_edits_are_jiwers_word_error_counts() -> None:
     for _ in range(300):
         asked, read = (rng.choices(["was", "made", "by", "a", "machine"], k=rng.randint(1, 9)) for _ in range(2))
         theirs = jiwer.process_words(" ".join(asked), " ".join(read))
-        assert t.distance(asked, read) == theirs.substitutions + theirs.deletions + theirs.insertions
+        assert t.edit_distance(asked, read) == theirs.substitutions + theirs.deletions + theirs.insertions
 
 
 def test_counts_agree_with_an_independent_precision_and_recall() -> None:

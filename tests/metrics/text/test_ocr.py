@@ -14,7 +14,7 @@ from bench.core.fingerprint import difference
 from bench.core.resources import latin_font
 from bench.metrics import Sample
 from bench.metrics.text import ocr
-from bench.metrics.text.engines.base import Line, _readings, reading
+from bench.metrics.text.engines.base import TextLine, _readings, reading
 from bench.metrics.text.engines.rapidocr import RapidEngine
 from bench.metrics.text.engines.tesseract import TesseractEngine
 from bench.tiny import scenes
@@ -37,12 +37,12 @@ class Told:
     def scripts(self) -> tuple[str, ...]:
         return ()
 
-    def traits(self) -> Mapping[str, str]:
+    def fingerprint_fields(self) -> Mapping[str, str]:
         return {"engine": self.name}
 
-    def read(self, _: Image.Image) -> list[Line]:
+    def read(self, _: Image.Image) -> list[TextLine]:
         self.read_so_far.append(1)
-        return [Line(text, self.confidence) for text in self.lines]
+        return [TextLine(text, self.confidence) for text in self.lines]
 
 
 def record(expected: tuple[str, ...], sha256: str | None = None) -> ImageRecord:
@@ -89,10 +89,10 @@ def test_an_empty_picture_has_every_columns_worst_value(metric: ocr.TextAccuracy
 
 def test_a_prompt_without_text_or_letters_is_not_applicable() -> None:
     for made in (ocr.TextAccuracy(), ocr.Agreement()):
-        assert made.inapplicable(record(())) == "the prompt asks for no text"
-        assert made.inapplicable(record(("?!",))) == "the expected text has no letters or digits"
-        assert made.inapplicable(record(("?!", "OPEN"))) is None
-    assert ocr.StrayText().inapplicable(record(())) is None
+        assert made.not_applicable_reason(record(())) == "the prompt asks for no text"
+        assert made.not_applicable_reason(record(("?!",))) == "the expected text has no letters or digits"
+        assert made.not_applicable_reason(record(("?!", "OPEN"))) is None
+    assert ocr.StrayText().not_applicable_reason(record(())) is None
 
 
 def test_every_column_has_a_row_for_every_picture() -> None:

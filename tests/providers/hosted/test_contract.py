@@ -58,7 +58,7 @@ def rows_of(metric: Any, run: Run) -> list[ScoreRow]:
         return list(metric.summarise(records, run.info()))
     images = [Image.open(run.image_path(r)).convert("RGB") for r in records]
     if isinstance(metric, ImageMetric):
-        fit = [Sample(r, image) for r, image in zip(records, images, strict=True) if metric.inapplicable(r) is None]
+        fit = [Sample(r, image) for r, image in zip(records, images, strict=True) if metric.not_applicable_reason(r) is None]
         rows = metric.score(fit)
         wanted = {(c.name, s.record.prompt_id, s.record.request.seed) for c in metric.columns for s in fit}
         assert {(r.metric, r.prompt_id, r.seed) for r in rows} == wanted
@@ -68,7 +68,7 @@ def rows_of(metric: Any, run: Run) -> list[ScoreRow]:
     features = metric.extractor.features(images)
     assert features.shape[0] == len(records)
     assert features.dtype == np.float32
-    why = metric.obstacle()
+    why = metric.unavailable_reason()
     return [c.missing(metric.fingerprint(), why) for c in metric.columns] if why else list(metric.compare(features, records))
 
 

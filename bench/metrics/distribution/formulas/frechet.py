@@ -24,7 +24,7 @@ class Gaussian(NamedTuple):
     n: int
 
 
-class Limit(NamedTuple):
+class Extrapolation(NamedTuple):
     """A value extrapolated to endless samples, its standard error, the slope in 1/n, and the distances it was fitted to."""
 
     value: float
@@ -113,7 +113,7 @@ def frechet_distance(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov
     return distance(from_statistics(mean1, cov1, 0), from_statistics(mean2, cov2, 0))
 
 
-def infinity(features: np.ndarray, reference: Gaussian, *, smallest: int, points: int = 15, seed: int = 0) -> Limit:
+def extrapolate_to_infinity(features: np.ndarray, reference: Gaussian, *, smallest: int, points: int = 15, seed: int = 0) -> Extrapolation:
     """The Fréchet distance that endless pictures would have (Chong and Forsyth, CVPR 2020).
 
     Distances of ``points`` random subsets, of sizes evenly spaced from ``smallest`` to N, are fitted by a straight line in
@@ -141,7 +141,7 @@ def infinity(features: np.ndarray, reference: Gaussian, *, smallest: int, points
     value = float(y.mean() - slope * inverse.mean())
     rest = float(np.square(y - value - slope * inverse).sum()) / (points - 2)
     error = math.sqrt(rest * (1 / points + inverse.mean() ** 2 / float(offset @ offset)))
-    return Limit(value, error, slope, tuple(sizes), tuple(found))
+    return Extrapolation(value, error, slope, tuple(sizes), tuple(found))
 
 
 def shared(features: np.ndarray, reference: np.ndarray, tolerance: float = 1e-5) -> np.ndarray:

@@ -26,7 +26,7 @@ _MOST_READINGS = 128
 _MOST_ENLARGED = 8
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """A recognised line and how sure the engine is of it, 0 to 1."""
 
     text: str
@@ -50,10 +50,10 @@ class Engine(Protocol):
     def scripts(self) -> tuple[str, ...]:
         """The scripts it reads, keys of SELF_TEST."""
 
-    def traits(self) -> Mapping[str, Trait]:
+    def fingerprint_fields(self) -> Mapping[str, Trait]:
         """Engine, models with their hash, scaling and library versions; cheap, loads no model."""
 
-    def read(self, image: Image.Image) -> list[Line]:
+    def read(self, image: Image.Image) -> list[TextLine]:
         """Lines from top to bottom and left to right. Raises MissingPackageError when it cannot work."""
 
 
@@ -112,10 +112,10 @@ def check(engine: Engine) -> None:
         raise MissingPackageError(f"{engine.name} fails its self-test ({why}); {engine.fix}")
 
 
-_readings: OrderedDict[tuple[str, Engine], tuple[Line, ...]] = OrderedDict()
+_readings: OrderedDict[tuple[str, Engine], tuple[TextLine, ...]] = OrderedDict()
 
 
-def reading(engine: Engine, sample: Sample) -> tuple[Line, ...]:
+def reading(engine: Engine, sample: Sample) -> tuple[TextLine, ...]:
     """What a checked engine reads in a picture.
 
     The last 128 readings are kept (text only), by the picture's hash and the engine with its settings. Metrics take turns on

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.fingerprint import libraries
 from bench.errors import MissingPackageError
-from bench.metrics.text.engines.base import SELF_TEST, Line, _hash, _scaling, enlarged
+from bench.metrics.text.engines.base import SELF_TEST, TextLine, _hash, _scaling, enlarged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ class RapidEngine:
         """Both."""
         return tuple(SELF_TEST)
 
-    def traits(self) -> Mapping[str, Trait]:
+    def fingerprint_fields(self) -> Mapping[str, Trait]:
         """``weights`` is "none" where the package or its models are missing."""
         try:
             files = _onnx_files(self.models)
@@ -60,7 +60,7 @@ class RapidEngine:
         scale = f"{_scaling(self.least)}; long side at most 2000 px; BGR uint8"
         return {"engine": "rapidocr", "weights": weights, "preprocess": scale, **_rapid_libraries()}
 
-    def read(self, image: Image.Image) -> list[Line]:
+    def read(self, image: Image.Image) -> list[TextLine]:
         """Lines that RapidOCR is at least half sure of.
 
         Raises:
@@ -79,7 +79,7 @@ class RapidEngine:
         texts = getattr(found, "txts", None)
         if texts is None:
             return []
-        return [Line(texts[i], float(found.scores[i])) for i in reading_order(found.boxes) if texts[i].strip()]
+        return [TextLine(texts[i], float(found.scores[i])) for i in reading_order(found.boxes) if texts[i].strip()]
 
 
 def reading_order(boxes: Sequence[Sequence[Sequence[float]]]) -> list[int]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench.core.fingerprint import libraries
 from bench.errors import MissingPackageError
 from bench.metrics.text import matching
-from bench.metrics.text.engines.base import SELF_TEST, Line, _hash, _scaling, enlarged
+from bench.metrics.text.engines.base import SELF_TEST, TextLine, _hash, _scaling, enlarged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ class TesseractEngine:
         chinese = any(one.startswith("chi_") for one in self._used().languages)
         return tuple(SELF_TEST) if chinese else ("latin",)
 
-    def traits(self) -> Mapping[str, Trait]:
+    def fingerprint_fields(self) -> Mapping[str, Trait]:
         """``weights`` is "none" where the program or its languages are missing."""
         try:
             used = self._used()
@@ -72,7 +72,7 @@ class TesseractEngine:
         scale = f"{_scaling(self.least)}; psm 3; Sauvola threshold"
         return {"engine": f"tesseract {used.version}", "weights": weights, "preprocess": scale, **libraries("pillow")}
 
-    def read(self, image: Image.Image) -> list[Line]:
+    def read(self, image: Image.Image) -> list[TextLine]:
         """Lines with the mean confidence of their words.
 
         Raises:
@@ -125,11 +125,11 @@ def _tesseract(program: str, languages: str) -> _Tesseract:
     return _Tesseract(number[1] if number else "unknown", used, tuple(f for f in files if f.is_file()))
 
 
-def _tsv_lines(text: str) -> list[Line]:
+def _tsv_lines(text: str) -> list[TextLine]:
     """Words of Tesseract's TSV put together to lines, in its reading order."""
     lines: dict[tuple[str, ...], list[tuple[str, float]]] = {}
     for row in csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE):
         if row["level"] == _WORD_LEVEL and (row["text"] or "").strip():
             key = tuple(row[k] for k in ("page_num", "block_num", "par_num", "line_num"))
             lines.setdefault(key, []).append((row["text"].strip(), max(float(row["conf"]), 0.0) / 100))
-    return [Line(matching.joined([w for w, _ in words]), sum(c for _, c in words) / len(words)) for words in lines.values()]
+    return [TextLine(matching.joined([w for w, _ in words]), sum(c for _, c in words) / len(words)) for words in lines.values()]

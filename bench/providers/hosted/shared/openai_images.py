@@ -51,7 +51,7 @@ class _NotOkError(Exception):
 
 
 @dataclass(frozen=True)
-class _Told:
+class ServerError:
     """An error in the server's words."""
 
     message: str
@@ -119,9 +119,9 @@ class OpenAIClient:
             return self._declined(answered, call.began)
         except openai.APIConnectionError as error:
             cause = error.__cause__
-            raise responses.broken(self._provider, cause if isinstance(cause, Exception) else error) from None
+            raise responses.error_for_connection(self._provider, cause if isinstance(cause, Exception) else error) from None
         except (httpx2.HTTPError, httpx2.StreamError, anyio.EndOfStream, OSError) as error:
-            raise responses.broken(self._provider, error) from None
+            raise responses.error_for_connection(self._provider, error) from None
         if len(body) > self._most_bytes:
             raise ProviderError(f"the answer is larger than {self._most_bytes // 2**20} MiB", status="invalid_image")
         answer = _json(body)
@@ -180,7 +180,7 @@ class OpenAIClient:
 
     def _empty(self, answer: dict[str, Any], withheld: bool, refused: Rendered) -> Rendered:  # noqa: FBT001 - private
         """A success without a picture, which is how some servers decline; ``refused`` holds time and money."""
-        told = _heard(answer)
+        told = _parse_error(answer)
         why = _refusal(told)
         reason = next((v for k, v in answer.items() if "reason" in k and isinstance(v, str) and v), None)
         if why:
@@ -191,12 +191,14 @@ class OpenAIClient:
                 f"an error instead of a picture: {said}", status="provider_error", transient=True, usd=refused.cost_usd, code=code
             )
         if withheld:
-            return self._refused(_Told("the picture was made and withheld by moderation", "respect_moderation"), ("filtered", []), refused)
+            return self._refused(
+                ServerError("the picture was made and withheld by moderation", "respect_moderation"), ("filtered", []), refused
+            )
         if reason:
-            return self._refused(_Told(f"the server answered without a picture: {reason}", reason), ("refused", []), refused)
-        return self._refused(_Told("the server answered without a picture"), ("empty", []), refused)
+            return self._refused(ServerError(f"the server answered without a picture: {reason}", reason), ("refused", []), refused)
+        return self._refused(ServerError("the server answered without a picture"), ("empty", []), refused)
 
-    def _refused(self, told: _Told, why: tuple[str, list[str]], refused: Rendered) -> Rendered:
+    def _refused(self, told: ServerError, why: tuple[str, list[str]], refused: Rendered) -> Rendered:
         """``refused`` with its reason: the kind, and the categories in the server's words."""
         kind, found = why
         categories = [self._provider.clean(name)[:60] for name in dict.fromkeys(found)][:16]
@@ -208,7 +210,7 @@ class OpenAIClient:
     def _declined(self, answer: _NotOkError, began: float) -> Rendered:
         """A refusal, or what any other unsuccessful answer means, raised."""
         parsed = _json(answer.body)
-        told = _heard(parsed if isinstance(parsed, dict) else {"message": _text(answer.body)})
+        told = _parse_error(parsed if isinstance(parsed, dict) else {"message": _text(answer.body)})
         why = _refusal(told)
         if why:
             usage = self._provider.redact(_numbers(told.usage))
@@ -219,10 +221,10 @@ class OpenAIClient:
                 detail={"usage": usage} if usage else {},
             )
             return self._refused(told, why, refused)
-        status, words = _meant(answer.status, told), self._provider.clean(told.message)
-        raise responses.fault(self._provider, status, answer.headers, words, code=self._code(told))
+        status, words = _effective_status(answer.status, told), self._provider.clean(told.message)
+        raise responses.error_for_status(self._provider, status, answer.headers, words, code=self._code(told))
 
-    def _code(self, told: _Told) -> str | None:
+    def _code(self, told: ServerError) -> str | None:
         return self._provider.clean(told.code)[:60] if told.code else None
 
 
@@ -269,18 +271,18 @@ def _text(body: bytes) -> str:
     return body[:_MOST_WORDS].decode("utf-8", "replace")
 
 
-def _heard(answer: Mapping[str, Any]) -> _Told:
+def _parse_error(answer: Mapping[str, Any]) -> ServerError:
     """The error in an answer: ``{"error": {"message", "code", …}}``, xAI's ``{"code", "error": text}``, FastAPI's ``{"detail"}``."""
     inner = answer.get("error")
     error = inner if isinstance(inner, dict) else answer
     words = str(error.get("message") or (inner if isinstance(inner, str) else None) or error.get("detail") or "")[:_MOST_WORDS]
     code = error.get("code")
-    return _Told(
+    return ServerError(
         unquote(words) if "%20" in words else words, str(code) if isinstance(code, str | int) else None, error, answer.get("usage")
     )
 
 
-def _refusal(told: _Told) -> tuple[str, list[str]] | None:
+def _refusal(told: ServerError) -> tuple[str, list[str]] | None:
     """Kind and categories, None where the error is no moderation.
 
     OpenAI names categories in ``moderation_details`` and in its message, Azure in the filters' results, xAI in its message.
@@ -304,7 +306,7 @@ def _refusal(told: _Told) -> tuple[str, list[str]] | None:
     return ("filtered" if made else "refused"), found
 
 
-def _meant(status: int, told: _Told) -> int:
+def _effective_status(status: int, told: ServerError) -> int:
     """The status that says what the server means: xAI answers 400 to a wrong key, OpenAI 400 or 429 to an empty account."""
     if told.code in _NO_CREDIT or _SPENT.search(told.message):
         return 402

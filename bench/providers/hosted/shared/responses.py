@@ -43,7 +43,7 @@ def fields(data: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def fault(provider: Hosted, status: int, headers: Mapping[str, str], words: str, *, code: str | None = None) -> BenchError:
+def error_for_status(provider: Hosted, status: int, headers: Mapping[str, str], words: str, *, code: str | None = None) -> BenchError:
     """The error for an answer that is no success; no ProviderError where no other prompt would fare better.
 
     Args:
@@ -73,7 +73,7 @@ def fault(provider: Hosted, status: int, headers: Mapping[str, str], words: str,
     return ProviderError(message, status="provider_error", transient=transient, retry_after=wait, usd=0.0, code=code)
 
 
-def broken(provider: Hosted, error: Exception) -> ProviderError:
+def error_for_connection(provider: Hosted, error: Exception) -> ProviderError:
     """The error for a connection that did not come about (nothing paid), was too slow, or broke off (perhaps paid)."""
     import httpx2  # noqa: PLC0415 - slow import
 
