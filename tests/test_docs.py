@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -11,32 +10,21 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.docpages import EXECUTED, PAGES, ROOT, Block, blocks, commands, links, prose
+from support import docnames
+from support.checkout import checkout, environment
+from support.docpages import EXECUTED, PAGES, Block, blocks, commands, links, prose
+from support.paths import ROOT
 from support.runs import render_oracle
+from test_layers import DIRECTLY, SHELVES
 
 from bench import prompts
 from bench.analysis import votes
 from bench.analysis.frames import frames
 from bench.config import presets
 
+NOTEBOOKS = tuple(sorted((ROOT / "notebooks").glob("*.ipynb")))
 COMMANDS = [command for page in PAGES for command in commands(page)]
 _REMOTE = re.compile(r"""<(?:script|img|link|iframe|source)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//""")
-
-
-def checkout(folder: Path) -> Path:
-    """A copy of what runs, which pages may add to."""
-    for part in ("bench", "conf", "prompts"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "weights").symlink_to(ROOT / "weights")
-    (folder / "tests").mkdir()
-    return folder
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Offline, without keys, with this Python first."""
-    clean = {k: v for k, v in os.environ.items() if not k.endswith(("_API_KEY", "_TOKEN"))}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{clean['PATH']}"
-    return {**clean, "PATH": path, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT / 'tests'}", "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
 
 
 def write(block: Block, folder: Path) -> None:
@@ -87,24 +75,61 @@ def test_the_examples_keep_the_rules_of_the_code(tmp_path: Path) -> None:
     assert linted.returncode == 0, linted.stdout
 
 
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_path_module_option_and_column_of_a_page_is_right(page: Path) -> None:
+    wrong = {
+        "paths": docnames.wrong_paths(page),
+        "modules": docnames.wrong_modules(page),
+        **({} if page.suffix == ".ipynb" else {"options": docnames.wrong_options(page), "columns": docnames.wrong_columns(page)}),
+    }
+    assert not {kind: names for kind, names in wrong.items() if names}
+
+
+def test_a_wrong_name_in_a_page_is_seen(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "`bench/metrics/clip.py` and `bench/metrics/base.py`, `bench.metrics.Smaple`, `bench.store.Run`; `model.stepps=4`, `model.steps=4`,\n"
+        "`budget.most`, `metric.clip.windows=true`, `model=flux-deV`, `model=flux-dew`, `ocr.exakt`, `ocr.exact`, `run.json`\n\n"
+        "| `prdc`: `.recall`, `.recal` | `.x` |\n\n```python\nfrom bench.store import Run, Rum\n```\n",
+        encoding="utf-8",
+    )
+    assert docnames.wrong_paths(page) == ["bench/metrics/clip.py"]
+    assert docnames.wrong_modules(page) == ["bench.metrics.Smaple", "bench.store.Rum"]
+    assert docnames.wrong_options(page) == ["budget.most", "model.stepps=4", "model=flux-dew"]
+    assert docnames.wrong_columns(page) == [".recal", "ocr.exakt"]
+
+
+def test_the_design_page_names_every_room_and_draws_it_on_its_shelf() -> None:
+    named = set(re.findall(r"`([a-z]+)`", prose(ROOT / "docs" / "design.md")))
+    assert not set().union(*SHELVES) - named
+    drawing = (ROOT / "docs" / "images" / "shelves.svg").read_text(encoding="utf-8")
+    drawn = re.findall(r'<text class="room"[^>]* y="(\d+)">(\w+)<', drawing)
+    assert sorted(name for _, name in drawn) == sorted(set().union(*SHELVES))
+    shelf = {room: number for number, rooms in enumerate(SHELVES) for room in rooms}
+    heights = sorted((int(y), -shelf[room]) for y, room in drawn)
+    assert [level for _, level in heights] == sorted(level for _, level in heights)
+    rooms = {path.name for path in (ROOT / "bench").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert rooms | (DIRECTLY - {"__init__", "__main__"}) <= set(shelf)
+
+
 @pytest.mark.parametrize("group", ["model", "metric"])
 def test_every_preset_is_named(group: str) -> None:
-    told = "\n".join(prose(page) for page in PAGES)
-    assert not [name for name in presets.names(group) if f"`{name}`" not in told]
+    text = "\n".join(prose(page) for page in PAGES)
+    assert not [name for name in presets.names(group) if f"`{name}`" not in text]
 
 
 def test_every_shipped_prompt_set_is_named_in_the_readme() -> None:
-    told = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert not [name for name in prompts.shipped() if f"`{name}`" not in told]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert not [name for name in prompts.shipped() if f"`{name}`" not in text]
 
 
 def test_every_column_of_a_frame_is_documented(tmp_path: Path) -> None:
-    told = set(re.findall(r"`([\w.]+)`", prose(ROOT / "docs" / "frames.md")))
+    documented = set(re.findall(r"`([\w.]+)`", prose(ROOT / "docs" / "frames.md")))
     runs = [render_oracle(tmp_path, limit=2, label=label) for label in ("one", "two")]
     tables = frames(runs)
-    missing = {name: [c for c in table.columns if c not in told] for name, table in tables.items() if name != "latency"}
+    missing = {name: [c for c in table.columns if c not in documented] for name, table in tables.items() if name != "latency"}
     assert not {name: columns for name, columns in missing.items() if columns}
-    assert not {*tables, *votes.VOTES, *votes.AGREEMENT} - told
+    assert not {*tables, *votes.VOTES, *votes.AGREEMENT} - documented
 
 
 def test_the_readme_stays_short() -> None:
@@ -134,5 +159,5 @@ def test_the_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None:
         done = subprocess.run(
             call, cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
-        said = f"{block.text}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-        assert done.returncode in block.exits, f"{page.relative_to(ROOT)}:{block.line} ended with {done.returncode}\n{said}"
+        output = f"{block.text}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        assert done.returncode in block.exits, f"{page.relative_to(ROOT)}:{block.line} ended with {done.returncode}\n{output}"

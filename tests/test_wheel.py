@@ -25,9 +25,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_what_the_program_needs_and_no_more(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for wanted in ("conf/config.yaml", "conf/model/flux-dev.yaml", "prompts/core.jsonl", "weights/tiny-dev/model_index.json"):
-        assert f"bench/_data/{wanted}" in names
-    assert "bench/report/template/report.html.j2" in names
+    for name in ("conf/config.yaml", "conf/model/flux-dev.yaml", "prompts/core.jsonl", "weights/tiny-dev/model_index.json"):
+        assert f"bench/_data/{name}" in names
+    assert {"bench/report/template/report.html.j2", "bench/py.typed"} <= set(names)
     assert not [n for n in names if n.startswith(("tests/", "results/", "train/"))]
 
 

@@ -1,0 +1,26 @@
+"""A copy of the checkout that pages and templates may add to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from support.paths import ROOT
+
+
+def checkout(folder: Path) -> Path:
+    """Copy what runs into ``folder``; the weights are linked."""
+    for part in ("bench", "conf", "prompts"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "weights").symlink_to(ROOT / "weights")
+    (folder / "tests").mkdir()
+    return folder
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Offline, without keys, with this Python first and the package of ``folder``."""
+    clean = {k: v for k, v in os.environ.items() if not k.endswith(("_API_KEY", "_TOKEN"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{clean['PATH']}"
+    return {**clean, "PATH": path, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT / 'tests'}", "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
