@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support import docnames
-from support.checkout import checkout, environment
+from support.checkout import TEMPLATES, add, checkout, environment
 from support.docpages import EXECUTED, PAGES, Block, blocks, commands, links, prose
 from support.paths import ROOT
 from support.runs import render_oracle
@@ -35,10 +35,12 @@ def write(block: Block, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What is wrong with each command, all asked in one process, which has the files of all pages."""
+    """What is wrong with each command, all asked in one process, which has the files of all pages and templates."""
     folder = checkout(tmp_path_factory.mktemp("docs"))
     for block in (b for page in PAGES for b in blocks(page) if b.title):
         write(block, folder)
+    for template in TEMPLATES:
+        add(template, folder)
     done = subprocess.run(
         [sys.executable, "-m", "support.understand"], input=json.dumps([c.words for c in COMMANDS]), cwd=folder,
         env=environment(folder), capture_output=True, text=True, check=False,
@@ -88,9 +90,9 @@ def test_every_path_module_option_and_column_of_a_page_is_right(page: Path) -> N
 def test_a_wrong_name_in_a_page_is_seen(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
-        "`bench/metrics/clip.py` and `bench/metrics/base.py`, `bench.metrics.Smaple`, `bench.store.Run`; `model.stepps=4`, `model.steps=4`,\n"
-        "`budget.most`, `metric.clip.windows=true`, `model=flux-deV`, `model=flux-dew`, `ocr.exakt`, `ocr.exact`, `run.json`\n\n"
-        "| `prdc`: `.recall`, `.recal` | `.x` |\n\n```python\nfrom bench.store import Run, Rum\n```\n",
+        "`bench/metrics/clip.py` and `bench/metrics/base.py`, `bench.metrics.Smaple`, `bench.store.Run`; `model.stepps=4`, "
+        "`model.steps=4`, `budget.most`, `metric.clip.windows=true`, `model=flux-deV`, `model=flux-dew`, `ocr.exakt`, `ocr.exact`, "
+        "`run.json`\n\n| `prdc`: `.recall`, `.recal` | `.x` |\n\n```python\nfrom bench.store import Run, Rum\n```\n",
         encoding="utf-8",
     )
     assert docnames.wrong_paths(page) == ["bench/metrics/clip.py"]

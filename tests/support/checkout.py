@@ -9,6 +9,8 @@ from pathlib import Path
 
 from support.paths import ROOT
 
+TEMPLATES = tuple(sorted(path.name for path in (ROOT / "templates").iterdir() if path.is_dir()))
+
 
 def checkout(folder: Path) -> Path:
     """Copy what runs into ``folder``; the weights are linked."""
@@ -17,6 +19,16 @@ def checkout(folder: Path) -> Path:
     (folder / "weights").symlink_to(ROOT / "weights")
     (folder / "tests").mkdir()
     return folder
+
+
+def add(template: str, folder: Path) -> None:
+    """Do what CONTRIBUTING.md says: ``cp -r templates/NAME/. .``; nothing that is there is written over."""
+    source = ROOT / "templates" / template
+    files = [file for file in source.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    assert not [file for file in files if (folder / file.relative_to(source)).exists()]
+    for file in files:
+        (folder / file.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, folder / file.relative_to(source))
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -11,12 +11,11 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from support.docpages import PAGES, blocks, prose
-from support.paths import ROOT
-
 from bench import prompts
 from bench.config import presets
 from bench.core import resources
+from support.docpages import PAGES, blocks, prose
+from support.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
