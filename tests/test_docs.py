@@ -24,6 +24,21 @@ from bench.config import presets
 
 NOTEBOOKS = tuple(sorted((ROOT / "notebooks").glob("*.ipynb")))
 COMMANDS = [command for page in PAGES for command in commands(page)]
+WRONG = """
+`bench/metrics/clip.py`, `bench/metrics/base.py`; `bench.metrics.Smaple`, `bench.store.Run`;
+`model.stepps=4`, `model.steps=4`, `budget.most`, `metric.clip.windows=true`, `model=NAME`, `model=flux-dew`;
+`ocr.exakt`, `ocr.exact`, `run.json`
+
+| metric |
+| `fid`, `fit` |
+
+| `prdc`: `.recall`, `.recal` | `.x` |
+
+```python
+from bench.store import Run, Rum
+```
+"""
+"""A page with a mistake of each kind beside names that are right."""
 _REMOTE = re.compile(r"""<(?:script|img|link|iframe|source)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//""")
 
 
@@ -78,26 +93,23 @@ def test_the_examples_keep_the_rules_of_the_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda p: str(p.relative_to(ROOT)))
-def test_every_path_module_option_and_column_of_a_page_is_right(page: Path) -> None:
+def test_every_path_module_option_preset_and_column_of_a_page_is_right(page: Path) -> None:
     wrong = {
         "paths": docnames.wrong_paths(page),
         "modules": docnames.wrong_modules(page),
-        **({} if page.suffix == ".ipynb" else {"options": docnames.wrong_options(page), "columns": docnames.wrong_columns(page)}),
     }
+    if page.suffix == ".md":
+        wrong |= {"options": docnames.wrong_options(page), "presets": docnames.wrong_presets(page), "columns": docnames.wrong_columns(page)}
     assert not {kind: names for kind, names in wrong.items() if names}
 
 
 def test_a_wrong_name_in_a_page_is_seen(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(
-        "`bench/metrics/clip.py` and `bench/metrics/base.py`, `bench.metrics.Smaple`, `bench.store.Run`; `model.stepps=4`, "
-        "`model.steps=4`, `budget.most`, `metric.clip.windows=true`, `model=flux-deV`, `model=flux-dew`, `ocr.exakt`, `ocr.exact`, "
-        "`run.json`\n\n| `prdc`: `.recall`, `.recal` | `.x` |\n\n```python\nfrom bench.store import Run, Rum\n```\n",
-        encoding="utf-8",
-    )
+    page.write_text(WRONG, encoding="utf-8")
     assert docnames.wrong_paths(page) == ["bench/metrics/clip.py"]
     assert docnames.wrong_modules(page) == ["bench.metrics.Smaple", "bench.store.Rum"]
     assert docnames.wrong_options(page) == ["budget.most", "model.stepps=4", "model=flux-dew"]
+    assert docnames.wrong_presets(page) == ["fit"]
     assert docnames.wrong_columns(page) == [".recal", "ocr.exakt"]
 
 

@@ -148,6 +148,19 @@ def columns() -> frozenset[str]:
     return frozenset(column.name for column in filled)
 
 
+def wrong_presets(page: Path) -> list[str]:
+    """Names in the first cells of tables of presets or metrics that are neither a preset nor a column."""
+    known = {*presets.names("model"), *presets.names("metric"), *columns(), "human_preference"}
+    named: list[str] = []
+    inside = False
+    for line in prose(page).splitlines():
+        first = line.split("|")[1].strip() if line.startswith("|") else None
+        inside = first is not None and (inside or first in {"preset", "metric"})
+        if inside and first:
+            named += [name for name in _CODE.findall(first) if re.fullmatch(r"[\w-]+", name)]
+    return sorted(set(named) - known)
+
+
 def wrong_columns(page: Path) -> list[str]:
     """Names in backticks like ``ocr.exact`` that begin with a metric's name and are no column of it.
 
