@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from support import docnames
 from support.checkout import TEMPLATES, add, checkout, environment
 from support.docpages import EXECUTED, PAGES, Block, blocks, commands, links, prose
@@ -27,7 +28,7 @@ COMMANDS = [command for page in PAGES for command in commands(page)]
 WRONG = """
 `bench/metrics/clip.py`, `bench/metrics/base.py`; `bench.metrics.Smaple`, `bench.store.Run`;
 `model.stepps=4`, `model.steps=4`, `budget.most`, `metric.clip.windows=true`, `model=NAME`, `model=flux-dew`;
-`ocr.exakt`, `ocr.exact`, `run.json`
+`ocr.exakt`, `ocr.exact`, `run.json`; `make test`, `make tests`
 
 | metric |
 | `fid`, `fit` |
@@ -99,7 +100,8 @@ def test_every_path_module_option_preset_and_column_of_a_page_is_right(page: Pat
         "modules": docnames.wrong_modules(page),
     }
     if page.suffix == ".md":
-        wrong |= {"options": docnames.wrong_options(page), "presets": docnames.wrong_presets(page), "columns": docnames.wrong_columns(page)}
+        kinds = {"options": docnames.wrong_options, "presets": docnames.wrong_presets, "columns": docnames.wrong_columns}
+        wrong |= {kind: find(page) for kind, find in {**kinds, "make": docnames.wrong_targets}.items()}
     assert not {kind: names for kind, names in wrong.items() if names}
 
 
@@ -111,6 +113,7 @@ def test_a_wrong_name_in_a_page_is_seen(tmp_path: Path) -> None:
     assert docnames.wrong_options(page) == ["budget.most", "model.stepps=4", "model=flux-dew"]
     assert docnames.wrong_presets(page) == ["fit"]
     assert docnames.wrong_columns(page) == [".recal", "ocr.exakt"]
+    assert docnames.wrong_targets(page) == ["tests"]
 
 
 def test_the_design_page_names_every_room_and_draws_it_on_its_shelf() -> None:
@@ -144,6 +147,14 @@ def test_every_column_of_a_frame_is_documented(tmp_path: Path) -> None:
     missing = {name: [c for c in table.columns if c not in documented] for name, table in tables.items() if name != "latency"}
     assert not {name: columns for name, columns in missing.items() if columns}
     assert not {*tables, *votes.VOTES, *votes.AGREEMENT} - documented
+
+
+def test_the_hooks_before_a_commit_hold_the_linters_of_make_lint() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nlint:")[2].partition("\n\n")[0]
+    linters = {" ".join(re.sub(r"^@?\$\(BIN\)/", "", line.strip()).removesuffix(" .").split()) for line in recipe.splitlines()[1:]}
+    assert linters
+    assert linters <= {hook["entry"].removeprefix(".venv/bin/").replace(" --force-exclude", "") for hook in hooks}
 
 
 def test_the_readme_stays_short() -> None:
