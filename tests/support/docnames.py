@@ -166,7 +166,7 @@ def wrong_columns(page: Path) -> list[str]:
 
     In a table's first cell ``.recall`` continues the name before it.
     """
-    known, heads = columns(), {name.partition(".")[0] for name in columns()}
+    known, heads = columns(), {name.partition(".")[0] for name in columns() if "." in name}
     wrong = set()
     for line in prose(page).splitlines():
         cell = line.split("|")[1] if line.startswith("|") else ""
