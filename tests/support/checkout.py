@@ -21,14 +21,15 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
-def add(template: str, folder: Path) -> None:
-    """Do what CONTRIBUTING.md says: ``cp -r templates/NAME/. .``; nothing that is there is written over."""
+def add(template: str, folder: Path) -> list[Path]:
+    """Do what CONTRIBUTING.md says, ``cp -r templates/NAME/. .``; nothing that is there is written over. Returns the new files."""
     source = ROOT / "templates" / template
-    files = [file for file in source.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
-    assert not [file for file in files if (folder / file.relative_to(source)).exists()]
-    for file in files:
-        (folder / file.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, folder / file.relative_to(source))
+    files = {file: folder / file.relative_to(source) for file in source.rglob("*") if file.is_file() and "__pycache__" not in file.parts}
+    assert not [copy for copy in files.values() if copy.exists()]
+    for file, copy in files.items():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
+    return list(files.values())
 
 
 def environment(folder: Path) -> dict[str, str]:
