@@ -224,7 +224,9 @@ def test_an_odd_margin_is_cropped_one_pixel_further_left_than_openai_does(large:
 def test_pictures_reach_the_network_rescaled_once(large: Path) -> None:
     metric = ClipSimilarity("seeded", str(large))
     fed: list[np.ndarray] = []
-    metric.model.loaded.network.vision_model.register_forward_pre_hook(lambda _, __, kw: fed.append(kw["pixel_values"].numpy()), with_kwargs=True)
+    metric.model.loaded.network.vision_model.register_forward_pre_hook(
+        lambda _, __, kw: fed.append(kw["pixel_values"].numpy()), with_kwargs=True
+    )
     for grey in (0, 128, 255):
         metric.score([sample(PROMPTS[0], Image.new("RGB", (300, 260), (grey,) * 3))])
         expected = (grey / 255 - np.array(MEAN)) / np.array(DEVIATION)
