@@ -25,19 +25,19 @@ _CHANGES: Mapping[str, tuple[Mapping[str, Any], str]] = {
 
 def checks() -> list[Check]:
     """One check a metric, and one for each change above."""
-    made = [Check(name, "fingerprint", "named, versioned and the same twice", partial(_same, name)) for name in names("metric")]
-    return [*made, *(Check(name, "fingerprint", f"shows a change of {', '.join(change)}", partial(_changed, name, change, field_))
+    same = [Check(name, "fingerprint", "named, versioned and the same twice", partial(_same, name)) for name in names("metric")]
+    return [*same, *(Check(name, "fingerprint", f"shows a change of {', '.join(change)}", partial(_changed, name, change, field_))
                      for name, (change, field_) in _CHANGES.items())]  # fmt: skip
 
 
 def _same(name: str) -> str:
     first, second = (metrics([name])[0].fingerprint() for _ in range(2))
-    told = parse_fingerprint(first)
+    fields = parse_fingerprint(first)
     if first != second:
         raise WrongAnswerError(f"differs from one time to the next in {', '.join(difference([first, second]))}")
-    if told.get("metric") != name or not told.get("version", "").isdigit():
+    if fields.get("metric") != name or not fields.get("version", "").isdigit():
         raise WrongAnswerError(f"does not name metric and version: {first}")
-    return f"{len(told)} fields"
+    return f"{len(fields)} fields"
 
 
 def _changed(name: str, change: Mapping[str, Any], where: str) -> str:

@@ -41,12 +41,12 @@ def scenes(count: int, seed: int = 5) -> list[Scene]:
     from bench.tiny import scenes as domain  # noqa: PLC0415 - beside its use
 
     rng = np.random.default_rng(seed)
-    found: list[Scene] = []
-    while len(found) < count:
+    drawn_scenes: list[Scene] = []
+    while len(drawn_scenes) < count:
         scene = domain.sample(rng, signs=1.0)
         if scene.word and domain.held_out(scene.word):
-            found.append(scene)
-    return found
+            drawn_scenes.append(scene)
+    return drawn_scenes
 
 
 def drawn(chosen: Sequence[Scene], seed: int = 0) -> list[Drawn]:

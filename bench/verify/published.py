@@ -1,4 +1,4 @@
-"""Numbers that others published, held against the user's own runs where there are any of that kind."""
+"""Published numbers, compared with the user's own runs where there are any of that kind."""
 
 from __future__ import annotations
 
@@ -21,20 +21,23 @@ class Published:
     """A published mean and the run that reproduces it.
 
     Attributes:
+        metric: the preset that scores it.
         column: of the summary.
-        scale: the published number is ``scale`` times our column.
         repo: the model's repository.
         prompts: how the name of the prompt set begins.
-        least: pictures that the run must hold.
-        settings: what the requests must have been made with.
+        min_pictures: pictures that the run must have.
         low, high: the accepted band: the publisher's own, or the figure with the tolerance that ``source`` explains.
+        source: who published it.
+        command: makes such a run.
+        scale: the published number is ``scale`` times our column.
+        settings: of the run's requests.
     """
 
     metric: str
     column: str
     repo: str
     prompts: str
-    least: int
+    min_pictures: int
     low: float
     high: float
     source: str
@@ -59,11 +62,12 @@ NUMBERS = (
 def checks(results: Path) -> list[Check]:
     """One check a published number."""
     return [
-        Check(n.metric, "published", f"{n.column} of {n.repo.rpartition('/')[2]}: {n.source}", partial(_hold, n, results)) for n in NUMBERS
+        Check(n.metric, "published", f"{n.column} of {n.repo.rpartition('/')[2]}: {n.source}", partial(_compare, n, results))
+        for n in NUMBERS
     ]
 
 
-def _hold(number: Published, results: Path) -> str:
+def _compare(number: Published, results: Path) -> str:
     store = Store(results)
     runs = [run for name in store.runs() for run in [store.run(name)] if _fits(number, run)]
     if not runs:
@@ -77,10 +81,10 @@ def _hold(number: Published, results: Path) -> str:
             f"{runs[0].name} has no {number.column}; score it with: python -m bench score {runs[0].name} metric=[{number.metric}]"
         )
     seen = number.scale * row["mean"].iloc[0]
-    told = f"{seen:.5g} in {runs[0].name} (accepted {number.low:.5g} to {number.high:.5g})"
+    message = f"{seen:.5g} in {runs[0].name} (accepted {number.low:.5g} to {number.high:.5g})"
     if not number.low <= seen <= number.high:
-        raise WrongAnswerError(told)
-    return told
+        raise WrongAnswerError(message)
+    return message
 
 
 def _fits(number: Published, run: Run) -> bool:
@@ -88,4 +92,4 @@ def _fits(number: Published, run: Run) -> bool:
     if info.get("model") != number.repo or not any(name.startswith(number.prompts) for name in info.get("prompt_sets", {})):
         return False
     records = [r for r in run.current() if r.status == "ok" and not r.detail.get("random_weights")]
-    return len(records) >= number.least and all(r.request.settings.get(k) == v for r in records for k, v in number.settings.items())
+    return len(records) >= number.min_pictures and all(r.request.settings.get(k) == v for r in records for k, v in number.settings.items())

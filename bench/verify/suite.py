@@ -20,24 +20,28 @@ def collect(results: Path) -> list[Check]:
 
 
 def choose(checks: Iterable[Check], metrics: Sequence[str]) -> list[Check]:
-    """The checks of some metrics, all without a choice. Raises ConfigError for a metric nothing is known of."""
-    held = list(checks)
-    known = {c.metric for c in held}
+    """The checks of some metrics; of all metrics where none is named.
+
+    Raises:
+        ConfigError: a metric without checks, or no checks at all.
+    """
+    every = list(checks)
+    names = {c.metric for c in every}
     for name in metrics:
-        if name not in known:
-            raise unknown("metric to verify", name, known)
-    if not held:
+        if name not in names:
+            raise unknown("metric to verify", name, names)
+    if not every:
         raise ConfigError("there is nothing to verify")
-    return [c for c in held if not metrics or c.metric in metrics]
+    return [c for c in every if not metrics or c.metric in metrics]
 
 
 def run_checks(checks: Iterable[Check]) -> Iterator[CheckOutcome]:
-    """Make the checks one after another. A metric that cannot run here (weights, packages) is skipped with its reason."""
+    """Run the checks one after another. A metric that cannot run here (weights, packages) is skipped with its reason."""
     for check in checks:
         try:
             yield CheckOutcome(check, "ok", check.test())
-        except (SkipCheck, MissingWeightsError, MissingPackageError, MissingKeyError) as why:
-            yield CheckOutcome(check, "skipped", str(why))
+        except (SkipCheck, MissingWeightsError, MissingPackageError, MissingKeyError) as reason:
+            yield CheckOutcome(check, "skipped", str(reason))
         except Exception as error:  # noqa: BLE001 - a crash of a metric is a wrong answer, and the next check goes on
-            told = str(error) if isinstance(error, WrongAnswerError) else f"{type(error).__name__}: {error}"
-            yield CheckOutcome(check, "wrong", told)
+            seen = str(error) if isinstance(error, WrongAnswerError) else f"{type(error).__name__}: {error}"
+            yield CheckOutcome(check, "wrong", seen)

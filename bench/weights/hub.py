@@ -6,10 +6,40 @@ import hashlib
 import os
 from functools import cache
 from pathlib import Path
+
+from bench.core import resources
 from bench.errors import MissingWeightsError
 
 _WHOLE = 64 * 2**20
 _EDGE = 8 * 2**20
+
+
+def local_folder(repo: str) -> Path | None:
+    """The folder behind ``repo``: one below the project's weights ("weights/clip-tiny") or any other; None for a hub repository."""
+    if repo.startswith("weights/"):
+        return resources.folder("weights") / repo.removeprefix("weights/")
+    path = Path(repo).expanduser()
+    return path if path.is_dir() else None
+
+
+def identity(repo: str, revision: str | None, *, uncached: str = "main") -> str:
+    """Source and version of weights, for fingerprints.
+
+    "NAME@HASH" of a folder, by its content, so that copies of it are one; "OWNER/NAME@COMMIT" of a hub repository. One that
+    is not on this machine has its ``revision``, else ``uncached``, for a commit.
+    """
+    folder = local_folder(repo)
+    if folder is not None:
+        return f"{folder.name}@{folder_hash(folder)}"
+    return f"{repo}@{cached_commit(repo, revision, 'config.json') or revision or uncached}"
+
+
+def local_file(repo: str, revision: str | None, name: str) -> Path | None:
+    """A file of a folder or of the hub's local cache; None when it is not there."""
+    folder = local_folder(repo)
+    if folder is None:
+        return _cached_file(repo, revision, name)
+    return folder / name if (folder / name).is_file() else None
 
 
 @cache
@@ -36,15 +66,24 @@ def folder_hash(folder: Path) -> str:
 
 @cache
 def cached_commit(repo: str, revision: str | None, file: str = "model_index.json") -> str | None:
-    """Commit of the snapshot in the hub's local cache, None when it is not there."""
+    """Commit of the snapshot in the hub's local cache, None when it is not there.
+
+    Raises:
+        MissingWeightsError: ``repo`` cannot be the name of a repository.
+    """
+    path = _cached_file(repo, revision, file)
+    return path.parent.name if path else None
+
+
+def _cached_file(repo: str, revision: str | None, name: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - slow import
     from huggingface_hub.errors import HFValidationError  # noqa: PLC0415 - slow import
 
     try:
-        found = try_to_load_from_cache(repo, file, revision=revision)
+        path = try_to_load_from_cache(repo, name, revision=revision)
     except HFValidationError as error:
         raise MissingWeightsError(f"{repo!r} is neither a folder nor the name of a hub repository (owner/name)") from error
-    return Path(found).parent.name if isinstance(found, str) else None
+    return Path(path) if isinstance(path, str) else None
 
 
 def how_to_get(name: str, repo: str, *, gated: bool) -> str:

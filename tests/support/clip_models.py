@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from bench.metrics.alignment.clip import ClipSimilarity
+from bench.metrics.extractors.contrastive import ContrastiveModel
 from support.requirements import in_package
 
 PROMPTS = [
@@ -65,10 +65,10 @@ def build(folder: Path, **config: Any) -> Path:
     (folder / "preprocessor_config.json").write_text(json.dumps(OPENAI_PROCESSOR))
     torch.manual_seed(0)
     CLIPModel(CLIPConfig(**config)).half().save_pretrained(folder)
-    metric = ClipSimilarity("seeded", str(folder))
-    across = torch.from_numpy(metric.features(photos()[:1])[0] - metric.text(PROMPTS[0]).vector)
+    model = ContrastiveModel("seeded", str(folder))
+    across = torch.from_numpy(model.features(photos()[:1])[0] - model.text(PROMPTS[0]).vector)
     across /= across.norm()
-    weight = metric.model.visual_projection.weight.data
+    weight = model.loaded.network.visual_projection.weight.data
     weight -= 2 * torch.outer(across, across @ weight)
-    metric.model.half().save_pretrained(folder)
+    model.loaded.network.half().save_pretrained(folder)
     return folder

@@ -119,6 +119,15 @@ def test_a_metric_that_does_not_look_fails_its_degradations(monkeypatch: pytest.
     assert {o.verdict for o in outcomes(degradations.checks(), "clip_tiny", "degradation").values()} == {"wrong"}
 
 
+def test_metrics_that_need_the_network_are_skipped_with_the_reason() -> None:
+    seen = {o.check.metric: o.seen for o in run_checks(c for c in degradations.checks() if c.name == "pictures made worse")}
+    assert seen["vqa"] == "not tried here: it asks a server"
+    assert {seen[name] for name in ("clip", "siglip2", "pickscore", "fd_dinov2", "kid_dinov2", "cmmd", "diversity")} == {
+        "not tried here: its weights come from the hub"
+    }
+    assert not {"clip_tiny", "scene", "latency", "diversity_clip_tiny", "fid"} & seen.keys()
+
+
 def test_every_metric_has_a_check_of_its_fingerprint() -> None:
     seen = [o for o in run_checks(fingerprints.checks()) if o.verdict != "ok"]
     assert seen == []
@@ -161,7 +170,7 @@ def test_an_unknown_metric_names_the_nearest(tmp_path: Path) -> None:
 def test_a_published_number_is_held_against_the_users_own_run(value: float | None, verdict: str, tmp_path: Path,
                                                               monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     (number,) = [n for n in NUMBERS if n.metric == "clip_b32"]
-    small = [Published(**{**number.__dict__, "least": 2})]
+    small = [Published(**{**number.__dict__, "min_pictures": 2})]
     monkeypatch.setattr(published, "NUMBERS", small)
     drawn = render_oracle(tmp_path / "drawn", limit=1)
     picture = drawn.image_path(drawn.current()[0]).read_bytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from bench.types import Column, ImageRecord, ScoreRow
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL import Image
 
     from bench.metrics.base import Sample
 
@@ -32,7 +33,7 @@ def scales(cosine: float) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class ClipSimilarity(ContrastiveModel):
+class ClipSimilarity:
     """cos(E_image(picture), E_text(prompt)), in [-1, 1], higher is better (Radford et al., 2021).
 
     ``NAME`` is that cosine; ``NAME.score100`` = 100 max(cos, 0); ``NAME.clipscore`` = 2.5 max(cos', 0), where cos' is
@@ -44,11 +45,17 @@ class ClipSimilarity(ContrastiveModel):
     and the cosine to the revised prompt only (``published_scales: false``).
 
     Attributes:
+        name, repo, revision, batch_size, processor: see ``ContrastiveModel``.
         windows: average over windows of whole sentences instead of cutting a prompt at the token limit.
         prefix: Hessel's, for the clipscore; "" for a model whose language lacks its words.
         published_scales: whether the two scales are columns.
     """
 
+    name: str
+    repo: str
+    revision: str | None = None
+    batch_size: int = 16
+    processor: str | None = None
     windows: bool = False
     prefix: str = "A photo depicts "
     published_scales: bool = True
@@ -60,46 +67,60 @@ class ClipSimilarity(ContrastiveModel):
         published = (Column(f"{name}.score100", "0-100", worst=0.0), Column(f"{name}.clipscore", "0-2.5", worst=0.0))
         return (Column(name, "cosine"), *(published if self.published_scales else ()), Column(f"{name}.revised", "cosine"))
 
+    @cached_property
+    def model(self) -> ContrastiveModel:
+        """What embeds pictures and texts."""
+        return ContrastiveModel(self.name, self.repo, self.revision, self.batch_size, self.processor)
+
     def fingerprint(self) -> str:
         """Weights, preprocessing, tokenizer, treatment of long prompts, library versions."""
-        return self._mark
+        return self._fingerprint
 
     def not_applicable_reason(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
         """None: every picture has a prompt."""
         return None
 
     def score(self, samples: Sequence[Sample]) -> list[ScoreRow]:
-        """A row of each column a picture; ``detail`` tells how many tokens its text has and whether it was cut.
+        """A row of each column a picture; ``detail`` says how many tokens its text has and whether it was cut.
 
         Raises:
             MissingWeightsError: the model is not on this machine.
         """
-        pictures = self.features([s.image for s in samples])
+        pictures = self.model.features([s.image for s in samples])
         return [row for s, picture in zip(samples, pictures, strict=True) for row in self._rows(s.record, picture)]
+
+    def fingerprint_fields(self) -> Mapping[str, Trait]:
+        """As an extractor, which older runs name this class as: those of the model."""
+        return self.model.fingerprint_fields()
+
+    def features(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """As an extractor, which older runs name this class as: those of the model, float32 (N, D)."""
+        return self.model.features(images)
 
     def _rows(self, record: ImageRecord, picture: np.ndarray) -> list[ScoreRow]:
         plain, *published, revised = self.columns
-        prompt, mark = record.request.prompt, self._mark
-        value, detail = self._to(prompt, picture)
-        rows = [plain.scored(mark, value, record, detail)]
+        prompt, fingerprint = record.request.prompt, self._fingerprint
+        value, detail = self._cosine(prompt, picture)
+        rows = [plain.scored(fingerprint, value, record, detail)]
         if published:
-            hundred, hessel = published
-            prefixed, its_detail = self._to(self.prefix + prompt, picture)
-            rows.append(hundred.scored(mark, scales(value)["score100"], record))
-            rows.append(hessel.scored(mark, scales(prefixed)["clipscore"], record, its_detail))
+            score100, clipscore = published
+            prefixed, prefixed_detail = self._cosine(self.prefix + prompt, picture)
+            rows.append(score100.scored(fingerprint, scales(value)["score100"], record))
+            rows.append(clipscore.scored(fingerprint, scales(prefixed)["clipscore"], record, prefixed_detail))
         if record.revised_prompt:
-            value, detail = self._to(record.revised_prompt, picture)
-            rows.append(revised.scored(mark, value, record, detail))
+            value, detail = self._cosine(record.revised_prompt, picture)
+            rows.append(revised.scored(fingerprint, value, record, detail))
         else:
-            rows.append(revised.missing(mark, "the model reported no revised prompt", record, status="not_applicable"))
+            rows.append(revised.missing(fingerprint, "the model reported no revised prompt", record, status="not_applicable"))
         return rows
 
-    def _to(self, text: str, picture: np.ndarray) -> tuple[float, dict[str, int | bool]]:
-        embedded = self.text(text, windowed=self.windows)
+    def _cosine(self, text: str, picture: np.ndarray) -> tuple[float, dict[str, int | bool]]:
+        """The cosine of a text and a picture (D,), and the row's detail about the text."""
+        embedded = self.model.text(text, windowed=self.windows)
         return float(cosine(picture, embedded.vector)), embedded.detail
 
     @cached_property
-    def _mark(self) -> str:
+    def _fingerprint(self) -> str:
         long = "mean over sentence windows" if self.windows else "cut at the limit, end token kept"
         own: dict[str, Trait] = {"long_prompts": long, **({"prefix": self.prefix} if self.published_scales else {})}
-        return fingerprint(self.name, VERSION, **self.fingerprint_fields(), **self.text_fingerprint_fields(), **own)
+        return fingerprint(self.name, VERSION, **self.model.fingerprint_fields(), **self.model.text_fingerprint_fields(), **own)

@@ -30,22 +30,36 @@ def preference(pictures: np.ndarray, texts: np.ndarray, logit_scale: float) -> n
 
 
 @dataclass(frozen=True)
-class PickScore(ContrastiveModel):
+class PickScore:
     """What people prefer, predicted by a CLIP trained on their choices: exp(s) cos(E_image(picture), E_text(prompt)).
 
     Kirstain et al., "Pick-a-Pic", NeurIPS 2023; about 15 to 25 for its published weights. Any preference model of
     CLIP's architecture works by ``repo`` (and ``processor``); HPSv2 in transformers' layout, for one. It was trained on
     prompts of at most 77 tokens; ``detail`` says when one was cut.
+
+    Attributes:
+        name, repo, revision, batch_size, processor: see ``ContrastiveModel``.
     """
+
+    name: str
+    repo: str
+    revision: str | None = None
+    batch_size: int = 16
+    processor: str | None = None
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """The one column it fills."""
         return (Column(self.name, "logit"),)
 
+    @cached_property
+    def model(self) -> ContrastiveModel:
+        """What embeds pictures and texts."""
+        return ContrastiveModel(self.name, self.repo, self.revision, self.batch_size, self.processor)
+
     def fingerprint(self) -> str:
         """Weights, preprocessing, tokenizer and library versions."""
-        return self._mark
+        return self._fingerprint
 
     def not_applicable_reason(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
         """None: every picture has a prompt."""
@@ -59,21 +73,21 @@ class PickScore(ContrastiveModel):
         """
         if not samples:
             return []
-        pictures = self.features([s.image for s in samples])
-        texts = [self.text(s.record.request.prompt) for s in samples]
-        values = preference(pictures, np.stack([t.vector for t in texts]), float(self.model.logit_scale.detach()))
+        pictures = self.model.features([s.image for s in samples])
+        texts = [self.model.text(s.record.request.prompt) for s in samples]
+        values = preference(pictures, np.stack([t.vector for t in texts]), float(self.model.loaded.network.logit_scale.detach()))
         (column,) = self.columns
         return [
-            column.scored(self._mark, float(value), sample.record, text.detail)
+            column.scored(self._fingerprint, float(value), sample.record, text.detail)
             for sample, text, value in zip(samples, texts, values, strict=True)
         ]
 
     @cached_property
-    def _mark(self) -> str:
+    def _fingerprint(self) -> str:
         return fingerprint(
             self.name,
             VERSION,
-            **self.fingerprint_fields(),
-            **self.text_fingerprint_fields(),
+            **self.model.fingerprint_fields(),
+            **self.model.text_fingerprint_fields(),
             long_prompts="cut at the limit, end token kept",
         )

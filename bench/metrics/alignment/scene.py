@@ -23,20 +23,20 @@ _PARTS = ("kind", "colour", "place", "count")
 
 @dataclass(frozen=True)
 class Composition:
-    """The shapes of a picture, found by the renderer's own palette and outlines, against the caption's.
+    """The shapes of a picture, read with the renderer's own palette and outlines, against the caption's.
 
     Columns, each from 0 to 1, higher is better, worst 0:
 
     - ``scene``: 1 if the four below are 1, else 0;
-    - ``scene.kind``: share of the wanted shapes that are there in their kind (overlap with the outline above 0.7);
-    - ``scene.colour``: share of the wanted shapes that are there in their colour (the nearest of the palette);
+    - ``scene.kind``: share of the caption's shapes that are there in their kind (overlap with the outline above 0.7);
+    - ``scene.colour``: share of the caption's shapes that are there in their colour (the nearest of the palette);
     - ``scene.place``: 1 if the place, the relation or the row is as asked (within 15 pixels of the place; more than 20
       pixels apart along the relation; heights of a row within 20 pixels), else 0, also when a shape is missing;
-    - ``scene.count``: min(wanted, found) / max(wanted, found) shapes.
+    - ``scene.count``: smaller over larger number of shapes, the caption's and the picture's.
 
-    Wanted and found shapes are paired as ``bench.tiny.analysis.compare`` says. Ground and sign are not judged: the sign stands below
-    the rows that are looked at, and its word is what ``ocr`` reads. Pictures of another size are scaled to 128 x 128
-    (box filter). Prompts outside the embedded domain are not applicable.
+    The caption's and the picture's shapes are paired as ``bench.tiny.analysis.match_scene`` says. Ground and sign are not
+    judged: the sign stands below the rows that are read, and its word is what ``ocr`` reads. Pictures of another size are
+    scaled to 128 x 128 (box filter). Prompts outside the embedded domain are not applicable.
     """
 
     name: str = "scene"

@@ -1,4 +1,4 @@
-"""A model that can see as judge: yes-or-no questions about a picture, over any chat endpoint that speaks OpenAI's protocol."""
+"""A vision-language model as judge: yes-or-no questions about a picture, over any endpoint that speaks OpenAI's chat protocol."""
 
 from __future__ import annotations
 
@@ -34,18 +34,19 @@ class VqaJudge(ChatEndpoint):
     """Column ``vqa``: the judge's yes to "Does this figure show "PROMPT"?", 0 to 1, higher is better, worst 0.
 
     P(yes) / (P(yes) + P(no)) from the probabilities of the first answer token where the server gives them, else 1 or 0
-    from the answer; with derived questions the mean over them. Temperature 0. The picture goes as PNG, its long side at
-    ``long_side`` pixels or less (Lanczos; never enlarged). A judge that declines, says neither yes nor no, or cannot be
-    had after ``attempts`` leaves the picture unscored. Questions, answers, judge, the version the server names, tokens
-    and cost (null where a price is unknown) in ``detail``.
+    from the answer (VQAScore; Lin et al., ECCV 2024); with derived questions the mean over them. Temperature 0. The picture
+    is sent as PNG, its long side at ``long_side`` pixels or less (Lanczos; never enlarged). A judge that declines, says
+    neither yes nor no, or does not answer in ``attempts`` leaves the picture unscored. Questions, answers, judge, the
+    version the server names, tokens and cost (null where a price is unknown) in ``detail``.
 
     The fields of ``ChatEndpoint`` say whom to ask; the others what.
 
     Attributes:
-        questions: "prompt" asks the one question above; "derived" asks 3 to 8 that the endpoint first draws from the prompt.
-        questions_model: what draws questions; ``model`` where null.
-        questions_file: JSON Lines in which drawn questions are kept, so that all pictures and all runs are asked the same ones.
+        questions: "prompt" asks the one question above; "derived" asks 3 to 8 that the endpoint first derives from the prompt.
+        questions_model: what derives questions; ``model`` where null.
+        questions_file: JSON Lines in which derived questions are kept, so that all pictures of all runs get the same ones.
         usd_per_million_in, usd_per_million_out: prices of tokens.
+        long_side: pixels at most.
 
     Raises:
         ConfigError: a value out of range.
@@ -61,10 +62,10 @@ class VqaJudge(ChatEndpoint):
     def __post_init__(self) -> None:
         if self.questions not in get_args(Questions):
             raise ConfigError(f"metric.{self.name}.questions={self.questions!r} must be one of: {', '.join(get_args(Questions))}")
-        for key, least in (("long_side", 64), ("attempts", 1), ("top_logprobs", 0)):
+        for key, low in (("long_side", 64), ("attempts", 1), ("top_logprobs", 0)):
             value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigError(f"metric.{self.name}.{key}={value!r} must be a whole number of at least {least}")
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                raise ConfigError(f"metric.{self.name}.{key}={value!r} must be a whole number of at least {low}")
         if not isinstance(self.timeout_s, int | float) or self.timeout_s <= 0:
             raise ConfigError(f"metric.{self.name}.timeout_s={self.timeout_s!r} must be a number above 0")
 
@@ -75,9 +76,9 @@ class VqaJudge(ChatEndpoint):
 
     def fingerprint(self) -> str:
         """Judge, endpoint, questions and what the judge is shown."""
-        asked = vqa_score.TEMPLATE if self.questions == "prompt" else f"{self._asker}: {digest(vqa_score.DERIVE)[:16]}"
+        template = vqa_score.TEMPLATE if self.questions == "prompt" else f"{self._asker}: {digest(vqa_score.DERIVE)[:16]}"
         return fingerprint(
-            self.name, VERSION, judge=self.model, endpoint=self.base_url or "openai", questions=self.questions, asked=asked,
+            self.name, VERSION, judge=self.model, endpoint=self.base_url or "openai", questions=self.questions, asked=template,
             preprocess=f"PNG, Lanczos to a long side of at most {self.long_side}", temperature=0, top_logprobs=self.top_logprobs,
             extra=json.dumps(dict(self.extra), sort_keys=True), **libraries("pillow"),
         )  # fmt: skip
@@ -105,7 +106,7 @@ class VqaJudge(ChatEndpoint):
             return self._judged(client, key, samples)
 
     def _judged(self, client: Any, key: str, samples: Sequence[Sample]) -> list[ScoreRow]:  # noqa: ANN401 - SDK client
-        """Rows of all samples; what was answered, and paid for, before the server gave out is kept."""
+        """Rows of all samples; answers that were paid for before the server failed are kept."""
         rows: list[ScoreRow] = []
         for sample in samples:
             try:
@@ -122,7 +123,7 @@ class VqaJudge(ChatEndpoint):
         return self.questions_model or self.model
 
     def _judge(self, chat: Chat, sample: Sample) -> ScoreRow:
-        mark, (column,), prompt = self.fingerprint(), self.columns, sample.record.request.prompt
+        fingerprint, (column,), prompt = self.fingerprint(), self.columns, sample.record.request.prompt
         answers: list[dict[str, Any]] = []
         why = None
         try:
@@ -130,28 +131,30 @@ class VqaJudge(ChatEndpoint):
             answers.extend(chat.answer(question, picture) for question in self._questions(chat, prompt))
         except NoAnswerError as error:
             why = str(error)
-        spent = chat.spent
-        usd = vqa_score.cost(spent.prompt_tokens, spent.completion_tokens, self.usd_per_million_in, self.usd_per_million_out)
+        usage = chat.usage
+        usd = vqa_score.cost(usage.prompt_tokens, usage.completion_tokens, self.usd_per_million_in, self.usd_per_million_out)
         detail = {
-            "judge": self.model, "judge_version": chat.version, "answers": answers, "usage": vars(spent),
+            "judge": self.model, "judge_version": chat.version, "answers": answers, "usage": vars(usage),
             "cost_usd": None if math.isnan(usd) else usd,
         }  # fmt: skip
         if why is not None:
-            return column.missing(mark, why, sample.record, detail=detail)
-        return column.scored(mark, sum(a["score"] for a in answers) / len(answers), sample.record, detail)
+            return column.missing(fingerprint, why, sample.record, detail=detail)
+        return column.scored(fingerprint, sum(a["score"] for a in answers) / len(answers), sample.record, detail)
 
     def _questions(self, chat: Chat, prompt: str) -> tuple[str, ...]:
-        """What is asked about a picture of ``prompt``; drawn once, then kept."""
+        """What is asked about a picture of ``prompt``; derived once, then kept."""
         if self.questions == "prompt":
             return (vqa_score.TEMPLATE.format(prompt=prompt),)
         key = digest([self.base_url or "openai", self._asker, vqa_score.DERIVE, prompt])
-        if key not in self._held:
-            drawn = vqa_score.questions(chat.derive(self._asker, prompt))
-            if len(drawn) < vqa_score.MIN_QUESTIONS:
-                raise NoAnswerError(f"{self._asker} drew {len(drawn)} questions from the prompt; {vqa_score.MIN_QUESTIONS} are needed")
-            self._held[key] = drawn
-            self._keep({"key": key, "model": self._asker, "prompt": prompt, "questions": drawn})
-        return tuple(q + vqa_score.ANSWER_FORM for q in self._held[key])
+        if key not in self._derived:
+            questions = vqa_score.parse_questions(chat.derive(self._asker, prompt))
+            if len(questions) < vqa_score.MIN_QUESTIONS:
+                raise NoAnswerError(
+                    f"{self._asker} derived {len(questions)} questions from the prompt; {vqa_score.MIN_QUESTIONS} are needed"
+                )
+            self._derived[key] = questions
+            self._keep({"key": key, "model": self._asker, "prompt": prompt, "questions": questions})
+        return tuple(q + vqa_score.ANSWER_FORM for q in self._derived[key])
 
     def _keep(self, line: Mapping[str, Any]) -> None:
         try:
@@ -166,14 +169,14 @@ class VqaJudge(ChatEndpoint):
         return Path(self.questions_file).expanduser()
 
     @cached_property
-    def _held(self) -> dict[str, tuple[str, ...]]:
+    def _derived(self) -> dict[str, tuple[str, ...]]:
         if not self._file.is_file():
             return {}
         try:
             rows = [json.loads(line) for line in self._file.read_text(encoding="utf-8").splitlines() if line.strip()]
             return {row["key"]: tuple(row["questions"]) for row in rows}
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"{self._file} is damaged ({error}); delete it, and the questions are drawn again") from error
+            raise ConfigError(f"{self._file} is damaged ({error}); delete it, and the questions are derived again") from error
 
 
 def data_url(image: Image.Image, long_side: int) -> str:

@@ -1,4 +1,4 @@
-"""What a judge that can see is asked, and how its answer becomes a number: pure functions of text and probabilities."""
+"""What a judge is asked about a picture, and how its answer becomes a number: pure functions of text and probabilities."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DERIVE = (
     "written text or the style. Together they cover the description; none repeats another and none asks about anything the description "
     'leaves open. "Yes" must mean that the picture fits. Write one question a line and nothing else.\n\nDescription: {prompt}'
 )
-"""How questions are asked for; the idea is TIFA's (Hu et al., ICCV 2023) and DSG's (Cho et al., ICLR 2024)."""
+"""The request for questions; the idea is TIFA's (Hu et al., ICCV 2023) and DSG's (Cho et al., ICLR 2024)."""
 MIN_QUESTIONS, MAX_QUESTIONS = 3, 8
-_LEAST_MASS = 0.1
-"""With less probability on yes and no together, the answer is not of the form asked for."""
-_MARK = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.):]|Q\d{1,2}[.:])\s*")
-_SAID = re.compile(r"[\s\"'“‘`*_([{<#]*(yes|no)\b", re.IGNORECASE)
+_MIN_PROBABILITY = 0.1
+"""With less than this on yes and no together, the answer is neither."""
+_LIST_MARKER = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.):]|Q\d{1,2}[.:])\s*")
+_YES_OR_NO = re.compile(r"[\s\"'“‘`*_([{<#]*(yes|no)\b", re.IGNORECASE)
 
 
 def soft_score(top: Iterable[tuple[str, float]]) -> float | None:
@@ -38,18 +38,18 @@ def soft_score(top: Iterable[tuple[str, float]]) -> float | None:
         if word in mass:
             mass[word] += math.exp(logprob)
     total = mass["yes"] + mass["no"]
-    return round(mass["yes"] / total, 9) if total >= _LEAST_MASS else None
+    return round(mass["yes"] / total, 9) if total >= _MIN_PROBABILITY else None
 
 
 def plain_score(answer: str) -> float | None:
     """1 where the answer begins with yes, 0 where it begins with no, None for anything else."""
-    said = _SAID.match(answer)
-    return None if said is None else float(said[1].lower() == "yes")
+    match = _YES_OR_NO.match(answer)
+    return None if match is None else float(match[1].lower() == "yes")
 
 
-def questions(answer: str) -> tuple[str, ...]:
+def parse_questions(answer: str) -> tuple[str, ...]:
     """The questions in a judge's list: lines that end in a question mark, without numbering, each once, eight at most."""
-    lines = (_MARK.sub("", line).strip().strip('"“”*') for line in answer.splitlines())
+    lines = (_LIST_MARKER.sub("", line).strip().strip('"“”*') for line in answer.splitlines())
     return tuple(dict.fromkeys(line for line in lines if line.endswith("?") and len(line) > 1))[:MAX_QUESTIONS]
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.core.fingerprint import fingerprint
-from bench.errors import ConfigError
 from bench.metrics.base import Extractor
+from bench.metrics.distribution.guards import require_name
 from bench.stats import cluster_mean
 from bench.types import Column
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from bench.types import ImageRecord, ScoreRow
 
 VERSION = 1
-_PLAIN = "clip"
-"""The extractor whose diversity needs no surname."""
+_DEFAULT_EXTRACTOR = "clip"
+"""The default extractor; its column is plainly ``diversity``."""
 
 
 def mean_pairwise_distance(features: np.ndarray) -> float:
@@ -44,7 +44,7 @@ def mean_pairwise_distance(features: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Diversity:
-    """Mean pairwise distance of a prompt's seeds in the extractor's space, averaged over prompts with two seeds or more.
+    """Mean of 1 - cos over the pairs of a prompt's seeds in the extractor's space, averaged over prompts with two seeds or more.
 
     One row for the run, 0 to 2, higher is better only beside a similarity score: a model that ignores the prompt is
     diverse too. n (prompts), pictures, prompts left out, the 95 % interval over prompts and each prompt's value in
@@ -53,15 +53,17 @@ class Diversity:
     Attributes:
         extractor: what turns pictures into features; the column is ``diversity`` with CLIP ViT-L/14 and
             ``diversity_<extractor>`` with any other.
+
+    Raises:
+        ConfigError: another name than that.
     """
 
     extractor: Extractor
     name: str
 
     def __post_init__(self) -> None:
-        right = "diversity" if self.extractor.name == _PLAIN else f"diversity_{self.extractor.name}"
-        if self.name != right:
-            raise ConfigError(f"metric {self.name!r} with the extractor {self.extractor.name!r} must be called {right!r}")
+        expected = "diversity" if self.extractor.name == _DEFAULT_EXTRACTOR else f"diversity_{self.extractor.name}"
+        require_name(self.name, expected, self.extractor)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -69,7 +71,7 @@ class Diversity:
         return (Column(self.name, "1 - cosine"),)
 
     def fingerprint(self) -> str:
-        """Metric version and the extractor's traits."""
+        """Metric version and the extractor's fields."""
         return fingerprint(self.name, VERSION, distance="1 - cosine", **self.extractor.fingerprint_fields())
 
     def unavailable_reason(self) -> str | None:
@@ -78,22 +80,22 @@ class Diversity:
 
     def compare(self, features: np.ndarray, records: Sequence[ImageRecord]) -> list[ScoreRow]:
         """The run's row; unscored when no prompt has two pictures."""
-        mark, (column,) = self.fingerprint(), self.columns
-        rows: dict[str, list[int]] = {}
+        fingerprint, (column,) = self.fingerprint(), self.columns
+        rows_of: dict[str, list[int]] = {}
         for i, record in enumerate(records):
-            rows.setdefault(record.prompt_id, []).append(i)
-        several = {prompt: which for prompt, which in rows.items() if len(which) > 1}
+            rows_of.setdefault(record.prompt_id, []).append(i)
+        several = {prompt: rows for prompt, rows in rows_of.items() if len(rows) > 1}
         if not several:
-            why = "no pictures" if not rows else "every prompt has one picture; diversity needs two seeds or more: seeds=[0,1]"
-            return [column.missing(mark, why)]
-        values = {prompt: mean_pairwise_distance(features[which]) for prompt, which in several.items()}
-        found = cluster_mean(np.array(list(values.values())), np.arange(len(values)), proportion=False)
-        interval = {} if len(values) < 2 else {"low": found.low, "high": found.high}
+            why = "no pictures" if not rows_of else "every prompt has one picture; diversity needs two seeds or more: seeds=[0,1]"
+            return [column.missing(fingerprint, why)]
+        values = {prompt: mean_pairwise_distance(features[rows]) for prompt, rows in several.items()}
+        mean = cluster_mean(np.array(list(values.values())), np.arange(len(values)), proportion=False)
+        interval = {} if len(values) < 2 else {"low": mean.low, "high": mean.high}
         detail = {
             "n": len(values),
             "pictures": sum(map(len, several.values())),
-            "left_out": len(rows) - len(several),
+            "left_out": len(rows_of) - len(several),
             **interval,
             "prompts": {prompt: round(value, 6) for prompt, value in values.items()},
         }
-        return [column.scored(mark, found.value, detail=detail)]
+        return [column.scored(fingerprint, mean.value, detail=detail)]

@@ -23,8 +23,8 @@ VERSION = 1
 _SIDE, _KEPT = 32, 8
 _BITS = _KEPT * _KEPT
 _BLOCK = 512
-_GROUPS = 50
-"""So many groups at most are listed."""
+_MAX_GROUPS = 50
+"""Groups that the detail lists."""
 
 
 @cache
@@ -62,23 +62,23 @@ def hamming(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(a.shape[1] - np.rint(same).astype(np.int64))
 
 
-def alike(features: np.ndarray, owners: Sequence[str], most: int, shade: float) -> list[tuple[int, int]]:
+def alike(features: np.ndarray, owners: Sequence[str], max_bits: int, max_shade: float) -> list[tuple[int, int]]:
     """Pairs i < j of nearly identical pictures of different owners.
 
     Args:
         features: (N, 256), the bits of ``phash`` and the colours of ``blocks``.
         owners: N names; two pictures of one owner are no pair.
-        most: largest number of differing bits.
-        shade: largest difference of any block in any channel, 0 to 1.
+        max_bits: largest number of differing bits.
+        max_shade: largest difference of any block in any channel, 0 to 1.
     """
     bits, colours = features[:, :_BITS], features[:, _BITS:]
     _, owner = np.unique(np.asarray(owners), return_inverse=True)
     pairs: list[tuple[int, int]] = []
     for start in range(0, len(bits), _BLOCK):
-        near = hamming(bits[start : start + _BLOCK], bits[start:]) <= most
+        near = hamming(bits[start : start + _BLOCK], bits[start:]) <= max_bits
         near &= owner[start : start + _BLOCK, None] != owner[None, start:]
         i, j = start + np.argwhere(np.triu(near)).T
-        same = np.abs(colours[i] - colours[j]).max(1, initial=0.0) <= shade
+        same = np.abs(colours[i] - colours[j]).max(1, initial=0.0) <= max_shade
         pairs += zip(i[same].tolist(), j[same].tolist(), strict=True)
     return pairs
 
@@ -126,6 +126,9 @@ class Duplicates:
     Attributes:
         most: largest number of bits that may differ.
         shade: largest difference of a block's mean in a channel, 0 to 1.
+
+    Raises:
+        ConfigError: a value out of range.
     """
 
     name: str = "duplicates"
@@ -156,11 +159,11 @@ class Duplicates:
 
     def compare(self, features: np.ndarray, records: Sequence[ImageRecord]) -> list[ScoreRow]:
         """The run's row; unscored when all pictures are of one prompt."""
-        mark, (column,) = self.fingerprint(), self.columns
+        fingerprint, (column,) = self.fingerprint(), self.columns
         owners = [r.request.prompt for r in records]
         if len(set(owners)) < 2:
-            return [column.missing(mark, "all pictures are of one prompt; duplicates are looked for between prompts")]
+            return [column.missing(fingerprint, "all pictures are of one prompt; duplicates are looked for between prompts")]
         groups = linked(alike(features, owners, self.most, self.shade))
-        listed = [[{"prompt_id": records[i].prompt_id, "seed": records[i].request.seed} for i in group] for group in groups[:_GROUPS]]
+        listed = [[{"prompt_id": records[i].prompt_id, "seed": records[i].request.seed} for i in group] for group in groups[:_MAX_GROUPS]]
         detail = {"n": len(records), "groups": listed, "groups_in_all": len(groups)}
-        return [column.scored(mark, sum(map(len, groups)) / len(records), detail=detail)]
+        return [column.scored(fingerprint, sum(map(len, groups)) / len(records), detail=detail)]

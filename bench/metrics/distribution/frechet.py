@@ -10,15 +10,19 @@ import numpy as np
 
 from bench.core.fingerprint import Trait
 from bench.errors import ConfigError
-from bench.metrics.distribution.base import SetDistance, _after_inception, _moved
+from bench.metrics.distribution.base import SetDistance, draws_by_influence
 from bench.metrics.distribution.formulas import frechet, influence
 from bench.metrics.distribution.formulas import kernel as kernels
+from bench.metrics.distribution.guards import name_with_inception
 from bench.metrics.distribution.reference import ReferenceFeatures
 
 
 @dataclass(frozen=True)
 class FrechetDistance(SetDistance):
-    """``fid`` with the Inception weights FID is defined on (``fid_clean`` with clean-fid's resize), else ``fd_<extractor>``.
+    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) of means and covariances, 0 or more, lower is better (Heusel et al., NeurIPS 2017).
+
+    Called ``fid`` with the Inception weights FID is defined on (``fid_clean`` with clean-fid's resize), else ``fd_<extractor>``.
+    Biased upwards at a finite number of pictures; unscored with fewer pictures than features, on either side.
 
     Attributes:
         allow_small: score with fewer pictures than features too, where the covariance is rank-deficient.
@@ -26,45 +30,50 @@ class FrechetDistance(SetDistance):
 
     allow_small: bool = False
 
-    def _expected_name(self) -> str:
-        return _after_inception("fid", "fd", self.extractor)
+    @property
+    def expected_name(self) -> str:
+        """``fid``, ``fid_clean`` or ``fd_<extractor>``."""
+        return name_with_inception("fid", "fd", self.extractor)
 
     def check(self, n: int, dimensions: int) -> None:
         """Refuse fewer pictures than features."""
         if n < dimensions and not self.allow_small:
-            raise ConfigError(self._small(f"{n:,} pictures", n - 1, dimensions))
+            raise ConfigError(self._too_few(f"{n:,} pictures", n - 1, dimensions))
 
-    def measure(self, features: np.ndarray, held: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
+    def measure(self, features: np.ndarray, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
         """The Fréchet distance, and both ranks."""
-        there, dimensions = held.gaussian, features.shape[1]
-        small = there.n < dimensions if there.n else there.rank < dimensions
+        theirs, dimensions = reference.gaussian, features.shape[1]
+        small = theirs.n < dimensions if theirs.n else theirs.rank < dimensions
         if small and not self.allow_small:
-            what = f"{there.n:,} reference pictures" if there.n else "a reference of unknown size"
-            raise ConfigError(self._small(what, there.rank, dimensions))
-        here = frechet.gaussian(features)
-        detail: dict[str, Any] = {"rank": here.rank, "reference_rank": there.rank}
-        if small or here.n < dimensions:
+            what = f"{theirs.n:,} reference pictures" if theirs.n else "a reference of unknown size"
+            raise ConfigError(self._too_few(what, theirs.rank, dimensions))
+        ours = frechet.gaussian(features)
+        detail: dict[str, Any] = {"rank": ours.rank, "reference_rank": theirs.rank}
+        if small or ours.n < dimensions:
             detail["note"] = (
-                f"{here.n:,} pictures and {f'{there.n:,}' if there.n else 'an unknown number of'} reference pictures for "
+                f"{ours.n:,} pictures and {f'{theirs.n:,}' if theirs.n else 'an unknown number of'} reference pictures for "
                 f"{dimensions:,} features: the distance is biased upwards; compare only runs of equal n"
             )
-        return [frechet.distance(here, there)], detail
+        return [frechet.distance(ours, theirs)], detail
 
-    def draws(self, features: np.ndarray, held: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
+    def draws(self, features: np.ndarray, reference: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
         """By the influence of each picture, whatever the number of pictures and features."""
-        return _moved(values[0], influence.frechet(features, held.gaussian), members)
+        return draws_by_influence(values[0], influence.frechet(features, reference.gaussian), members)
 
-    def _small(self, what: str, rank: int, dimensions: int) -> str:
-        kernel = _after_inception("kid", "kid", self.extractor)
+    def _too_few(self, what: str, rank: int, dimensions: int) -> str:
+        kernel = name_with_inception("kid", "kid", self.extractor)
         return (
             f"{what} for {dimensions:,} features: the covariance has rank {rank:,} at most and the distance would be biased upwards; "
-            f"{kernel} with its interval stands instead (metric=[{kernel}]), or set metric.{self.name}.allow_small=true"
+            f"use {kernel}, which is unbiased: metric=[{kernel}], or set metric.{self.name}.allow_small=true"
         )
 
 
 @dataclass(frozen=True)
 class FrechetInfinity(SetDistance):
-    """The Fréchet distance of endless pictures: ``fid_infinity``, ``fid_clean_infinity`` or ``fd_<extractor>_infinity``.
+    """The Fréchet distance of infinitely many samples, lower is better (Chong and Forsyth, CVPR 2020).
+
+    Distances of random subsets of growing size n are fitted by a straight line in 1/n; its value at 1/n = 0 is the result,
+    which can be below zero. Called ``fid_infinity``, ``fid_clean_infinity`` or ``fd_<extractor>_infinity``.
 
     Attributes:
         smallest: pictures in the smallest subset; n must be twice that.
@@ -78,8 +87,10 @@ class FrechetInfinity(SetDistance):
     seed: int = 0
     allow_small: bool = False
 
-    def _expected_name(self) -> str:
-        return f"{_after_inception('fid', 'fd', self.extractor)}_infinity"
+    @property
+    def expected_name(self) -> str:
+        """``fid_infinity``, ``fid_clean_infinity`` or ``fd_<extractor>_infinity``."""
+        return f"{name_with_inception('fid', 'fd', self.extractor)}_infinity"
 
     def settings(self) -> dict[str, Trait]:
         """Subsets."""
@@ -97,22 +108,22 @@ class FrechetInfinity(SetDistance):
                 f"metric.{self.name}.smallest, or set metric.{self.name}.allow_small=true"
             )
 
-    def measure(self, features: np.ndarray, held: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
+    def measure(self, features: np.ndarray, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
         """The value at 1/n = 0 with the interval of the fit."""
-        there = held.gaussian
-        if there.rank < features.shape[1] and not self.allow_small:
+        theirs = reference.gaussian
+        if theirs.rank < features.shape[1] and not self.allow_small:
             raise ConfigError(
-                f"the reference's covariance has rank {there.rank:,} for {features.shape[1]:,} features; use a larger reference, "
+                f"the reference's covariance has rank {theirs.rank:,} for {features.shape[1]:,} features; use a larger reference, "
                 f"or set metric.{self.name}.allow_small=true"
             )
         try:
-            limit = frechet.extrapolate_to_infinity(features, there, smallest=self.smallest, points=self.points, seed=self.seed)
+            fit = frechet.extrapolate_to_infinity(features, theirs, smallest=self.smallest, points=self.points, seed=self.seed)
         except ValueError as error:
             raise ConfigError(str(error)) from error
-        low, high = kernels.interval(limit.value, limit.error)
-        detail = {"low": low, "high": high, "slope": limit.slope, "sizes": list(limit.sizes), "distances": list(limit.distances)}
-        return [limit.value], {**detail, "reference_rank": there.rank}
+        low, high = kernels.interval(fit.value, fit.error)
+        detail = {"low": low, "high": high, "slope": fit.slope, "sizes": list(fit.sizes), "distances": list(fit.distances)}
+        return [fit.value], {**detail, "reference_rank": theirs.rank}
 
-    def draws(self, features: np.ndarray, held: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:  # noqa: ARG002 - the same for all
+    def draws(self, features: np.ndarray, reference: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> str:  # noqa: ARG002 - none are drawn
         """None: the subsets that the line is fitted to add chance of their own, which halves of the prompts do not show."""
-        raise ConfigError("the random subsets of the fit add chance that halves of the prompts do not show; compare the plain distance")
+        return "the random subsets of the fit add chance that halves of the prompts do not show; compare the plain distance"

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.core.fingerprint import Trait
 from bench.errors import ConfigError
-from bench.metrics.distribution.base import SetDistance, _features
+from bench.metrics.distribution.base import SetDistance
 from bench.metrics.distribution.formulas import precision_recall
 from bench.metrics.distribution.reference import ReferenceFeatures
 from bench.types import Column
@@ -19,7 +19,12 @@ from bench.types import Column
 
 @dataclass(frozen=True)
 class PrecisionRecall(SetDistance):
-    """``<name>.precision``, ``.recall``, ``.density`` and ``.coverage``, higher is better.
+    """How far pictures and reference lie in one another, told by balls that reach to the k-th nearest of their own set.
+
+    ``NAME.precision``: share of pictures inside the ball of any reference, 0 to 1. ``NAME.recall``: share of references
+    inside the ball of any picture, 0 to 1 (Kynkäänniemi et al., NeurIPS 2019). ``NAME.density``: references whose ball
+    holds a picture, over k, averaged over pictures, 0 or more. ``NAME.coverage``: share of references with a picture in
+    their ball, 0 to 1 (Naeem et al., ICML 2020). Higher is better. Called ``prdc`` or ``prdc_<extractor>``.
 
     Attributes:
         k: nearest neighbours that a ball reaches.
@@ -29,7 +34,9 @@ class PrecisionRecall(SetDistance):
 
     k: int = 5
 
-    def _expected_name(self) -> str:
+    @property
+    def expected_name(self) -> str:
+        """``prdc``, which it may be called with any extractor, or ``prdc_<extractor>``."""
         return self.name if self.name == "prdc" else f"prdc_{self.extractor.name}"
 
     @property
@@ -42,17 +49,22 @@ class PrecisionRecall(SetDistance):
         """Neighbours."""
         return {"k": self.k}
 
-    def measure(self, features: np.ndarray, held: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
+    def measure(self, features: np.ndarray, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
         """The four shares."""
-        there = _features(held, self.name)
         try:
-            return precision_recall.prdc(features, there, self.k), {"k": self.k}
+            return precision_recall.prdc(features, reference.require_features(self.name), self.k), {"k": self.k}
         except ValueError as error:
             raise ConfigError(str(error)) from error
 
-    def draws(self, features: np.ndarray, held: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:  # noqa: ARG002 - the same for all
-        """The shares of each half."""
+    def draws(
+        self,
+        features: np.ndarray,
+        reference: ReferenceFeatures,
+        values: Sequence[float],  # noqa: ARG002 - each half has values of its own
+        members: np.ndarray,
+    ) -> np.ndarray | str:
+        """The shares of each half, or that a half has too few pictures."""
         try:
-            return precision_recall.prdc_halves(features, _features(held, self.name), self.k, members)
+            return precision_recall.prdc_halves(features, reference.require_features(self.name), self.k, members)
         except ValueError as error:
-            raise ConfigError(str(error)) from error
+            return str(error)

@@ -71,6 +71,20 @@ class ReferenceFeatures:
             return int(self.features.shape[1])
         return self.fitted.mean.size if self.fitted else 0
 
+    def require_features(self, metric: str) -> np.ndarray:
+        """The features (M, D), M >= 2.
+
+        Raises:
+            ConfigError: there are statistics only, or fewer than two pictures; names the ``metric`` that needs them.
+        """
+        if self.features is None:
+            raise ConfigError(
+                f"{metric} needs the features of the reference and the .npz holds mu and sigma; name its pictures or features"
+            )
+        if len(self.features) < 2:
+            raise ConfigError("the reference has fewer than two pictures")
+        return self.features
+
     @cached_property
     def gaussian(self) -> frechet.Gaussian:
         """Mean and covariance.
@@ -116,10 +130,11 @@ class Reference:
         return f"pictures@{digest([i.sha256 for i in self._items])[:16]}" if self.path.is_dir() else "missing"
 
     def load(self, extractor: Extractor, records: Sequence[ImageRecord]) -> ReferenceFeatures:
-        """The reference seen through ``extractor``; ``records`` tell the renderer which prompts to draw.
+        """The reference seen through ``extractor``; the renderer draws the prompts of ``records``.
 
         Raises:
-            ConfigError: there is no such reference, or it cannot be read; other BenchErrors pass through.
+            ConfigError: there is no such reference, or it cannot be read.
+            MissingWeightsError: the extractor's weights are not on this machine.
         """
         if self.where == RENDERER:
             from bench.tiny import scenes  # noqa: PLC0415 - only for this reference
@@ -136,29 +151,29 @@ class Reference:
         if not self._items:
             raise ConfigError(f"the reference {self.where!r} holds no pictures")
         features, sizes = self._features(extractor, (_opened(i.file) for i in self._items), len(self._items), "")
-        formats = frozenset(kind(i.file.name) for i in self._items)
+        formats = frozenset(file_format(i.file.name) for i in self._items)
         return ReferenceFeatures(
             features=features, n=len(features), hashes=frozenset(i.sha256 for i in self._items), formats=formats, sizes=sizes
         )
 
     @cached_property
     def _items(self) -> list[_Item]:
-        """Pictures in the order of their content, so that neither names nor the time they were made matter."""
+        """Pictures in the order of their content, so that neither their names nor their age matters."""
         if (self.path / "run.json").is_file():
             from bench.store import Run  # noqa: PLC0415 - imports what scores import
 
             run = Run(self.path)
-            found = [_Item(run.image_path(r), str(r.sha256)) for r in run.current() if r.status == "ok"]
+            items = [_Item(run.image_path(r), str(r.sha256)) for r in run.current() if r.status == "ok"]
         else:
             files = (f for f in self.path.rglob("*") if f.suffix.lower() in _ENDINGS and f.is_file())
-            found = [_Item(f, hashlib.sha256(f.read_bytes()).hexdigest()) for f in files]
-        return sorted(found, key=lambda item: item.sha256)
+            items = [_Item(f, hashlib.sha256(f.read_bytes()).hexdigest()) for f in files]
+        return sorted(items, key=lambda item: item.sha256)
 
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
         try:
-            with np.load(self.path) as held:
-                return {name: held[name] for name in held.files if name in {"mu", "sigma", "n", "features"}}
+            with np.load(self.path) as arrays:
+                return {name: arrays[name] for name in arrays.files if name in {"mu", "sigma", "n", "features"}}
         except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             raise ConfigError(f"the reference {self.where!r} is not an .npz file that can be read ({error})") from error
 
@@ -179,24 +194,24 @@ class Reference:
         key = digest({"version": 1, "reference": self.identity, "prompts": prompts, "extractor": dict(extractor.fingerprint_fields())})
         file = cache.folder() / "features" / f"{key[:32]}.npz"
         if file.is_file():
-            with np.load(file) as held:
-                return held["features"], frozenset(held["sizes"].tolist())
-        found, done = np.empty((0, 0), np.float32), 0
+            with np.load(file) as stored:
+                return stored["features"], frozenset(stored["sizes"].tolist())
+        features, done = np.empty((0, 0), np.float32), 0
         sizes: set[str] = set()
         while batch := list(islice(images, _BATCH)):
-            made = extractor.features(batch)
+            extracted = extractor.features(batch)
             if not done:
-                found = np.empty((n, made.shape[1]), np.float32)
-            found[done : done + len(made)] = made
-            done += len(made)
+                features = np.empty((n, extracted.shape[1]), np.float32)
+            features[done : done + len(extracted)] = extracted
+            done += len(extracted)
             sizes |= {f"{i.width}x{i.height}" for i in batch}
         data = io.BytesIO()
-        np.savez(data, features=found, sizes=np.array(sorted(sizes)))
+        np.savez(data, features=features, sizes=np.array(sorted(sizes)))
         cache.keep(file, data.getvalue())
-        return found, frozenset(sizes)
+        return features, frozenset(sizes)
 
 
-def kind(name: str) -> str:
+def file_format(name: str) -> str:
     """The format of a picture by the ending of its name: "png", "jpeg", "webp"."""
     ending = Path(name).suffix.lower().removeprefix(".")
     return {"jpg": "jpeg"}.get(ending, ending)

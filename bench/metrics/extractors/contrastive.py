@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.core import resources
 from bench.core.fingerprint import libraries
 from bench.errors import ConfigError, MissingWeightsError
 from bench.metrics.extractors.preprocessing import preprocessing, windows
@@ -28,8 +26,7 @@ _SIGLIP = {"siglip", "siglip2"}
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """cos(a, b) = a·b / (|a| |b|) along the last axis, in [-1, 1], float64; shapes (…, D), broadcast together."""
     a, b = a.astype(np.float64), b.astype(np.float64)
-    found: np.ndarray = (a * b).sum(-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
-    return found
+    return np.asarray((a * b).sum(-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)))
 
 
 @dataclass(frozen=True)
@@ -51,13 +48,48 @@ class TextEmbedding:
     @property
     def detail(self) -> dict[str, int | bool]:
         """What a score's row says of its text."""
-        told: dict[str, int | bool] = {"tokens": self.tokens, "truncated": self.truncated}
-        return told if self.windows == 1 else {**told, "windows": self.windows}
+        detail: dict[str, int | bool] = {"tokens": self.tokens, "truncated": self.truncated}
+        return detail if self.windows == 1 else {**detail, "windows": self.windows}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory.
+
+    Attributes:
+        network: transformers' CLIP or SigLIP, float32 on the CPU.
+        image_processor: pictures to pixels.
+        tokenizer: texts to token ids.
+        texts: embeddings so far, by text and whether it was cut into windows.
+    """
+
+    network: Any
+    image_processor: Any
+    tokenizer: Any
+    texts: dict[tuple[str, bool], TextEmbedding] = field(default_factory=dict)
+
+    @property
+    def token_limit(self) -> int:
+        """The longest text in tokens, start and end token included."""
+        return int(self.network.config.text_config.max_position_embeddings)
+
+    @property
+    def is_siglip(self) -> bool:
+        """Whether it was trained on lower-cased text without a mask over the padding."""
+        return self.network.config.model_type in _SIGLIP
+
+    def prepare_text(self, text: str) -> str:
+        """``text`` as the model was trained on it."""
+        return text.lower() if self.is_siglip else text
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of the whole text, start and end token included."""
+        return len(self.tokenizer(self.prepare_text(text)).input_ids)
 
 
 @dataclass(frozen=True)
 class ContrastiveModel:
-    """Embeds pictures and texts, float32, on the CPU.
+    """An extractor that embeds texts too: normalised embeddings, float32, on the CPU.
 
     Pictures pass as 8-bit Pillow images through the model's own image processor, on its Pillow code also where
     torchvision is installed (which resizes differently). Texts are padded to the model's limit and cut there with the end
@@ -65,13 +97,13 @@ class ContrastiveModel:
 
     Where the scaled side exceeds the crop by an odd number of pixels, transformers crops one pixel left of (or above)
     OpenAI's transform; otherwise the two are equal to the last bit. Its tokenizer does not straighten curly quotation marks,
-    ligatures and full-width letters as OpenAI's does; torchmetrics and every user of transformers share both traits.
+    ligatures and full-width letters as OpenAI's does; torchmetrics and every user of transformers share both differences.
 
     Attributes:
-        name: column name; a model trained here is never called ``clip``.
+        name: a metric or a distance is called after it; a model trained here is never called ``clip``.
         repo: hub repository, a folder, or a folder below the project's weights ("weights/clip-tiny").
-        processor: repository or folder of image processor and tokenizer, where they are not beside the weights.
         batch_size: pictures embedded at a time.
+        processor: repository or folder of image processor and tokenizer, where they are not beside the weights.
     """
 
     name: str
@@ -80,26 +112,21 @@ class ContrastiveModel:
     batch_size: int = 16
     processor: str | None = None
 
-    @property
-    def source(self) -> Path | str:
-        """Folder or repository the weights come from."""
-        return locate_weights(self.repo)
-
     def fingerprint_fields(self) -> Mapping[str, Trait]:
         """What a picture's features depend on; reads no weights beyond hashing a folder's."""
-        config = self._read("preprocessor_config.json", self.processor)
-        said = preprocessing(config) if config else "the model's own, not on this machine"
-        apart = {"processor": weights_identity(self.processor, None)} if self.processor else {}
+        config = self._config("preprocessor_config.json", of_processor=True)
+        steps = preprocessing(config) if config else "the model's own, not on this machine"
+        apart = {"processor": hub.identity(self.processor, None)} if self.processor else {}
         versions = libraries("transformers", "pillow")
-        return {"weights": weights_identity(self.repo, self.revision), "preprocess": said, "dtype": "float32", **apart, **versions}
+        return {"weights": hub.identity(self.repo, self.revision), "preprocess": steps, "dtype": "float32", **apart, **versions}
 
     def text_fingerprint_fields(self) -> Mapping[str, Trait]:
         """What a text's embedding depends on beside ``fingerprint_fields``."""
-        config, words = self._read("config.json"), self._read("tokenizer_config.json", self.processor)
-        kind = words.get("tokenizer_class", "the model's own")
-        most = config.get("text_config", {}).get("max_position_embeddings")
+        config, tokenizer = self._config("config.json"), self._config("tokenizer_config.json", of_processor=True)
+        kind = tokenizer.get("tokenizer_class", "the model's own")
+        limit = config.get("text_config", {}).get("max_position_embeddings")
         lower = ", lower-cased, padding not masked" if config.get("model_type") in _SIGLIP else ""
-        return {"tokenizer": f"{kind}, {most or 'its own number of'} tokens{lower}", **libraries("tokenizers")}
+        return {"tokenizer": f"{kind}, {limit or 'its own number of'} tokens{lower}", **libraries("tokenizers")}
 
     def features(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Normalised picture embeddings, float32 (N, D).
@@ -110,17 +137,20 @@ class ContrastiveModel:
         """
         import torch  # noqa: PLC0415 - slow import
 
-        found = []
+        batches = []
         for start in range(0, len(images), self.batch_size):
             with torch.inference_mode():
-                embedded = _projected(self.model.get_image_features(**self.pixels(images[start : start + self.batch_size])))
-            found.append(embedded / embedded.norm(dim=1, keepdim=True))
-        return torch.cat(found).numpy() if found else np.empty((0, 0), np.float32)
+                embedded = _projected(self.loaded.network.get_image_features(**self.pixels(images[start : start + self.batch_size])))
+            batches.append(embedded / embedded.norm(dim=1, keepdim=True))
+        return torch.cat(batches).numpy() if batches else np.empty((0, 0), np.float32)
 
     def pixels(self, images: Sequence[Image.Image]) -> Mapping[str, Any]:
         """What the network is fed: the processor's tensors, "pixel_values" float32 (N, 3, H, W) among them.
 
         A float array in [0, 1] would be scaled by 1/255 a second time and read as black, so none gets in.
+
+        Raises:
+            TypeError: something else than 8-bit Pillow images.
         """
         from PIL import Image as Images  # noqa: PLC0415 - slow import
 
@@ -128,116 +158,88 @@ class ContrastiveModel:
             if not isinstance(image, Images.Image) or image.mode[0] in "FI":
                 kind = getattr(image, "mode", type(image).__name__)
                 raise TypeError(f"pictures enter as 8-bit Pillow images, not as {kind}: their processor scales 0..255 to 0..1 itself")
-        return dict(self._loaded[1]([image.convert("RGB") for image in images], return_tensors="pt"))
+        return dict(self.loaded.image_processor([image.convert("RGB") for image in images], return_tensors="pt"))
 
     def text(self, text: str, *, windowed: bool = False) -> TextEmbedding:
-        """A text's embedding, made once a text; ``windowed`` averages over windows of sentences instead of cutting."""
-        key = (text, windowed)
-        if key not in self._texts:
-            self._texts[key] = self._embed(text, windowed=windowed)
-        return self._texts[key]
+        """A text's embedding, computed once; ``windowed`` averages over windows of sentences instead of cutting.
+
+        Raises:
+            MissingWeightsError: the model is not on this machine.
+        """
+        texts, key = self.loaded.texts, (text, windowed)
+        if key not in texts:
+            texts[key] = self._embed(text, windowed=windowed)
+        return texts[key]
 
     def ids(self, texts: Sequence[str]) -> Mapping[str, Any]:
         """Token ids (N, limit), cut with the end token kept and padded, and their mask where the model wants one."""
-        cut = self._loaded[2](
-            [self.prepare_text(t) for t in texts], truncation=True, max_length=self._limit, padding="max_length", return_tensors="pt"
+        loaded = self.loaded
+        cut = loaded.tokenizer(
+            [loaded.prepare_text(t) for t in texts],
+            truncation=True,
+            max_length=loaded.token_limit,
+            padding="max_length",
+            return_tensors="pt",
         )
-        masked = self.model.config.model_type not in _SIGLIP
-        return {"input_ids": cut.input_ids, **({"attention_mask": cut.attention_mask} if masked else {})}
-
-    @property
-    def model(self) -> Any:  # noqa: ANN401 - transformers is untyped
-        """The network, loaded at first use."""
-        return self._loaded[0]
+        return {"input_ids": cut.input_ids, **({} if loaded.is_siglip else {"attention_mask": cut.attention_mask})}
 
     def _embed(self, text: str, *, windowed: bool) -> TextEmbedding:
         import torch  # noqa: PLC0415 - slow import
 
-        whole = self._count(text)
-        pieces = windows(text, lambda t: self._count(t) <= self._limit) if windowed else [text]
+        loaded = self.loaded
+        tokens, limit = loaded.count_tokens(text), loaded.token_limit
+        pieces = windows(text, lambda t: loaded.count_tokens(t) <= limit) if windowed else [text]
         with torch.inference_mode():
-            embedded = _projected(self.model.get_text_features(**self.ids(pieces)))
+            embedded = _projected(loaded.network.get_text_features(**self.ids(pieces)))
         mean = (embedded / embedded.norm(dim=1, keepdim=True)).mean(0)
         vector = (mean / mean.norm()).numpy()
-        return TextEmbedding(vector, whole, truncated=not windowed and whole > self._limit, windows=len(pieces))
+        return TextEmbedding(vector, tokens, truncated=not windowed and tokens > limit, windows=len(pieces))
 
-    def prepare_text(self, text: str) -> str:
-        """``text`` as the model was trained on it."""
-        return text.lower() if self.model.config.model_type in _SIGLIP else text
-
-    def _count(self, text: str) -> int:
-        return len(self._loaded[2](self.prepare_text(text)).input_ids)
-
-    def _read(self, file: str, repo: str | None = None) -> dict[str, Any]:
-        path = _file(repo or self.repo, None if repo else self.revision, file)
+    def _config(self, file: str, *, of_processor: bool = False) -> dict[str, Any]:
+        """A configuration file beside the weights (or beside the processor); {} where it is not on this machine."""
+        apart = self.processor if of_processor else None
+        path = hub.local_file(apart, None, file) if apart else hub.local_file(self.repo, self.revision, file)
         return json.loads(path.read_text(encoding="utf-8")) if path else {}
 
     @cached_property
-    def _limit(self) -> int:
-        return int(self.model.config.text_config.max_position_embeddings)
+    def loaded(self) -> Loaded:
+        """Network, image processor and tokenizer, loaded at first use.
 
-    @cached_property
-    def _texts(self) -> dict[tuple[str, bool], TextEmbedding]:
-        return {}
-
-    @cached_property
-    def _loaded(self) -> tuple[Any, Any, Any]:
+        Raises:
+            MissingWeightsError: one of them is not on this machine, or weights are missing in it.
+            ConfigError: the model embeds no pictures and texts.
+        """
         import torch  # noqa: PLC0415 - slow import
         import transformers  # noqa: PLC0415 - slow import
 
         transformers.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
+        source = hub.local_folder(self.repo) or self.repo
         here = {"local_files_only": True, "revision": self.revision}
-        beside = {"local_files_only": True} if self.processor else here
-        place = locate_weights(self.processor) if self.processor else self.source
+        place, beside = source, here
+        if self.processor:
+            place, beside = hub.local_folder(self.processor) or self.processor, {"local_files_only": True}
         try:
-            model, told = transformers.AutoModel.from_pretrained(self.source, dtype=torch.float32, output_loading_info=True, **here)
-            processor = transformers.AutoImageProcessor.from_pretrained(place, backend="pil", **beside)
+            network, report = transformers.AutoModel.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **here)
+            image_processor = transformers.AutoImageProcessor.from_pretrained(place, backend="pil", **beside)
             tokenizer = transformers.AutoTokenizer.from_pretrained(place, **beside)
         except (OSError, ValueError) as error:
-            repos = f"{self.repo} and {self.processor}" if self.processor else self.repo
-            ways = " and: hf download ".join(repos.split(" and "))
+            repos = [self.repo, self.processor] if self.processor else [self.repo]
             raise MissingWeightsError(
-                f"the weights of {self.name} ({repos}) are not on this machine; download them once with: hf download {ways}, "
-                f"then: python -m bench score RUN metric=[{self.name}]"
+                f"the weights of {self.name} ({' and '.join(repos)}) are not on this machine; download them once with: "
+                f"hf download {' and: hf download '.join(repos)}, then: python -m bench score RUN metric=[{self.name}]"
             ) from error
-        lacking = sorted(told["missing_keys"])
+        lacking = sorted(report["missing_keys"])
         if lacking:
             raise MissingWeightsError(
                 f"{self.repo} lacks {len(lacking)} of the weights of {self.name} ({lacking[0]}, …), and nothing is scored with random "
                 f"ones; download it again with: hf download {self.repo} --force-download"
             )
-        if not hasattr(model, "get_image_features") or not hasattr(model.config, "text_config"):
-            raise ConfigError(f"metric.{self.name}.repo={self.repo} is a {model.config.model_type} model; name a CLIP or SigLIP model")
-        return model.eval(), processor, tokenizer
+        if not hasattr(network, "get_image_features") or not hasattr(network.config, "text_config"):
+            raise ConfigError(f"metric.{self.name}.repo={self.repo} is a {network.config.model_type} model; name a CLIP or SigLIP model")
+        return Loaded(network.eval(), image_processor, tokenizer)
 
 
 def _projected(output: Any) -> Any:  # noqa: ANN401 - transformers is untyped
     """The projected embeddings (N, D), which transformers wraps since 5.0."""
     return getattr(output, "pooler_output", output)
-
-
-def locate_weights(repo: str) -> Path | str:
-    """The folder behind ``repo``, or the name of a hub repository."""
-    if repo.startswith("weights/"):
-        return resources.folder("weights") / repo.removeprefix("weights/")
-    return Path(repo) if Path(repo).is_dir() else repo
-
-
-def weights_identity(repo: str, revision: str | None) -> str:
-    """Source and hash: a folder by its name and content, so that copies of it are one; a repository by its commit."""
-    place = locate_weights(repo)
-    if isinstance(place, Path):
-        return f"{place.name}@{hub.folder_hash(place)}"
-    return f"{repo}@{hub.cached_commit(repo, revision, 'config.json') or revision or 'main'}"
-
-
-def _file(repo: str, revision: str | None, name: str) -> Path | None:
-    """A file of a folder or of the hub's local cache; None when it is not there."""
-    place = locate_weights(repo)
-    if isinstance(place, Path):
-        return place / name if (place / name).is_file() else None
-    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - slow import
-
-    found = try_to_load_from_cache(repo, name, revision=revision)
-    return Path(found) if isinstance(found, str) else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.fingerprint import libraries
@@ -26,8 +25,9 @@ class DinoV2:
     Pictures enter as uint8 through the model's own image processor.
 
     Attributes:
-        name: a distance is called ``fd_<name>``.
+        name: a distance is called after it, ``fd_<name>`` or ``kid_<name>``.
         repo: hub repository or folder of a DINOv2 model.
+        revision: of the hub repository; None is the one on this machine.
     """
 
     name: str = "dinov2"
@@ -36,12 +36,8 @@ class DinoV2:
 
     def fingerprint_fields(self) -> Mapping[str, Trait]:
         """Weights, preprocessing, numeric type, version of transformers."""
-        folder = Path(self.repo)
-        if folder.is_dir():
-            held = f"{folder.name}@{hub.folder_hash(folder)}"
-        else:
-            held = f"{self.repo}@{hub.cached_commit(self.repo, self.revision, 'config.json') or self.revision or 'missing'}"
-        return {"weights": held, "preprocess": "the model's own image processor", "dtype": "float32", **libraries("transformers")}
+        weights = hub.identity(self.repo, self.revision, uncached="missing")
+        return {"weights": weights, "preprocess": "the model's own image processor", "dtype": "float32", **libraries("transformers")}
 
     def features(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Features (N, D), float32.
@@ -54,8 +50,8 @@ class DinoV2:
         model, processor = self._loaded
         pixels = processor([i.convert("RGB") for i in images], return_tensors="pt").pixel_values
         with torch.inference_mode():
-            found: np.ndarray = model(pixel_values=pixels).last_hidden_state[:, 0].numpy()
-        return found
+            class_tokens: np.ndarray = model(pixel_values=pixels).last_hidden_state[:, 0].numpy()
+        return class_tokens
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
@@ -63,10 +59,11 @@ class DinoV2:
         import transformers  # noqa: PLC0415 - slow import
 
         transformers.utils.logging.disable_progress_bar()
+        source = hub.local_folder(self.repo) or self.repo
         here = {"local_files_only": True, "revision": self.revision}
         try:
-            model = transformers.Dinov2Model.from_pretrained(self.repo, dtype=torch.float32, **here)
-            processor = transformers.AutoImageProcessor.from_pretrained(self.repo, **here)
+            model = transformers.Dinov2Model.from_pretrained(source, dtype=torch.float32, **here)
+            processor = transformers.AutoImageProcessor.from_pretrained(source, **here)
         except (OSError, ValueError) as error:
             raise MissingWeightsError(
                 f"the weights of {self.name} ({self.repo}) are not on this machine; download them once with: hf download {self.repo}"

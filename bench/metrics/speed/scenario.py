@@ -1,4 +1,4 @@
-"""Which MLPerf-like load the latency metric asks for; ``bench.engine.scenarios`` puts it on a model."""
+"""The MLPerf-like load that the latency metric measures; ``bench.engine.scenarios`` puts it on a model."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from bench.errors import ConfigError, unknown
 
 MIN_DURATION_S = 600.0
+"""MLPerf's shortest duration."""
 _MIN_QUERIES = {"single_stream": 64, "offline": 24_576}
-"""MLPerf's lengths: seconds, and pictures by scenario."""
+"""MLPerf's smallest number of pictures, by scenario."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """How load is put on a model, and for how long at least.
+    """How load is put on a model, and for how long.
 
     Attributes:
         name: "single_stream" or "offline".

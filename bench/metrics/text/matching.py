@@ -1,8 +1,8 @@
 """How well recognised text matches expected text: pure functions of strings.
 
-Text is compared after Unicode NFKC and, unless told otherwise, case folding. Words are runs of letters and digits;
-each Chinese, Japanese or Korean character is a word of its own. The formulas of published benchmarks stand beside this
-in ``bench.metrics.text.published``; they clean text in their authors' ways.
+Text is compared after Unicode NFKC and, by default, case folding. Words are runs of letters and digits;
+each Chinese, Japanese or Korean character is a word of its own. The formulas of published benchmarks are in
+``bench.metrics.text.published``; they clean text in their authors' ways.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U000200
 """Characters that count as words, written as the inside of a regular expression's class."""
 _WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+(?:'[^\W_{CJK}]+)*")
 _GAP = re.compile(rf"(?<=[{CJK}])\s+(?=[{CJK}])")
-_MOST_LINES = 40
+_MAX_LINES = 40
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Words in common, words asked for, words read; all with multiplicity."""
+    """Words in common, words expected, words read; all with multiplicity."""
 
     hits: int
-    asked: int
+    expected: int
     read: int
 
     @property
     def recall(self) -> float:
-        """Hits / asked, 0 to 1."""
-        return self.hits / self.asked if self.asked else 0.0
+        """Hits / expected, 0 to 1."""
+        return self.hits / self.expected if self.expected else 0.0
 
     @property
     def precision(self) -> float:
@@ -43,8 +43,8 @@ class Counts:
 
     @property
     def f1(self) -> float:
-        """2·hits / (asked + read), the harmonic mean of recall and precision."""
-        return 2 * self.hits / (self.asked + self.read) if self.asked + self.read else 0.0
+        """2·hits / (expected + read), the harmonic mean of recall and precision."""
+        return 2 * self.hits / (self.expected + self.read) if self.expected + self.read else 0.0
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,15 @@ class Match:
     """One expected region against what was read. Characters are those of words: spaces and punctuation do not count.
 
     Attributes:
-        expected: the text asked for.
+        expected: the text the prompt asks for.
         read: the run of recognised lines that comes nearest to it, "" if nothing was read.
         exact: every character of every word is right, in order.
         edits: Levenshtein distance in characters.
         length: characters expected.
         ned: 1 - edits / longer length, 0 to 1 (a similarity).
-        counts: words in common, asked and read; an exact match counts as all words, however its spaces fell.
-        missing, added: words asked for and not read; words read and not asked for.
-        changed: pairs (asked, read) of words that stand in for one another; they are in neither of the lists above.
+        counts: words in common, expected and read; an exact match counts as all words, wherever its spaces are.
+        missing, added: words expected and not read; words read and not expected.
+        changed: pairs (expected, read) of words that stand in for one another; they are in neither of the lists above.
         span: the lines of the run, first and one past the last; (0, 0) if there is none.
     """
 
@@ -112,7 +112,7 @@ def letters(text: str, *, fold: bool = True) -> str:
 
 
 def edit_distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
-    """Levenshtein distance: least insertions, deletions and substitutions from ``a`` to ``b``, each at cost 1.
+    """Levenshtein distance: fewest insertions, deletions and substitutions from ``a`` to ``b``, each at cost 1.
 
     A column of the table is kept as two bit vectors of its differences (Myers 1999, in Hyyrö's 2003 form), so that
     texts of several hundred characters take well under a millisecond.
@@ -139,8 +139,8 @@ def similarity(a: Sequence[Hashable], b: Sequence[Hashable]) -> float:
     return 1 - edit_distance(a, b) / max(len(a), len(b), 1)
 
 
-def substitutions(asked: Sequence[str], read: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of unlike words that stand in the same place when ``asked`` and ``read`` are aligned.
+def substitutions(expected: Sequence[str], read: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of unlike words that stand in the same place when ``expected`` and ``read`` are aligned.
 
     A word left out or added costs 1, one replaced by another 2·(1 - similarity), so the likest words pair up.
 
@@ -148,14 +148,14 @@ def substitutions(asked: Sequence[str], read: Sequence[str]) -> list[tuple[str, 
     [('mead', 'made')]
     """
     table = [[float(j) for j in range(len(read) + 1)]]
-    for i, x in enumerate(asked, 1):
+    for i, x in enumerate(expected, 1):
         row = [float(i)]
         for j, y in enumerate(read, 1):
             row.append(min(table[i - 1][j - 1] + _cost(x, y), table[i - 1][j] + 1, row[j - 1] + 1))
         table.append(row)
-    pairs, i, j = [], len(asked), len(read)
+    pairs, i, j = [], len(expected), len(read)
     while i and j:
-        x, y = asked[i - 1], read[j - 1]
+        x, y = expected[i - 1], read[j - 1]
         if table[i][j] == table[i - 1][j - 1] + _cost(x, y):
             pairs += [(x, y)] if x != y else []
             i, j = i - 1, j - 1
@@ -172,16 +172,16 @@ def _cost(x: str, y: str) -> float:
 
 def match(expected: str, read: str, *, fold: bool = True, span: tuple[int, int] = (0, 0)) -> Match:
     """Compare one expected text with one recognised text."""
-    asked, seen = words(expected, fold=fold), words(read, fold=fold)
-    a, b = "".join(asked), "".join(seen)
+    expected_words, read_words = words(expected, fold=fold), words(read, fold=fold)
+    a, b = "".join(expected_words), "".join(read_words)
     edits = edit_distance(a, b)
     if edits == 0 and a:
-        counts = Counts(len(asked), len(asked), len(asked))
+        counts = Counts(len(expected_words), len(expected_words), len(expected_words))
         return Match(expected, read, True, 0, len(a), 1.0, counts, (), (), (), span)
-    missing, added = Counter(asked) - Counter(seen), Counter(seen) - Counter(asked)
-    counts = Counts(len(asked) - missing.total(), len(asked), len(seen))
+    missing, added = Counter(expected_words) - Counter(read_words), Counter(read_words) - Counter(expected_words)
+    counts = Counts(len(expected_words) - missing.total(), len(expected_words), len(read_words))
     changed = []
-    for x, y in substitutions(asked, seen) if missing and added else ():
+    for x, y in substitutions(expected_words, read_words) if missing and added else ():
         if missing[x] > 0 and added[y] > 0:
             changed.append((x, y))
             missing[x], added[y] = missing[x] - 1, added[y] - 1
@@ -198,18 +198,15 @@ def assign(expected: Sequence[str], lines: Sequence[str], *, fold: bool = True) 
     assignment is the Hungarian optimum over runs; where runs of it overlap, the better match keeps its lines and the
     rest is assigned anew among those left. A region that shares no character with any run stays unread.
     """
-    wanted, read = [letters(e, fold=fold) for e in expected], [letters(line, fold=fold) for line in lines]
-    runs = _runs([len(line) for line in read], max(map(len, wanted), default=0))
+    regions, read = [letters(e, fold=fold) for e in expected], [letters(line, fold=fold) for line in lines]
+    runs = _runs([len(line) for line in read], max(map(len, regions), default=0))
     if not runs or not expected:
         return [match(e, "", fold=fold) for e in expected]
     texts = ["".join(read[i:j]) for i, j in runs]
-    gain = [[similarity(one, text) for text in texts] for one in wanted]
+    gain = [[similarity(region, text) for text in texts] for region in regions]
     chosen = {row: run for row, run in _optimum(gain, runs).items() if gain[row][run] > 0}
-    found = []
-    for row, one in enumerate(expected):
-        span = runs[chosen[row]] if row in chosen else (0, 0)
-        found.append(match(one, joined(lines[slice(*span)]), fold=fold, span=span))
-    return found
+    spans = [runs[chosen[row]] if row in chosen else (0, 0) for row in range(len(expected))]
+    return [match(text, joined(lines[slice(*span)]), fold=fold, span=span) for text, span in zip(expected, spans, strict=True)]
 
 
 def joined(lines: Sequence[str]) -> str:
@@ -222,16 +219,16 @@ def _runs(sizes: Sequence[int], longest: int) -> list[tuple[int, int]]:
 
     Runs of several lines with over twice as many characters as the longest region are left out.
     """
-    found = []
+    runs = []
     for i in range(len(sizes)):
         total = 0
-        for j in range(i + 1, min(len(sizes), i + _MOST_LINES) + 1):
+        for j in range(i + 1, min(len(sizes), i + _MAX_LINES) + 1):
             total += sizes[j - 1]
             if j > i + 1 and total > 2 * longest:
                 break
             if sizes[i] and sizes[j - 1]:
-                found.append((i, j))
-    return found
+                runs.append((i, j))
+    return runs
 
 
 def _optimum(gain: Sequence[Sequence[float]], runs: Sequence[tuple[int, int]]) -> dict[int, int]:
@@ -258,18 +255,18 @@ def _optimum(gain: Sequence[Sequence[float]], runs: Sequence[tuple[int, int]]) -
 
 
 def counted(matches: Sequence[Match], lines: Sequence[str], *, fold: bool = True) -> tuple[Counts, list[str]]:
-    """Words of the whole picture, in any order: the counts, and the words read that nobody asked for.
+    """Words of the whole picture, in any order: the counts, and the words read that were not expected.
 
-    Both sides are multisets over all regions and all lines. Lines that make an exact match count as the words asked
-    for, however their spaces fell.
+    Both sides are multisets over all regions and all lines. Lines that make an exact match count as the expected words,
+    wherever their spaces are.
 
     >>> counted(assign(["no no"], ["no", "yes"]), ["no", "yes"])
-    (Counts(hits=1, asked=2, read=2), ['yes'])
+    (Counts(hits=1, expected=2, read=2), ['yes'])
     """
     exact = [m for m in matches if m.exact]
     done = {i for m in exact for i in range(*m.span)}
-    settled = sum(m.counts.asked for m in exact)
-    asked = Counter(word for m in matches if not m.exact for word in words(m.expected, fold=fold))
+    settled = sum(m.counts.expected for m in exact)
+    expected = Counter(word for m in matches if not m.exact for word in words(m.expected, fold=fold))
     read = Counter(word for i, line in enumerate(lines) if i not in done for word in words(line, fold=fold))
-    hits = settled + (asked & read).total()
-    return Counts(hits, settled + asked.total(), settled + read.total()), list((read - asked).elements())
+    hits = settled + (expected & read).total()
+    return Counts(hits, settled + expected.total(), settled + read.total()), list((read - expected).elements())

@@ -49,15 +49,15 @@ _PUBLISHED: tuple[tuple[str, str, bool, float | None], ...] = (
 class TextAccuracy:
     """How much of the text a prompt asks for an engine reads in the picture.
 
-    Every expected region is matched with a run of recognised lines (``textmatch.assign``). Columns, each below the
+    Every expected region is matched with a run of recognised lines (``bench.metrics.text.matching.assign``). Columns, each below the
     metric's name:
 
     - ``exact``, ``exact_case``: 1 if every region is read exactly, spaces and punctuation aside, else 0.
     - ``recall``, ``precision``, ``f1``: multisets of words of the whole picture, in any order. Precision counts every
-      word read, also in places where no text was asked for; it is 0 where nothing is read.
+      word read, also in places where no text is expected; it is 0 where nothing is read.
     - ``cer``: character edits over characters expected, both summed over the regions. ``ned``, ``ned_case``: 1 - edits /
       longer length, mean of the regions; a similarity.
-    - ``anytext_acc``, ``anytext_ned``: AnyText's values, mean of the regions (``textformulas.anytext``).
+    - ``anytext_acc``, ``anytext_ned``: AnyText's values, mean of the regions (``bench.metrics.text.published.anytext``).
     - ``longtext``: LongText-Bench's text accuracy of this picture. ``oneig_ed``, ``oneig_cr``, ``oneig_wac``: OneIG's
       edit distance, completion and word accuracy. Published scores of ``longtext`` and ``oneig_wac`` are
       micro-averaged over the set: sum ``detail["hits"]`` and ``detail["asked"]`` of the rows, then divide. They do not
@@ -67,7 +67,7 @@ class TextAccuracy:
     for each region, what was read and the words that are missing, added, or changed.
 
     Attributes:
-        engine: what reads.
+        engine: what reads, ``RapidEngine`` or ``TesseractEngine``.
     """
 
     name: str = "ocr"
@@ -92,19 +92,19 @@ class TextAccuracy:
         Raises:
             MissingPackageError: the engine is not installed, does not work or fails its self-test.
         """
-        mark = self.fingerprint()
-        return [row for sample in samples for row in self._score(sample, mark)]
+        fingerprint = self.fingerprint()
+        return [row for sample in samples for row in self._score(sample, fingerprint)]
 
-    def _score(self, sample: Sample, mark: str) -> list[ScoreRow]:
+    def _score(self, sample: Sample, fingerprint: str) -> list[ScoreRow]:
         record = sample.record
         values, details = measure(_regions(record), reading(self.engine, sample))
         rows = []
         for column in self.columns:
             end = column.name.removeprefix(f"{self.name}.")
             if end in values:
-                rows.append(column.scored(mark, values[end], record, details.get(end)))
+                rows.append(column.scored(fingerprint, values[end], record, details.get(end)))
             else:
-                rows.append(column.missing(mark, _NOT_LATIN, record, status="not_applicable"))
+                rows.append(column.missing(fingerprint, _NOT_LATIN, record, status="not_applicable"))
         return rows
 
 
@@ -119,24 +119,24 @@ def _no_text(record: ImageRecord) -> str | None:
     return _NO_WORDS if record.expected_text else _NO_TEXT
 
 
-def measure(wanted: Sequence[str], lines: Sequence[TextLine]) -> tuple[dict[str, float], dict[str, dict[str, Any]]]:
-    """Values and details of every column that applies, by the end of its name; each text in ``wanted`` has a word."""
+def measure(expected: Sequence[str], lines: Sequence[TextLine]) -> tuple[dict[str, float], dict[str, dict[str, Any]]]:
+    """Values and details of every column that applies, by the end of its name; each text in ``expected`` has a word."""
     texts = [line.text for line in lines]
-    found = matching.assign(wanted, texts)
-    cased = [matching.match(m.expected, m.read, fold=False) for m in found]
-    counts, _ = matching.counted(found, texts)
-    whole = [published.anytext(m.expected, m.read) for m in found]
+    matches = matching.assign(expected, texts)
+    cased = [matching.match(m.expected, m.read, fold=False) for m in matches]
+    counts, _ = matching.counted(matches, texts)
+    anytext = [published.anytext(m.expected, m.read) for m in matches]
     values = {
-        "exact": float(all(m.exact for m in found)),
+        "exact": float(all(m.exact for m in matches)),
         "exact_case": float(all(m.exact for m in cased)),
         "recall": counts.recall,
         "precision": counts.precision,
         "f1": counts.f1,
-        "cer": sum(m.edits for m in found) / sum(m.length for m in found),
-        "ned": _mean([m.ned for m in found]),
+        "cer": sum(m.edits for m in matches) / sum(m.length for m in matches),
+        "ned": _mean([m.ned for m in matches]),
         "ned_case": _mean([m.ned for m in cased]),
-        "anytext_acc": _mean([w.accurate for w in whole]),
-        "anytext_ned": _mean([w.ned for w in whole]),
+        "anytext_acc": _mean([w.accurate for w in anytext]),
+        "anytext_ned": _mean([w.ned for w in anytext]),
     }
     regions = [
         {
@@ -146,22 +146,22 @@ def measure(wanted: Sequence[str], lines: Sequence[TextLine]) -> tuple[dict[str,
             "added": [*m.added],
             "changed": [list(pair) for pair in m.changed],
         }
-        for m in found
+        for m in matches
     ]
     details: dict[str, dict[str, Any]] = {
         "exact": {"lines": _listed(lines), "regions": regions},
-        "recall": {"hits": counts.hits, "asked": counts.asked, "read": counts.read},
+        "recall": {"hits": counts.hits, "asked": counts.expected, "read": counts.read},
     }
-    words, one = published.longtext(wanted, texts), published.oneig(wanted, texts)
-    if words.asked:
+    longtext, oneig = published.longtext(expected, texts), published.oneig(expected, texts)
+    if longtext.expected:
         values |= {
-            "longtext": words.ratio,
-            "oneig_ed": float(one.edits),
-            "oneig_cr": float(one.complete),
-            "oneig_wac": one.words.ratio,
+            "longtext": longtext.ratio,
+            "oneig_ed": float(oneig.edits),
+            "oneig_cr": float(oneig.complete),
+            "oneig_wac": oneig.words.ratio,
         }
-        details["longtext"] = {"hits": words.found, "asked": words.asked}
-        details["oneig_wac"] = {"hits": one.words.found, "asked": one.words.asked}
+        details["longtext"] = {"hits": longtext.read, "asked": longtext.expected}
+        details["oneig_wac"] = {"hits": oneig.words.read, "asked": oneig.words.expected}
     return values, details
 
 
@@ -194,10 +194,10 @@ class Agreement:
         return (Column(self.name, "similarity"),)
 
     def fingerprint(self) -> str:
-        """Both engines' traits."""
+        """Both engines' fields."""
         both = {"first": self.first, "second": self.second}
-        traits = {f"{which}_{key}": value for which, engine in both.items() for key, value in engine.fingerprint_fields().items()}
-        return fingerprint(self.name, VERSION, **traits, normalisation=_RULE)
+        fields = {f"{which}_{key}": value for which, engine in both.items() for key, value in engine.fingerprint_fields().items()}
+        return fingerprint(self.name, VERSION, **fields, normalisation=_RULE)
 
     def not_applicable_reason(self, record: ImageRecord) -> str | None:
         """As for TextAccuracy."""
@@ -209,25 +209,25 @@ class Agreement:
         Raises:
             MissingPackageError: one of the engines is not installed, does not work or fails its self-test.
         """
-        mark, (column,) = self.fingerprint(), self.columns
-        return [self._score(sample, column, mark) for sample in samples]
+        fingerprint, (column,) = self.fingerprint(), self.columns
+        return [self._score(sample, column, fingerprint) for sample in samples]
 
-    def _score(self, sample: Sample, column: Column, mark: str) -> ScoreRow:
+    def _score(self, sample: Sample, column: Column, fingerprint: str) -> ScoreRow:
         readings = [matching.joined([line.text for line in reading(engine, sample)]) for engine in (self.first, self.second)]
         value = matching.similarity(*(matching.letters(text) for text in readings))
-        return column.scored(mark, value, sample.record, {self.first.name: readings[0], self.second.name: readings[1]})
+        return column.scored(fingerprint, value, sample.record, {self.first.name: readings[0], self.second.name: readings[1]})
 
 
 @dataclass(frozen=True)
 class StrayText:
-    """Words in the picture that nobody asked for: 0 or more, lower is better.
+    """Words in the picture that the prompt does not ask for: 0 or more, lower is better.
 
     All words read count where the prompt asks for no text, else the surplus over the expected ones (multisets, case
     folded; a misspelt word is a surplus too). Lines the engine is unsure of are left out: it sees letters in
     shapes. ``detail`` lists the words.
 
     Attributes:
-        confidence: least confidence (0 to 1) of a line that counts.
+        confidence: of a line that counts, 0 to 1, at least.
     """
 
     name: str = "stray_text"
@@ -244,7 +244,7 @@ class StrayText:
         return fingerprint(self.name, VERSION, **self.engine.fingerprint_fields(), normalisation=_RULE, confidence=self.confidence)
 
     def not_applicable_reason(self, record: ImageRecord) -> str | None:  # noqa: ARG002 - the same for every picture
-        """None: every picture can have text that nobody asked for."""
+        """None: every picture can have text that its prompt does not ask for."""
         return None
 
     def score(self, samples: Sequence[Sample]) -> list[ScoreRow]:
@@ -253,8 +253,8 @@ class StrayText:
         Raises:
             MissingPackageError: the engine is not installed, does not work or fails its self-test.
         """
-        mark, (column,) = self.fingerprint(), self.columns
-        return [column.scored(mark, *self._surplus(sample.record, reading(self.engine, sample))) for sample in samples]
+        fingerprint, (column,) = self.fingerprint(), self.columns
+        return [column.scored(fingerprint, *self._surplus(sample.record, reading(self.engine, sample))) for sample in samples]
 
     def _surplus(self, record: ImageRecord, lines: Sequence[TextLine]) -> tuple[float, ImageRecord, Mapping[str, Any]]:
         sure = [line.text for line in lines if line.confidence >= self.confidence]

@@ -38,26 +38,26 @@ def cleaned(text: str, *, chinese: bool) -> str:
 
 @dataclass(frozen=True)
 class Hits:
-    """Units (words, or characters of Chinese) found and asked for; a set's score is sum(found) / sum(asked)."""
+    """Words (of Chinese: characters) that were read, of those expected; a set's score is sum(read) / sum(expected)."""
 
-    found: int
-    asked: int
+    read: int
+    expected: int
 
     @property
     def ratio(self) -> float:
-        """Of this picture alone, 0 to 1; 0 where nothing countable is asked for."""
-        return self.found / self.asked if self.asked else 0.0
+        """Of this picture alone, 0 to 1; 0 where nothing countable is expected."""
+        return self.read / self.expected if self.expected else 0.0
 
 
-def _hits(asked: Sequence[str], read: Sequence[str]) -> Hits:
-    return Hits((Counter(asked) & Counter(read)).total(), len(asked))
+def _hits(expected: Sequence[str], read: Sequence[str]) -> Hits:
+    return Hits((Counter(expected) & Counter(read)).total(), len(expected))
 
 
 def longtext(expected: Sequence[str], lines: Sequence[str]) -> Hits:
     """LongText-Bench's text accuracy (X-Omni, arXiv:2507.22058): recall of the multiset of words, or of Chinese characters.
 
     Cleaned; lower case, unless the text is Chinese. The published score is micro-averaged over the set,
-    sum of found / sum of asked: average ``found`` and ``asked``, not ``ratio``.
+    sum of ``read`` / sum of ``expected``; it is not the mean of ``ratio``.
     """
     gold, read = " ".join(expected), " ".join(lines)
     if is_chinese(gold):
@@ -72,7 +72,7 @@ class OneIG:
     Attributes:
         edits: ED, Levenshtein distance of the cleaned texts, in characters with their spaces.
         complete: CR, whether ``edits`` is 0; the set's completion rate is its mean.
-        words: WAC, words (characters of Chinese) found and asked for, micro-averaged over the set.
+        words: WAC, words (characters of Chinese) read and expected, micro-averaged over the set.
     """
 
     edits: int
@@ -94,8 +94,8 @@ def oneig_text_score(ed: float, cr: float, wac: float, *, chinese: bool = False)
 
     M is 100 for the English set and 50 for the Chinese one. 0 to 1, higher is better.
     """
-    most = 50 if chinese else 100
-    return 1 - min(most, ed) * (1 - cr) * (1 - wac) / most
+    limit = 50 if chinese else 100
+    return 1 - min(limit, ed) * (1 - cr) * (1 - wac) / limit
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class AnyText:
     """AnyText's two values of one line (arXiv:2311.03054).
 
     Attributes:
-        accurate: the line is read exactly as asked, case, spaces and punctuation included (Sen. ACC is its mean).
+        accurate: the line is read exactly as expected, case, spaces and punctuation included (Sen. ACC is its mean).
         ned: 1 - distance / longer length, 0 to 1, a similarity in spite of its name.
     """
 
@@ -114,7 +114,7 @@ class AnyText:
 def anytext(expected: str, read: str) -> AnyText:
     """Sen. ACC and NED of one line, on the texts as they are.
 
-    The authors read the place where they asked for the line; here the recognised lines that match it best stand in for
-    that. They add 1e-5 to the length in NED, which moves it by less than 1e-5 / length.
+    The authors read the place where the line should be; here the recognised lines that match it best stand in for that.
+    They add 1e-5 to the length in NED, which moves it by less than 1e-5 / length.
     """
     return AnyText(expected == read, similarity(expected, read))

@@ -19,8 +19,9 @@ from bench.config import presets
 from bench.core.fingerprint import difference, parse_fingerprint
 from bench.errors import ConfigError, MissingWeightsError
 from bench.metrics import ImageMetric, Sample
+from bench.metrics.alignment import clip
 from bench.metrics.alignment.clip import ClipSimilarity
-from bench.metrics.extractors.contrastive import cosine
+from bench.metrics.extractors.contrastive import ContrastiveModel, cosine
 from bench.tiny import scenes
 from bench.tiny.training import tokenizer
 from bench.types import ImageRecord, Request
@@ -131,19 +132,19 @@ def gap(metric: ClipSimilarity, samples: list[Sample], theirs: list[float]) -> f
     return float(max(np.abs(np.subtract(mine[metric.name], theirs)).max(), np.abs(np.subtract(hundredth, theirs)).max()))
 
 
-class DoubleRescale(ClipSimilarity):
+class DoubleRescale(ContrastiveModel):
     def pixels(self, images: Any) -> Any:
-        return dict(self._loaded[1]([np.asarray(i, np.float32) / 255 for i in images], return_tensors="pt"))
+        return dict(self.loaded.image_processor([np.asarray(i, np.float32) / 255 for i in images], return_tensors="pt"))
 
 
-class Bilinear(ClipSimilarity):
+class Bilinear(ContrastiveModel):
     def pixels(self, images: Any) -> Any:
-        return dict(self._loaded[1](list(images), resample=2, return_tensors="pt"))
+        return dict(self.loaded.image_processor(list(images), resample=2, return_tensors="pt"))
 
 
-class LostEndToken(ClipSimilarity):
+class LostEndToken(ContrastiveModel):
     def ids(self, texts: Any) -> Any:
-        whole = self._loaded[2](list(texts), return_tensors="pt")
+        whole = self.loaded.tokenizer(list(texts), return_tensors="pt")
         return {k: v[:, :-1] for k, v in whole.items()}
 
 
@@ -163,8 +164,10 @@ def test_the_cosine_is_that_of_torchmetrics_in_the_embedded_domain(tiny: Path) -
 
 
 @pytest.mark.parametrize("fault", [DoubleRescale, Bilinear, LostEndToken])
-def test_a_planted_fault_is_seen(fault: type[ClipSimilarity], large: Path, known: tuple[list[Sample], list[float]]) -> None:
-    assert gap(fault("seeded", str(large)), *known) > 1e-4, "the contract's tolerance, ten times what the parity test allows"
+def test_a_planted_fault_is_seen(fault: type[ContrastiveModel], large: Path, known: tuple[list[Sample], list[float]],
+                                 monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.setattr(clip, "ContrastiveModel", fault)
+    assert gap(ClipSimilarity("seeded", str(large)), *known) > 1e-4, "the contract's tolerance, ten times what the parity test allows"
 
 
 def test_tokens_are_those_of_openai(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,13 +210,13 @@ def test_preprocessing_is_openais_transform(name: str, large: Path) -> None:
     Made with torchvision 0.29.1's transforms (torch 2.13, Pillow 13.0), the package's compiled operators left out: Resize(224,
     BICUBIC), CenterCrop(224), RGB, ToTensor, Normalize(MEAN, DEVIATION) on the opened file, then ``[:, ::5, ::5]``.
     """
-    pixels = ClipSimilarity("seeded", str(large)).pixels([photo(name)])["pixel_values"].numpy()[0]
+    pixels = ContrastiveModel("seeded", str(large)).pixels([photo(name)])["pixel_values"].numpy()[0]
     with np.load(GOLDEN) as golden:
         np.testing.assert_allclose(pixels[:, ::5, ::5], golden[name], atol=1e-5)
 
 
 def test_an_odd_margin_is_cropped_one_pixel_further_left_than_openai_does(large: Path) -> None:
-    pixels = ClipSimilarity("seeded", str(large)).pixels([photo("rocket")])["pixel_values"].numpy()[0]
+    pixels = ContrastiveModel("seeded", str(large)).pixels([photo("rocket")])["pixel_values"].numpy()[0]
     with np.load(GOLDEN) as golden:
         np.testing.assert_allclose(pixels[:, :, 1:][:, ::5, ::5], golden["rocket"], atol=1e-5)
 
@@ -221,7 +224,9 @@ def test_an_odd_margin_is_cropped_one_pixel_further_left_than_openai_does(large:
 def test_pictures_reach_the_network_rescaled_once(large: Path) -> None:
     metric = ClipSimilarity("seeded", str(large))
     fed: list[np.ndarray] = []
-    metric.model.vision_model.register_forward_pre_hook(lambda _, __, kw: fed.append(kw["pixel_values"].numpy()), with_kwargs=True)
+    metric.model.loaded.network.vision_model.register_forward_pre_hook(
+        lambda _, __, kw: fed.append(kw["pixel_values"].numpy()), with_kwargs=True
+    )
     for grey in (0, 128, 255):
         metric.score([sample(PROMPTS[0], Image.new("RGB", (300, 260), (grey,) * 3))])
         expected = (grey / 255 - np.array(MEAN)) / np.array(DEVIATION)
@@ -232,7 +237,7 @@ def test_pictures_reach_the_network_rescaled_once(large: Path) -> None:
 def test_a_picture_of_floats_is_turned_away_before_it_turns_black(tiny: Path) -> None:
     metric = ClipSimilarity("clip_seeded", str(tiny))
     white = np.ones((128, 128, 3), np.float32)
-    trapped = metric._loaded[1]([white], return_tensors="np").pixel_values
+    trapped = metric.model.loaded.image_processor([white], return_tensors="np").pixel_values
     assert trapped.max() < -0.98, "the trap is there: white reads as black"
     for image in (white, Image.fromarray(white[..., 0])):
         with pytest.raises(TypeError, match="8-bit"):
@@ -252,6 +257,13 @@ def test_features_are_normalised_and_do_not_depend_on_the_batch(tiny: Path) -> N
     np.testing.assert_allclose(np.linalg.norm(one, axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(one, three, atol=1e-6)
     assert one.dtype == np.float32
+
+
+def test_it_is_an_extractor_for_the_runs_of_before(tiny: Path) -> None:
+    metric, model = ClipSimilarity("clip_seeded", str(tiny)), ContrastiveModel("clip_seeded", str(tiny))
+    pictures = [scenes.draw(scenes.parse(TINY_PROMPTS[0]), 0)]
+    assert metric.fingerprint_fields() == model.fingerprint_fields()
+    np.testing.assert_array_equal(metric.features(pictures), model.features(pictures))
 
 
 def test_clipscore_is_of_the_prefixed_prompt(large: Path) -> None:
@@ -277,13 +289,13 @@ def test_a_long_prompt_keeps_its_end_token_and_says_that_it_was_cut(large: Path)
     text = " ".join(["a", "red", "lighthouse"] * 40)
     row, *_ = metric.score([sample(text, photos()[0])])
     assert row.detail == {"tokens": 122, "truncated": True}
-    ids = metric.ids([text])["input_ids"][0].tolist()
+    ids = metric.model.ids([text])["input_ids"][0].tolist()
     assert (len(ids), ids[-1]) == (77, 49407)
-    by_hand = metric.text(" ".join(text.split()[:75]))
+    by_hand = metric.model.text(" ".join(text.split()[:75]))
     assert (by_hand.tokens, by_hand.truncated) == (77, False)
-    np.testing.assert_allclose(metric.text(text).vector, by_hand.vector, atol=1e-6)
+    np.testing.assert_allclose(metric.model.text(text).vector, by_hand.vector, atol=1e-6)
     lost = LostEndToken("seeded", str(large)).text(by_hand_text := " ".join(text.split()[:75]))
-    assert float(cosine(lost.vector, metric.text(by_hand_text).vector)) < 0.9
+    assert float(cosine(lost.vector, metric.model.text(by_hand_text).vector)) < 0.9
 
 
 def test_the_end_token_is_kept_in_the_embedded_domain_too(tiny: Path) -> None:
@@ -291,7 +303,7 @@ def test_the_end_token_is_kept_in_the_embedded_domain_too(tiny: Path) -> None:
     text = " ".join(["red"] * 60)
     row, *_ = metric.score([sample(text)])
     assert row.detail == {"tokens": 61, "truncated": True}
-    assert metric.ids([text])["input_ids"][0, -1] == tokenizer.EOS
+    assert metric.model.ids([text])["input_ids"][0, -1] == tokenizer.EOS
     assert not metric.score([sample(TINY_PROMPTS[0])])[0].detail["truncated"]
 
 
@@ -300,8 +312,8 @@ def test_a_long_prompt_can_be_averaged_over_its_sentences(tiny: Path) -> None:
     sentences = [" ".join([word] * 28) + "." for word in ("red", "blue", "green")]
     row, *_ = metric.score([sample(" ".join(sentences))])
     assert row.detail == {"tokens": 88, "truncated": False, "windows": 3}
-    mean = np.mean([metric.text(s).vector for s in sentences], axis=0)
-    np.testing.assert_allclose(metric.text(" ".join(sentences), windowed=True).vector, mean / np.linalg.norm(mean), atol=1e-6)
+    mean = np.mean([metric.model.text(s).vector for s in sentences], axis=0)
+    np.testing.assert_allclose(metric.model.text(" ".join(sentences), windowed=True).vector, mean / np.linalg.norm(mean), atol=1e-6)
     plain = ClipSimilarity("clip_seeded", str(tiny))
     assert values(metric, sample(TINY_PROMPTS[0]))["clip_seeded"] == pytest.approx(values(plain, sample(TINY_PROMPTS[0]))["clip_seeded"])
     assert set(difference([metric.fingerprint(), plain.fingerprint()])) == {"long_prompts"}
@@ -310,7 +322,7 @@ def test_a_long_prompt_can_be_averaged_over_its_sentences(tiny: Path) -> None:
 def test_a_text_is_embedded_once(tiny: Path) -> None:
     metric = ClipSimilarity("clip_seeded", str(tiny), prefix="")
     calls: list[object] = []
-    metric.model.text_model.register_forward_pre_hook(lambda *_: calls.append(1))
+    metric.model.loaded.network.text_model.register_forward_pre_hook(lambda *_: calls.append(1))
     metric.score([sample(TINY_PROMPTS[0], seed=seed) for seed in range(3)])
     metric.score([sample(TINY_PROMPTS[0], seed=4)])
     assert len(calls) == 1

@@ -77,5 +77,5 @@ def test_siglip_scores_as_transformers_own_forward_does(kind: str, tmp_path: Pat
     assert abs(float(theirs - other)) > 1e-4, "a mask over the padding would be seen"
     long, *_ = metric.score([sample("red" * 27, picture)])
     assert long.detail == {"tokens": 82, "truncated": True}
-    assert metric.ids(["red" * 27])["input_ids"][0, -1] == 1
+    assert metric.model.ids(["red" * 27])["input_ids"][0, -1] == 1
     assert parse_fingerprint(metric.fingerprint())["tokenizer"].endswith("64 tokens, lower-cased, padding not masked")

@@ -155,10 +155,10 @@ def test_a_plain_answer_must_begin_with_the_word(answer: str, score: float | Non
 
 
 def test_questions_are_read_from_a_list_and_capped() -> None:
-    assert vqa_score.questions("Here they are:\n1. Is it red?\n - Is it red?\n* **Are there 3 cats?**\nQ4: Is it day?\nthanks") == (
+    assert vqa_score.parse_questions("Here they are:\n1. Is it red?\n - Is it red?\n* **Are there 3 cats?**\nQ4: Is it day?\nthanks") == (
         "Is it red?", "Are there 3 cats?", "Is it day?",
     )  # fmt: skip
-    assert len(vqa_score.questions("\n".join(f"{i}. Is it {i}?" for i in range(20)))) == 8
+    assert len(vqa_score.parse_questions("\n".join(f"{i}. Is it {i}?" for i in range(20)))) == 8
 
 
 def test_cost_needs_both_prices() -> None:
@@ -303,7 +303,7 @@ def test_derived_questions_are_drawn_once_and_kept(server: str, tmp_path: Path) 
 
 def test_too_few_questions_leave_the_picture_unscored(server: str, tmp_path: Path) -> None:
     row = ask(server, "terse", questions="derived", questions_file=str(tmp_path / "q.jsonl"))
-    assert row.reason == "judge drew 1 questions from the prompt; 3 are needed"
+    assert row.reason == "judge derived 1 questions from the prompt; 3 are needed"
     assert not (tmp_path / "q.jsonl").exists()
 
 

@@ -103,7 +103,7 @@ def test_draws_can_be_left_out_and_are_no_part_of_value_or_fingerprint(where: st
 
 def test_what_would_say_nothing_is_not_drawn_and_says_so(where: str) -> None:
     few = FrechetDistance(Given(), "fd_given", where).compare(sample(36, 1), records(9, 4))[0]
-    assert (few.status, few.detail["undrawn"]) == ("ok", "9 prompts; halves of fewer than 10 say nothing")
+    assert (few.status, few.detail["undrawn"]) == ("ok", "9 prompts; resampling needs at least 10")
     near = PrecisionRecall(Given(), "prdc_given", where).compare(sample(10, 1), records(10))
     assert ["draws" in r.detail for r in near] == [False] * 4
     assert "more than 5 pictures" in near[0].detail["undrawn"]

@@ -212,7 +212,13 @@ def test_fewer_pictures_than_features_are_unscored_unless_allowed(n: int, m: int
     mine = Means().features(pictures(n, 2))
     (row,) = FrechetDistance(Means(), "fd_means", where).compare(mine, records(n, 100))
     assert row.status == "unscored"
-    for part in ("11", "12 features", "rank 10", "kid_means with its interval stands instead", "metric.fd_means.allow_small=true"):
+    for part in (
+        "11",
+        "12 features",
+        "rank 10",
+        "use kid_means, which is unbiased: metric=[kid_means]",
+        "metric.fd_means.allow_small=true",
+    ):
         assert part in str(row.reason)
     (row,) = FrechetDistance(Means(), "fd_means", where, allow_small=True).compare(mine, records(n, 100))
     assert row.status == "ok"
@@ -347,8 +353,9 @@ SCORE = """
 import json, os, sys
 from pathlib import Path
 import numpy as np
-from bench import scoring
-from bench.metrics.distribution.base import FrechetDistance, KernelDistance
+from bench.engine.score import score
+from bench.metrics.distribution.frechet import FrechetDistance
+from bench.metrics.distribution.kernel import KernelDistance
 from bench.metrics.extractors.inception import Inception
 from bench.core.progress import Progress
 from bench.store.run import Run
@@ -381,7 +388,7 @@ if which == "projection":
 else:
     extractor = Watched(Inception())
     metrics = [KernelDistance(extractor, "kid", reference, subsets=5)]
-rows = scoring.score(run, metrics, Progress())
+rows = score(run, metrics, Progress())
 print(json.dumps({"seen": extractor.seen, "rows": [[r.metric, r.status, r.value, r.reason, r.detail.get("n")] for r in rows]}))
 """
 

@@ -76,7 +76,7 @@ def test_counts_agree_with_an_independent_precision_and_recall() -> None:
             hits += a[i] == b[j]
             i, j = i + (a[i] <= b[j]), j + (b[j] <= a[i])
         counts = t.match(asked, read).counts
-        assert (counts.hits, counts.asked, counts.read) == (hits, len(a), len(b))
+        assert (counts.hits, counts.expected, counts.read) == (hits, len(a), len(b))
 
 
 def test_the_word_that_was_lost() -> None:
@@ -179,7 +179,7 @@ def test_words_of_the_whole_picture() -> None:
     """Asked: half price (2) and grand opening (2, exact over two lines). Read besides: half, prize, today. Hits 1 + 2."""
     lines = ["grand", "opening", "half prize", "today"]
     counts, stray = t.counted(t.assign(["half price", "grand opening"], lines), lines)
-    assert (counts.hits, counts.asked, counts.read) == (3, 4, 5)
+    assert (counts.hits, counts.expected, counts.read) == (3, 4, 5)
     assert sorted(stray) == ["prize", "today"]
 
 

@@ -1,6 +1,6 @@
-"""Distances between two sets of features: Fréchet distance, its limit for endless samples, and pictures that both sets hold.
+"""Distances between two sets of features: Fréchet distance, its limit for infinitely many samples, and pictures in both sets.
 
-Pure functions of features (N, D) and statistics, reckoned in float64.
+Pure functions of features (N, D) and statistics, computed in float64.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Gaussian(NamedTuple):
 
 
 class Extrapolation(NamedTuple):
-    """A value extrapolated to endless samples, its standard error, the slope in 1/n, and the distances it was fitted to."""
+    """A value extrapolated to infinitely many samples, its standard error, the slope in 1/n, and the distances it was fitted to."""
 
     value: float
     error: float
@@ -82,8 +82,7 @@ def from_statistics(mean: np.ndarray, covariance: np.ndarray, n: int) -> Gaussia
     if factor is not None:
         return Gaussian(where, factor, len(where), n)
     values, vectors = np.linalg.eigh((spread + spread.T) / 2)
-    least = np.finfo(np.float64).eps * len(values) * max(float(values[-1]), 0.0)
-    kept = values > least
+    kept = values > np.finfo(np.float64).eps * len(values) * max(float(values[-1]), 0.0)
     return Gaussian(where, np.sqrt(values[kept])[:, None] * vectors[:, kept].T, int(kept.sum()), n)
 
 
@@ -114,7 +113,7 @@ def frechet_distance(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov
 
 
 def extrapolate_to_infinity(features: np.ndarray, reference: Gaussian, *, smallest: int, points: int = 15, seed: int = 0) -> Extrapolation:
-    """The Fréchet distance that endless pictures would have (Chong and Forsyth, CVPR 2020).
+    """The Fréchet distance that infinitely many samples would have (Chong and Forsyth, CVPR 2020).
 
     Distances of ``points`` random subsets, of sizes evenly spaced from ``smallest`` to N, are fitted by a straight line in
     1/n; its value at 1/n = 0 is the result. The bias of the reference's own finite number stays.
@@ -134,14 +133,14 @@ def extrapolate_to_infinity(features: np.ndarray, reference: Gaussian, *, smalle
         raise ValueError(f"a line through {points} sizes from {smallest} to {n} pictures cannot be fitted")
     rng = np.random.default_rng(seed)
     sizes = [int(size) for size in np.linspace(smallest, n, points)]
-    found = [distance(gaussian(features[rng.permutation(n)[:size]]), reference) for size in sizes]
-    inverse, y = 1 / np.array(sizes), np.array(found)
+    distances = [distance(gaussian(features[rng.permutation(n)[:size]]), reference) for size in sizes]
+    inverse, y = 1 / np.array(sizes), np.array(distances)
     offset = inverse - inverse.mean()
     slope = float(offset @ y / (offset @ offset))
     value = float(y.mean() - slope * inverse.mean())
     rest = float(np.square(y - value - slope * inverse).sum()) / (points - 2)
     error = math.sqrt(rest * (1 / points + inverse.mean() ** 2 / float(offset @ offset)))
-    return Extrapolation(value, error, slope, tuple(sizes), tuple(found))
+    return Extrapolation(value, error, slope, tuple(sizes), tuple(distances))
 
 
 def shared(features: np.ndarray, reference: np.ndarray, tolerance: float = 1e-5) -> np.ndarray:
@@ -157,11 +156,11 @@ def shared(features: np.ndarray, reference: np.ndarray, tolerance: float = 1e-5)
     reach = tolerance * np.linalg.norm(features, axis=1).astype(np.float64)
     slack = reach * (1 + 1e-6) + 1e-12
     low, high = np.searchsorted(there[order], along - slack, "left"), np.searchsorted(there[order], along + slack, "right")
-    found = np.zeros(len(features), dtype=bool)
+    is_shared = np.zeros(len(features), dtype=bool)
     for i in np.flatnonzero(high > low):
         apart = reference[order[low[i] : high[i]]].astype(np.float64) - features[i]
-        found[i] = bool((np.linalg.norm(apart, axis=1) <= reach[i]).any())
-    return found
+        is_shared[i] = bool((np.linalg.norm(apart, axis=1) <= reach[i]).any())
+    return is_shared
 
 
 def _projected(features: np.ndarray, direction: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from bench.metrics.distribution.formulas.frechet import Gaussian, moments
 from bench.metrics.distribution.formulas.kernel import Kernel
 
 _BLOCK = 1024
-_NOTHING = 1e-13
+_NEGLIGIBLE = 1e-13
 """Share of the largest eigenvalue below which one counts as zero."""
 
 
@@ -32,14 +32,14 @@ def frechet(features: np.ndarray, reference: Gaussian) -> np.ndarray:
     if n > rank:
         centre, covariance = moments(features)
         values, vectors = np.linalg.eigh(reference.factor @ covariance @ reference.factor.T)
-        kept = values > _NOTHING * max(float(values[-1]), 0.0)
+        kept = values > _NEGLIGIBLE * max(float(values[-1]), 0.0)
         carry = reference.factor.T @ (vectors[:, kept] / values[kept] ** 0.25)
     else:
         centre = np.asarray(features.mean(0, dtype=np.float64))
         mapped = (features - centre) @ reference.factor.T
         values, vectors = np.linalg.eigh(mapped @ mapped.T)
         carry = None
-    found = np.empty(n)
+    moves = np.empty(n)
     for start in range(0, n, _BLOCK):
         part = slice(start, start + _BLOCK)
         apart = features[part] - centre
@@ -47,14 +47,14 @@ def frechet(features: np.ndarray, reference: Gaussian) -> np.ndarray:
             carried = math.sqrt(n - 1) * np.square(vectors[part]) @ np.sqrt(np.maximum(values, 0.0))
         else:
             carried = np.square(apart @ carry).sum(1)
-        found[part] = 2 * apart @ (centre - reference.mean) + np.square(apart).sum(1) - carried
-    return np.asarray(found - found.mean())
+        moves[part] = 2 * apart @ (centre - reference.mean) + np.square(apart).sum(1) - carried
+    return np.asarray(moves - moves.mean())
 
 
 def discrepancy(features: np.ndarray, reference: np.ndarray, kernel: Kernel, among: np.ndarray) -> np.ndarray:
     """Influence (N,) of each picture on the squared maximum mean discrepancy to ``reference`` (M, D).
 
-    h(x) = 2 (mean of k(x, x') over other pictures x' - mean of k(x, y)), less its mean; reckoned in single precision.
+    h(x) = 2 (mean of k(x, x') over other pictures x' - mean of k(x, y)), less its mean; computed in single precision.
 
     Args:
         features: (N, D).
@@ -65,10 +65,10 @@ def discrepancy(features: np.ndarray, reference: np.ndarray, kernel: Kernel, amo
     x, y = (np.asarray(z, dtype=np.float32) for z in (features, reference))
     others, own = x[among], np.zeros(len(x), dtype=bool)
     own[among] = True
-    found = np.empty(len(x))
+    moves = np.empty(len(x))
     for start in range(0, len(x), _BLOCK):
         part = slice(start, start + _BLOCK)
         within = kernel(x[part], others).sum(1, dtype=np.float64)
         itself = own[part] * np.array([float(kernel(row[None], row[None])[0, 0]) for row in x[part]])
-        found[part] = (within - itself) / (len(among) - own[part]) - kernel(x[part], y).mean(1, dtype=np.float64)
-    return np.asarray(2 * (found - found.mean()))
+        moves[part] = (within - itself) / (len(among) - own[part]) - kernel(x[part], y).mean(1, dtype=np.float64)
+    return np.asarray(2 * (moves - moves.mean()))

@@ -1,4 +1,4 @@
-"""Distances between two sets of features through kernels: KID and CMMD. Pure functions, reckoned in float64."""
+"""Distances between two sets of features through kernels: KID and CMMD. Pure functions, computed in float64."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ class KernelEstimate(NamedTuple):
 
 def cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """KID's kernel (x.y / D + 1)^3: (N, D) and (M, D) to (N, M)."""
-    found: np.ndarray = (x @ y.T / x.shape[1] + 1) ** 3
-    return found
+    return np.asarray((x @ y.T / x.shape[1] + 1) ** 3)
 
 
 def mmd2(x: np.ndarray, y: np.ndarray, kernel: Kernel = cubic) -> float:
@@ -60,8 +59,8 @@ def kid(x: np.ndarray, y: np.ndarray, *, subsets: int = 100, subset_size: int = 
     if size == len(x) == len(y):
         return KernelEstimate(mmd2(x, y), 0.0, size)
     rng = np.random.RandomState(seed)
-    found = [mmd2(x[rng.choice(len(x), size, replace=False)], y[rng.choice(len(y), size, replace=False)]) for _ in range(subsets)]
-    return KernelEstimate(float(np.mean(found)), float(np.std(found)), size)
+    values = [mmd2(x[rng.choice(len(x), size, replace=False)], y[rng.choice(len(y), size, replace=False)]) for _ in range(subsets)]
+    return KernelEstimate(float(np.mean(values)), float(np.std(values)), size)
 
 
 def _row_sums(x: np.ndarray, y: np.ndarray, kernel: Kernel) -> tuple[np.ndarray, np.ndarray]:
@@ -85,10 +84,9 @@ def mmd2_error(x: np.ndarray, y: np.ndarray, kernel: Kernel = cubic) -> float:
     a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     across = _row_sums(a, b, kernel)
     variance = 0.0
-    for one, other, mixed in ((a, b, across[0]), (b, a, across[1])):
-        n, m = len(one), len(other)
-        diagonal = np.concatenate([np.einsum("ii->i", kernel(block, block)) for block in np.array_split(one, math.ceil(n / 64))])
-        rows = _row_sums(one, one, kernel)[0] - diagonal
+    for own, n, m, mixed in ((a, len(a), len(b), across[0]), (b, len(b), len(a), across[1])):
+        diagonal = np.concatenate([np.einsum("ii->i", kernel(block, block)) for block in np.array_split(own, math.ceil(n / 64))])
+        rows = _row_sums(own, own, kernel)[0] - diagonal
         without = (rows.sum() - 2 * rows) / ((n - 1) * (n - 2)) - 2 * (mixed.sum() - mixed) / ((n - 1) * m)
         variance += (n - 1) / n * float(np.square(without - without.mean()).sum())
     return math.sqrt(variance)

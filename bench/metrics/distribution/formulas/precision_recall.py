@@ -40,19 +40,19 @@ def prdc(pictures: np.ndarray, reference: np.ndarray, k: int = 5) -> Manifold:
     centre = y.mean(0)
     x, y = x - centre, y - centre
     reach_x, reach_y = _reach(x, k), _reach(y, k)
-    held, covered, recalled = np.empty(len(x)), np.zeros(len(y), dtype=bool), np.zeros(len(y), dtype=bool)
+    balls, covered, recalled = np.empty(len(x)), np.zeros(len(y), dtype=bool), np.zeros(len(y), dtype=bool)
     for start in range(0, len(x), _BLOCK):
         part = slice(start, start + _BLOCK)
         square = _squares(x[part], y)
         inside = square <= reach_y
-        held[part] = inside.sum(1)
+        balls[part] = inside.sum(1)
         covered |= inside.any(0)
         recalled |= (square <= reach_x[part, None]).any(0)
-    return Manifold(float((held > 0).mean()), float(recalled.mean()), float(held.mean() / k), float(covered.mean()))
+    return Manifold(float((balls > 0).mean()), float(recalled.mean()), float(balls.mean() / k), float(covered.mean()))
 
 
 def prdc_halves(pictures: np.ndarray, reference: np.ndarray, k: int, members: np.ndarray) -> np.ndarray:
-    """``prdc`` of parts of the pictures, float (R, 4): distances are reckoned once for all parts.
+    """``prdc`` of parts of the pictures, float (R, 4): distances are computed once for all parts.
 
     Args:
         pictures: (N, D).
@@ -68,21 +68,21 @@ def prdc_halves(pictures: np.ndarray, reference: np.ndarray, k: int, members: np
         raise ValueError(f"{k} nearest neighbours need more than {k} pictures on each side of every part")
     centre = y.mean(0)
     x, y = x - centre, y - centre
-    reach_y, held = _reach(y, k), np.empty(len(x))
+    reach_y, balls = _reach(y, k), np.empty(len(x))
     covered, recalled = (np.zeros((len(members), len(y)), dtype=bool) for _ in range(2))
     for start in range(0, len(x), _BLOCK):
         part = slice(start, start + _BLOCK)
         across, within = _squares(x[part], y), _squares(x[part], x)
         within[np.arange(len(within)), start + np.arange(len(within))] = np.inf
         inside = across <= reach_y
-        held[part] = inside.sum(1)
+        balls[part] = inside.sum(1)
         covered |= members[:, part].astype(np.float32) @ inside.astype(np.float32) > 0
         for i, member in enumerate(members):
-            mine = member[part]
-            reach = np.partition(within[mine][:, member], k - 1, axis=1)[:, k - 1]
-            recalled[i] |= (across[mine] <= reach[:, None]).any(0)
+            own = member[part]
+            reach = np.partition(within[own][:, member], k - 1, axis=1)[:, k - 1]
+            recalled[i] |= (across[own] <= reach[:, None]).any(0)
     share = members / members.sum(1, keepdims=True)
-    return np.stack([share @ (held > 0), recalled.mean(1), share @ held / k, covered.mean(1)], axis=1)
+    return np.stack([share @ (balls > 0), recalled.mean(1), share @ balls / k, covered.mean(1)], axis=1)
 
 
 def _squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -92,10 +92,10 @@ def _squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _reach(x: np.ndarray, k: int) -> np.ndarray:
     """Squared distance (N,) to the k-th nearest other member."""
-    found = np.empty(len(x))
+    reach = np.empty(len(x))
     for start in range(0, len(x), _BLOCK):
         square = _squares(x[start : start + _BLOCK], x)
         rows = np.arange(len(square))
         square[rows, start + rows] = np.inf
-        found[start : start + _BLOCK] = np.partition(square, k - 1, axis=1)[:, k - 1]
-    return found
+        reach[start : start + _BLOCK] = np.partition(square, k - 1, axis=1)[:, k - 1]
+    return reach

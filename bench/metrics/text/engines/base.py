@@ -1,4 +1,4 @@
-"""OCR engines: what reads text in a picture, and the test each must pass before anything is scored with it."""
+"""OCR engines: the protocol, and the self-test that each must pass before anything is scored with it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from bench.metrics.base import Sample
 
 SELF_TEST = {"latin": "BENCH 42", "chinese": "营业时间"}
-"""Script to what is written in ``selftest/SCRIPT.png``."""
-_MOST_READINGS = 128
-_MOST_ENLARGED = 8
+"""Script, and the words in ``selftest/SCRIPT.png``."""
+_MAX_READINGS = 128
+_MAX_FACTOR = 8
 
 
 class TextLine(NamedTuple):
@@ -45,7 +45,7 @@ class Engine(Protocol):
 
     @property
     def fix(self) -> str:
-        """What helps when it does not work."""
+        """How to make it work, where it does not."""
 
     def scripts(self) -> tuple[str, ...]:
         """The scripts it reads, keys of SELF_TEST."""
@@ -57,7 +57,7 @@ class Engine(Protocol):
         """Lines from top to bottom and left to right. Raises MissingPackageError when it cannot work."""
 
 
-def _hash(files: Sequence[Path]) -> str:
+def files_hash(files: Sequence[Path]) -> str:
     """SHA-256 (16 hex digits) of the files' contents."""
     return _hash_of(tuple((str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in files))
 
@@ -70,15 +70,16 @@ def _hash_of(files: tuple[tuple[str, int, int], ...]) -> str:
     return total.hexdigest()[:16]
 
 
-def _scaling(least: int) -> str:
-    return f"short side >= {least} px by a whole factor of at most {_MOST_ENLARGED}, Lanczos"
+def scaling(min_side: int) -> str:
+    """``enlarged`` in words, for fingerprints."""
+    return f"short side >= {min_side} px by a whole factor of at most {_MAX_FACTOR}, Lanczos"
 
 
-def enlarged(image: Image.Image, least: int) -> Image.Image:
-    """The picture with its short side at ``least`` pixels or more, by a whole factor of at most 8 (Lanczos)."""
+def enlarged(image: Image.Image, min_side: int) -> Image.Image:
+    """The picture with its short side at ``min_side`` pixels or more, by a whole factor of at most 8 (Lanczos)."""
     from PIL import Image as Images  # noqa: PLC0415 - slow import
 
-    factor = min(_MOST_ENLARGED, math.ceil(least / min(image.size)))
+    factor = min(_MAX_FACTOR, math.ceil(min_side / min(image.size)))
     if factor <= 1:
         return image
     return image.resize((image.width * factor, image.height * factor), Images.Resampling.LANCZOS)
@@ -130,6 +131,6 @@ def reading(engine: Engine, sample: Sample) -> tuple[TextLine, ...]:
     key = (sample.record.sha256, engine)
     if key not in _readings:
         _readings[key] = tuple(engine.read(sample.image))
-        while len(_readings) > _MOST_READINGS:
+        while len(_readings) > _MAX_READINGS:
             _readings.popitem(last=False)
     return _readings[key]

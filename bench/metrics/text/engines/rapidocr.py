@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.fingerprint import libraries
 from bench.errors import MissingPackageError
-from bench.metrics.text.engines.base import SELF_TEST, TextLine, _hash, _scaling, enlarged
+from bench.metrics.text.engines.base import SELF_TEST, TextLine, enlarged, files_hash, scaling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,10 +54,10 @@ class RapidEngine:
         """``weights`` is "none" where the package or its models are missing."""
         try:
             files = _onnx_files(self.models)
-            weights = f"{files['rec'].stem}@{_hash(tuple(files.values()))}"
+            weights = f"{files['rec'].stem}@{files_hash(tuple(files.values()))}"
         except (MissingPackageError, OSError):
             weights = "none"
-        scale = f"{_scaling(self.least)}; long side at most 2000 px; BGR uint8"
+        scale = f"{scaling(self.least)}; long side at most 2000 px; BGR uint8"
         return {"engine": "rapidocr", "weights": weights, "preprocess": scale, **_rapid_libraries()}
 
     def read(self, image: Image.Image) -> list[TextLine]:
@@ -70,16 +70,16 @@ class RapidEngine:
 
         pixels = np.asarray(enlarged(image, self.least).convert("RGB"))[:, :, ::-1]
         try:
-            found = _rapid(self.models)(pixels)
+            result = _rapid(self.models)(pixels)
         except MissingPackageError:
             raise
         except Exception as error:  # onnxruntime's and RapidOCR's exceptions share no base
             why = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise MissingPackageError(f"RapidOCR does not work here ({why}); {_RAPID_FIX}") from error
-        texts = getattr(found, "txts", None)
+        texts = getattr(result, "txts", None)
         if texts is None:
             return []
-        return [TextLine(texts[i], float(found.scores[i])) for i in reading_order(found.boxes) if texts[i].strip()]
+        return [TextLine(texts[i], float(result.scores[i])) for i in reading_order(result.boxes) if texts[i].strip()]
 
 
 def reading_order(boxes: Sequence[Sequence[Sequence[float]]]) -> list[int]:
@@ -130,13 +130,13 @@ def _onnx_files(models: str | None) -> dict[str, Path]:
         folder = Path(spec.origin).parent / "models"
     else:
         folder = Path(models)
-    found = {}
+    model_files = {}
     for kind in ("det", "rec", "cls"):
         files = sorted(folder.glob(f"*_{kind}_*.onnx"))
         if len(files) != 1:
             raise MissingPackageError(f"{folder} holds {len(files)} files *_{kind}_*.onnx where RapidOCR needs one; {_RAPID_FIX}")
-        found[kind] = files[0]
-    return found
+        model_files[kind] = files[0]
+    return model_files
 
 
 @cache

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench.core.fingerprint import libraries
 from bench.errors import MissingPackageError
 from bench.metrics.text import matching
-from bench.metrics.text.engines.base import SELF_TEST, TextLine, _hash, _scaling, enlarged
+from bench.metrics.text.engines.base import SELF_TEST, TextLine, enlarged, files_hash, scaling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ _WORD_LEVEL = "5"
 class TesseractEngine:
     """The program ``tesseract`` (5 or later), called once a picture with the picture on its standard input.
 
-    Pages are its field: of signs in scenes it reads far fewer than RapidOCR. Sauvola's threshold
+    It is made for pages: of signs in scenes it reads far fewer than RapidOCR. Sauvola's threshold
     (``thresholding_method=2``) finds more of them than its default.
 
     Attributes:
@@ -58,8 +58,8 @@ class TesseractEngine:
         return _TESSERACT_FIX
 
     def scripts(self) -> tuple[str, ...]:
-        """Chinese only where one of its Chinese models is there and asked for."""
-        chinese = any(one.startswith("chi_") for one in self._used().languages)
+        """Chinese only where one of its Chinese models is installed and among ``languages``."""
+        chinese = any(language.startswith("chi_") for language in self._used().languages)
         return tuple(SELF_TEST) if chinese else ("latin",)
 
     def fingerprint_fields(self) -> Mapping[str, Trait]:
@@ -67,9 +67,9 @@ class TesseractEngine:
         try:
             used = self._used()
         except MissingPackageError:
-            return {"engine": "tesseract none", "weights": "none", "preprocess": _scaling(self.least)}
-        weights = f"{'+'.join(used.languages)}@{_hash(used.files)}"
-        scale = f"{_scaling(self.least)}; psm 3; Sauvola threshold"
+            return {"engine": "tesseract none", "weights": "none", "preprocess": scaling(self.least)}
+        weights = f"{'+'.join(used.languages)}@{files_hash(used.files)}"
+        scale = f"{scaling(self.least)}; psm 3; Sauvola threshold"
         return {"engine": f"tesseract {used.version}", "weights": weights, "preprocess": scale, **libraries("pillow")}
 
     def read(self, image: Image.Image) -> list[TextLine]:
@@ -80,11 +80,11 @@ class TesseractEngine:
         """
         data = io.BytesIO()
         enlarged(image, self.least).convert("RGB").save(data, "PNG", compress_level=1)
-        given = ["-", "-", "-l", "+".join(self._used().languages), "--psm", "3", "-c", "thresholding_method=2", "tsv"]
+        arguments = ["-", "-", "-l", "+".join(self._used().languages), "--psm", "3", "-c", "thresholding_method=2", "tsv"]
         environment = {**os.environ, "OMP_THREAD_LIMIT": "1"}
         try:
             done = subprocess.run(
-                [self.program, *given], input=data.getvalue(), capture_output=True, env=environment, timeout=_TIMEOUT_S, check=True
+                [self.program, *arguments], input=data.getvalue(), capture_output=True, env=environment, timeout=_TIMEOUT_S, check=True
             )
         except subprocess.CalledProcessError as error:
             why = (error.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {error.returncode}"])[-1]
@@ -108,20 +108,20 @@ class _Tesseract(NamedTuple):
 
 @cache
 def _tesseract(program: str, languages: str) -> _Tesseract:
-    """What of ``languages`` an installed Tesseract has."""
+    """Version of an installed Tesseract, and which of ``languages`` it has."""
 
-    def told(option: str) -> str:
+    def output_of(option: str) -> str:
         done = subprocess.run([program, option], capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
         return done.stdout + done.stderr
 
-    listed = told("--list-langs")
-    there = listed.split()
+    listed = output_of("--list-langs")
+    installed = listed.split()
     folder = re.search(r'"(.+?)"', listed)
-    used = tuple(one for one in languages.split("+") if one in there)
+    used = tuple(language for language in languages.split("+") if language in installed)
     if not used:
         raise MissingPackageError(f"Tesseract has none of the languages {languages}; {_TESSERACT_FIX}")
-    files = tuple(Path(folder[1]) / f"{one}.traineddata" for one in used) if folder else ()
-    number = re.search(r"tesseract\s+v?(\S+)", told("--version"))
+    files = tuple(Path(folder[1]) / f"{language}.traineddata" for language in used) if folder else ()
+    number = re.search(r"tesseract\s+v?(\S+)", output_of("--version"))
     return _Tesseract(number[1] if number else "unknown", used, tuple(f for f in files if f.is_file()))
 
 
