@@ -35,7 +35,8 @@ class SweepComparison(Callback):  # type: ignore[misc]
         if not self._runs:
             return
         try:
-            compare.write(Store(Path(config.results)), list(dict.fromkeys(self._runs)))
+            store = Store(Path(config.results))
+            compare.write(store, store.find_all(dict.fromkeys(self._runs)))
         except BenchError as error:
             print_error(str(error))
             raise SystemExit(error.exit_code) from error

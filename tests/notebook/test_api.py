@@ -233,7 +233,7 @@ def test_a_prompt_is_shown_side_by_side(results: Path) -> None:
     Tags(text)
 
 
-@pytest.mark.parametrize(("chosen", "message"), [([], "compare which runs"), (["sound", "sound"], "is named twice")])
+@pytest.mark.parametrize(("chosen", "message"), [([], "compare which runs"), (["sound", "sound"], "is given twice")])
 def test_what_cannot_be_compared_says_so(chosen: list[str], message: str, results: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         bench.compare(chosen, results)

@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
 
     limits, least = parse(args.max_drop, args.max_slowdown), share(args.min_coverage)
     store = Store(args.results)
-    sides = [GateRun.read(store.run(name), limits) for name in (args.baseline, args.candidate)]
+    sides = [GateRun.read(store.find(name), limits) for name in (args.baseline, args.candidate)]
     findings = judge(sides[0], sides[1], limits, coverage=least)
     code = EXIT_CODES[overall(findings)]
     if args.json is not None:
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench gate", description="Pass or fail a candidate against a baseline.", epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("baseline", metavar="BASELINE", help="a run's name or folder")
+    parser.add_argument("baseline", metavar="BASELINE", help="a run's folder, name or label")
     parser.add_argument("candidate", metavar="CANDIDATE", help="the run that must not be worse")
     parser.add_argument(
         "--max-drop", action="append", default=[], metavar="METRIC=MARGIN", help="how much worse a metric may get; may be repeated"

@@ -13,6 +13,7 @@ from rich.console import Console
 from bench.core.progress import Progress
 from bench.errors import ConfigError, unknown
 from bench.store import Store
+from bench.store.results import labelled
 from bench.voting import ballots
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench vote", description="Let people choose between the pictures of runs, blind, on a page of this machine."
     )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="two or more: a run's name or folder")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="two or more: a run's folder, name or label")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs and votes are kept")
     parser.add_argument("--rater", metavar="NAME", help="who votes (default: the page asks)")
     parser.add_argument("--votes", type=int, metavar="N", help="pairs a person judges at most (default: all)")
@@ -75,16 +76,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _runs(store: Store, names: Sequence[str]) -> dict[str, Run]:
-    """The runs by label, as reports call them."""
-    runs = [store.run(name) for name in names]
-    double = sorted({run.name for run in runs if [r.name for r in runs].count(run.name) > 1})
-    if double:
-        raise ConfigError(f"{', '.join(double)} is named twice; a vote is between different runs")
+    """The runs by what reports call them.
+
+    Raises:
+        ConfigError: fewer than two runs, or two with one name, by which votes are stored.
+    """
+    runs = store.find_all(names)
     if len(runs) < 2:
         others = [name for name in store.runs() if name != runs[0].name]
         raise ConfigError(f"a vote needs two runs; name another one. Available: {', '.join(others) or f'none in {store.root}'}")
-    short = [str(run.info().get("label") or run.name) for run in runs]
-    return {label if short.count(label) == 1 else run.name: run for label, run in zip(short, runs, strict=True)}
+    labels = labelled(runs)
+    folders = [run.name for run in runs]
+    double = next((name for name in folders if folders.count(name) > 1), None)
+    if double:
+        raise ConfigError(f"two of these folders are called {double}; votes are stored by this name, so rename one of them")
+    return labels
 
 
 def _offer(runs: Mapping[str, Run], args: argparse.Namespace) -> tuple[list[Ballot], int]:
