@@ -55,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print_error("stopped; what was rendered is kept, the same command continues")
         return 130
-    except BrokenPipeError:  # whoever reads the output has seen enough
-        return 0
     except OSError as error:
-        print_error(f"{error.filename or 'the output'} cannot be read or written: {error.strerror or error}")
-        return 2
+        reader_has_gone = isinstance(error, BrokenPipeError)
+        if not reader_has_gone:
+            print_error(f"{error.filename or 'the output'} cannot be read or written: {error.strerror or error}")
+        return 0 if reader_has_gone else 2

