@@ -95,13 +95,13 @@ class BudgetError(BenchError):
     exit_code = 4
 
 
-def unknown(what: str, name: str, available: Iterable[str]) -> ConfigError:
-    """The error for a name that does not exist: the nearest valid names, then all of them.
+def unknown(what: str, name: str, available: Iterable[str], *, prefix: str = "") -> ConfigError:
+    """The error for a name that does not exist: the nearest valid names, then all of them; ``prefix`` stands before each.
 
     >>> str(unknown("model", "flux-dve", ["flux-dev", "sdxl"]))
     "unknown model 'flux-dve'; did you mean 'flux-dev'? Available: flux-dev, sdxl"
     """
     names = sorted(available)
     near = get_close_matches(name, names, n=2, cutoff=0.6)
-    hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else "."
-    return ConfigError(f"unknown {what} {name!r}{hint} Available: {', '.join(names)}")
+    hint = f"; did you mean {' or '.join(repr(prefix + n) for n in near)}?" if near else "."
+    return ConfigError(f"unknown {what} {prefix + name!r}{hint} Available: {', '.join(prefix + n for n in names)}")

@@ -73,11 +73,12 @@ def launch(job: Callable[[Any], Any], argv: Sequence[str]) -> None:
     arguments = parser.parse_intermixed_args(argv)
     flags = [word for word in argv if word not in arguments.overrides]
     words = read_words(arguments.overrides, [*_GROUPS, *presets.options()])
-    models = _chosen(words, "model") or [presets.default_model()]
+    sweep = arguments.multirun
+    models = _chosen(words, "model", sweep=sweep) or [presets.default_model()]
     defaults = _defaults(words, models)
-    metrics = _chosen([*words, *read_words(defaults, _GROUPS + TEXTS)], "metric") or []
+    metrics = _chosen([*words, *read_words(defaults, _GROUPS + TEXTS)], "metric", sweep=sweep) or []
     data = [{**presets.options(), "model": presets.read("model", model), "metric": _metrics(metrics)} for model in models]
-    lines = [_line(word, data, sweep=arguments.multirun) for word in words]
+    lines = [_line(word, data, sweep=sweep) for word in words]
     with _hydra_errors():
         _hydra_main(job, [*flags, *defaults, *lines])
 
@@ -96,11 +97,9 @@ def compose_metrics(words: Sequence[Word], stored: Mapping[str, Any] | None) -> 
     changes = [word for word in words if len(word.path) > 1]
     if not words:
         if stored == {}:
-            raise ConfigError(
-                "this run was rendered without metrics; name some, like metric=[clip,ocr] (see: python -m bench list metrics)"
-            )
+            raise ConfigError("this run was rendered without metrics; name some, like metric=[clip,ocr]: python -m bench list metrics")
         return [build(config) for config in stored.values()] if stored else presets.metrics(["latency"])
-    chosen = _chosen(words, "metric")
+    chosen = _chosen(words, "metric", sweep=False)
     if chosen is None:
         available = presets.names("metric")
         chosen = list(dict.fromkeys(word.path[1] for word in changes if word.path[1] in available or not word.key.is_add()))
@@ -139,12 +138,15 @@ def _no_option(typed: str) -> ConfigError:
     return ConfigError(f"{typed!r} is no OPTION=VALUE; see: python -m bench run --help")
 
 
-def _chosen(words: Iterable[Word], group: str) -> list[str] | None:
+def _chosen(words: Iterable[Word], group: str, *, sweep: bool) -> list[str] | None:
     """The presets that the last word of a group names, checked; None without one."""
     given = [word for word in words if word.path == [group] and not word.key.is_delete()]
     if not given:
         return None
-    chosen = _names(_parse(given[-1]).value(), group)
+    override = _parse(given[-1])
+    if override.is_sweep_override() and not sweep:
+        raise _several(given[-1], override)
+    chosen = _names(override.value(), group)
     for name in chosen:
         presets.read(group, name)
     return chosen
@@ -198,11 +200,11 @@ def _line(word: Word, data: Sequence[Mapping[str, Any]], *, sweep: bool) -> str:
     if word.key.is_hydra_override() or word.key.package or "/" in option:
         return word.typed
     added = word.key.is_add() or word.key.is_force_add()
-    present = None if added else [_field(word.path, tree) for tree in data][0]
-    override = _parse(word, text=isinstance(present, str))
+    present = [] if added else [_field(word.path, tree) for tree in data]
+    override = _parse(word, text=any(isinstance(value, str) for value in present))
     if override.is_sweep_override() and not sweep:
         raise _several(word, override)
-    if isinstance(present, list) and not isinstance(override.value(), list | ChoiceSweep):
+    if any(isinstance(value, list) for value in present) and not isinstance(override.value(), list | ChoiceSweep):
         return word.line(f"[{word.text}]")
     # Before a sweep chooses its models Hydra looks for their fields in the default model: they are checked here instead.
     over_models = sweep and option == "model" and len(word.path) > 1 and not (added or word.key.is_delete())
@@ -254,7 +256,7 @@ def _field(path: Sequence[str], data: Mapping[str, Any]) -> Any:  # noqa: ANN401
         if name not in node:
             model = data.get("model", {}).get("name", "")
             where = f"field of {model}" if path[0] == "model" else "field"
-            raise unknown(where, whole, [f"{above}.{field}" for field in fields])
+            raise unknown(where, name, fields, prefix=f"{above}.")
         node = node[name]
     return node
 

@@ -68,8 +68,11 @@ def _widths(cells: dict[str, list[str]], width: int, *, cut: str) -> dict[str, i
 
 
 def _cut(text: str, width: int) -> str:
-    lines = textwrap.wrap(text, width, max_lines=_CUT_LINES, placeholder=" …", break_on_hyphens=False)
-    return "\n".join(lines)
+    """``text`` in two lines at most, with "…" in place of the rest or of the first word that is too long."""
+    words = text.split()
+    fitting = next((i for i, word in enumerate(words) if len(word) > width), len(words))
+    text = " ".join([*words[:fitting], *["…"] * (fitting < len(words))])
+    return "\n".join(textwrap.wrap(text, width, max_lines=_CUT_LINES, placeholder=" …", break_on_hyphens=False, break_long_words=False))
 
 
 def _total(widths: dict[str, int]) -> int:

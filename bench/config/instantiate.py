@@ -17,9 +17,10 @@ def target(config: Mapping[str, Any]) -> type:
 
     address = str(targets.current(dict(config))["_target_"])
     try:
-        return get_class(address)
+        named: type = get_class(address)
     except (ImportError, ValueError, AttributeError) as error:
         raise ConfigError(f"{address} cannot be imported: {error}") from error
+    return named
 
 
 def build(config: Any) -> Any:  # noqa: ANN401 - whatever ``_target_`` names

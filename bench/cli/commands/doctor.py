@@ -62,9 +62,7 @@ def examine() -> list[DoctorFinding]:
         DoctorFinding("disk", f"{free:.1f} GiB free here", "free some space" if free < 0.5 else ""),
         _torch(),
         *(_package(name) for name in ("diffusers", "transformers", "rapidocr", "pandas", "pyarrow")),
-        DoctorFinding(
-            "keys", ", ".join(key for key in availability.key_names() if os.environ.get(key)) or "none set (hosted models need one)"
-        ),
+        DoctorFinding("keys", ", ".join(filter(os.environ.get, availability.key_names())) or "none set (hosted models need one)"),
     ]
     findings.append(_default_model())
     ready = [n for n in presets.names("model") if not availability.missing_for_model(presets.read("model", n))]

@@ -96,6 +96,5 @@ def runs(store: Store, width: int, *, long: bool = False) -> Table:
             rows.append((name, str(run.info().get("model", "")), str(len(records)), str(failed), scored))
         except BenchError as error:
             rows.append((name, "", "", "", f"unreadable: {error}"))
-    return table(
-        f"runs in {store.root}", ("run", "model", "pictures", "not ok", "scored"), rows, width, cut="scored", optional="model", long=long
-    )
+    columns = ("run", "model", "pictures", "not ok", "scored")
+    return table(f"runs in {store.root}", columns, rows, width, cut="scored", optional="model", long=long)
