@@ -1,6 +1,6 @@
 """fluxbench: which text-to-image model should I use?
 
-In Python: ``load`` a run, ``compare`` several, ``runs`` lists what is there. Importing this loads nothing heavy.
+In Python: ``load`` gives a run, ``compare`` several side by side, ``runs`` their names. Importing this loads nothing heavy.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def load(run: str | Path, results: str | Path = "results") -> Run:
     """A run with its pictures and scores.
 
     Args:
-        run: a run's folder, its name, or its label where only one run has it ("tiny-dev").
+        run: a run's folder, its full name or its label ("tiny-dev"), in that order. Of several runs with one label it is the
+            one with the newest record, and the logger ``bench.store.results`` warns which that is and how to name the others.
         results: the folder that holds the runs.
 
     Raises:
@@ -41,7 +42,7 @@ def compare(runs: Sequence[str | Path | Run], results: str | Path = "results", *
         without: metrics to leave out.
 
     Raises:
-        ConfigError: no such run, one named twice, or a metric with unlike fingerprints.
+        ConfigError: no such run, one given twice, or a metric with unlike fingerprints.
     """
     from bench.notebook import runs as notebook  # noqa: PLC0415 - slow import
 

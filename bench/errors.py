@@ -3,7 +3,7 @@
 ::
 
     BenchError                      exit code 2: the request cannot be carried out as given
-    ├── ConfigError                 a bad override, an unknown name, a value out of range
+    ├── ConfigError                 a bad option, an unknown name, a value out of range
     ├── PromptError                 a broken prompt file or a prompt outside a model's domain
     ├── MissingWeightsError         weights are gated, absent, or too large for this machine
     ├── MissingKeyError             an environment variable with a key is not set
@@ -32,7 +32,7 @@ class BenchError(Exception):
 
 
 class ConfigError(BenchError):
-    """A bad override, an unknown name or a value out of range."""
+    """A bad option, an unknown name or a value out of range."""
 
 
 class PromptError(BenchError):
@@ -59,12 +59,12 @@ class ProviderError(BenchError):
     """One picture could not be made in this attempt.
 
     Attributes:
-        status: what is recorded if no further attempt is made.
+        status: what is recorded where no further attempt follows.
         transient: another attempt may succeed (rate limit, time-out, server fault).
         retry_after: seconds the server asks to wait; None where it does not say.
         usd: what the attempt cost: 0.0 where the server did no work, NaN where that is unknown.
-        keep_task: the server still works on it; the next attempt asks for its result instead of paying again.
-        code: the server's own word for it.
+        keep_task: the server still works on it: the next attempt asks for its result, which is not paid again.
+        code: the server's own name for the failure.
     """
 
     exit_code = 1
@@ -95,13 +95,13 @@ class BudgetError(BenchError):
     exit_code = 4
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
-    """The error for a name that does not exist: the nearest valid names, then all of them.
+def unknown(what: str, name: str, available: Iterable[str], *, prefix: str = "") -> ConfigError:
+    """The error for a name that does not exist: the nearest valid names, then all of them; ``prefix`` stands before each.
 
     >>> str(unknown("model", "flux-dve", ["flux-dev", "sdxl"]))
     "unknown model 'flux-dve'; did you mean 'flux-dev'? Available: flux-dev, sdxl"
     """
-    names = sorted(known)
+    names = sorted(available)
     near = get_close_matches(name, names, n=2, cutoff=0.6)
-    hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else "."
-    return ConfigError(f"unknown {what} {name!r}{hint} Available: {', '.join(names)}")
+    hint = f"; did you mean {' or '.join(repr(prefix + n) for n in near)}?" if near else "."
+    return ConfigError(f"unknown {what} {prefix + name!r}{hint} Available: {', '.join(prefix + n for n in names)}")

@@ -1,4 +1,4 @@
-"""The command line: picks the verb, and turns errors into one message and an exit code."""
+"""The command line: starts the command named, and turns errors into one message and an exit code."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ COMMANDS = {
     "import": "make a run of pictures from elsewhere",
     "rm": "delete a run",
 }
-_HELP = """usage: python -m bench VERB …
+_HELP = """usage: python -m bench COMMAND …
 
-{verbs}
+{commands}
 
-python -m bench VERB --help says more. Exit codes: 0 done; 1 it ran and something failed; 2 the request cannot be
+python -m bench COMMAND --help says more. Exit codes: 0 done; 1 it ran and something failed; 2 the request cannot be
 carried out as given; 3 the gate cannot tell; 4 stopped by the budget; 130 interrupted.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a verb and return the exit code."""
+    """Run a command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in {"-h", "--help"}:
-        sys.stdout.write(_HELP.format(verbs="\n".join(f"  {name:8} {text}" for name, text in COMMANDS.items())))
+        sys.stdout.write(_HELP.format(commands="\n".join(f"  {name:8} {text}" for name, text in COMMANDS.items())))
         return 0
     if words[0] == "--version":
         sys.stdout.write(f"fluxbench {__version__}\n")
         return 0
     try:
         if words[0] not in COMMANDS:
-            raise unknown("verb", words[0], COMMANDS)
+            raise unknown("command", words[0], COMMANDS)
         module = importlib.import_module(f"bench.cli.commands.{words[0].replace('import', 'import_')}")
         return int(module.main(words[1:]))
     except BenchError as error:
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_error("stopped; what was rendered is kept, the same command continues")
         return 130
     except OSError as error:
-        unread = isinstance(error, BrokenPipeError)
-        if not unread:
+        reader_has_gone = isinstance(error, BrokenPipeError)
+        if not reader_has_gone:
             print_error(f"{error.filename or 'the output'} cannot be read or written: {error.strerror or error}")
-        return 0 if unread else 2
+        return 0 if reader_has_gone else 2

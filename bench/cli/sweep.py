@@ -1,4 +1,4 @@
-"""What Hydra calls: the comparison over a sweep's runs when the sweep ends."""
+"""The comparison that Hydra starts when a sweep ends."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ class SweepComparison(Callback):  # type: ignore[misc]
         self._runs: list[str] = []
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:  # noqa: ANN401, ARG002 - Hydra's signature
-        """Remember the run of a finished job."""
+        """Note the run of a finished job."""
         path = job_return.return_value
         if isinstance(path, str):
             self._runs.append(path)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:  # noqa: ANN401 - Hydra's signature
-        """Write the comparison of the sweep's runs; ends the process where they cannot be compared, for Hydra passes over errors."""
+        """Write the comparison of the sweep's runs; ends the process where they cannot be compared, because Hydra ignores errors here."""
         from bench.cli.commands import compare  # noqa: PLC0415 - only after a sweep
         from bench.store import Store  # noqa: PLC0415 - only after a sweep
 
         if not self._runs:
             return
         try:
-            compare.write(Store(Path(config.results)), list(dict.fromkeys(self._runs)))
+            store = Store(Path(config.results))
+            compare.write(store, store.find_all(dict.fromkeys(self._runs)))
         except BenchError as error:
             print_error(str(error))
             raise SystemExit(error.exit_code) from error

@@ -1,18 +1,33 @@
-"""Build the object that a configuration describes."""
+"""Configurations to objects."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.config import targets
 from bench.errors import BenchError, ConfigError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def target(config: Mapping[str, Any]) -> type:
+    """The class that a configuration names. Raises ConfigError where there is none."""
+    from hydra.utils import get_class  # noqa: PLC0415 - slow import
+
+    address = str(targets.current(dict(config))["_target_"])
+    try:
+        named: type = get_class(address)
+    except (ImportError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{address} cannot be imported: {error}") from error
+    return named
+
 
 def build(config: Any) -> Any:  # noqa: ANN401 - whatever ``_target_`` names
-    """Instantiate a configuration (plain data or OmegaConf), one of an earlier version too (``bench.config.targets``).
+    """The object that a configuration describes: plain data or OmegaConf, of this version or an earlier one (``bench.config.targets``).
 
     Raises:
-        ConfigError: a value the target does not take; BenchErrors of the target pass through.
+        ConfigError: the class does not take a value; a BenchError that the class raises passes through.
     """
     from hydra.errors import InstantiationException  # noqa: PLC0415 - slow import
     from hydra.utils import instantiate  # noqa: PLC0415 - slow import

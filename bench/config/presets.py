@@ -1,4 +1,4 @@
-"""The YAML files under conf/: which models and metrics there are, and building one of them outside a Hydra run."""
+"""The YAML files under conf/: which models, metrics and options there are, and the objects they describe."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from bench.errors import unknown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LABEL = {"model": "model", "metric": "metric"}
-
 
 def names(group: str) -> list[str]:
     """Preset names of "model" or "metric", sorted."""
@@ -24,9 +22,24 @@ def names(group: str) -> list[str]:
 def read(group: str, name: str) -> dict[str, Any]:
     """A preset's content as plain data. Raises ConfigError for an unknown name."""
     if name not in names(group):
-        raise unknown(_LABEL[group], name, names(group))
+        raise unknown(group, name, names(group))
     data: dict[str, Any] = yaml.safe_load((resources.folder("conf") / group / f"{name}.yaml").read_text(encoding="utf-8"))
     return data[name] if group == "metric" else data
+
+
+def options() -> dict[str, Any]:
+    """The options of a run beside its model and metrics, with their defaults."""
+    return {name: value for name, value in _run().items() if name not in {"defaults", "metric", "hydra"}}
+
+
+def default_model() -> str:
+    """The model of a run that names none."""
+    return next(str(choice["model"]) for choice in _run()["defaults"] if "model" in choice)
+
+
+def _run() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((resources.folder("conf") / "config.yaml").read_text(encoding="utf-8"))
+    return content
 
 
 def provider(name: str, /, **changes: Any) -> Any:  # noqa: ANN401 - a Provider

@@ -1,7 +1,7 @@
-"""Where classes went that stored configurations name.
+"""Where the classes that stored configurations name are now.
 
-run.json keeps the configuration of its run, ``_target_`` addresses included, and ``score`` builds its metrics from it. A
-class that moves gets a line here, so that every run stays readable; lines are never taken away.
+run.json holds the configuration of its run with the ``_target_`` addresses of that time, and ``score`` builds the metrics from
+it. A class that moves gets a line here, so that every run stays readable; no line is ever removed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MOVED = {
 
 
 def current(config: Any) -> Any:  # noqa: ANN401 - any configuration as plain data
-    """``config`` with the address of every ``_target_`` as it is now, at any depth."""
+    """``config`` with today's address in every ``_target_``, at any depth."""
     if isinstance(config, dict):
         return {key: MOVED.get(value, value) if key == "_target_" else current(value) for key, value in config.items()}
     return [current(value) for value in config] if isinstance(config, list) else config

@@ -1,1 +1,1 @@
-"""What every room may use: fingerprints, environment, files, cache, progress, HTTP helpers."""
+"""What every other room may use: fingerprints, environment, files, cache, progress, HTTP helpers."""

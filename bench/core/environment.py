@@ -1,7 +1,8 @@
-"""The machine a picture was made on: what decides a timing, and nothing personal (no host name, path or variable)."""
+"""The machine that made a picture: what its timings depend on, and nothing personal (no host name, path or variable)."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -30,20 +31,18 @@ def facts() -> dict[str, Any]:
     }
 
 
-def key(found: dict[str, Any]) -> str:
-    """Short hash of what decides timings: everything but the git commit."""
-    return digest({k: v for k, v in found.items() if k != "commit"})[:12]
+def key(environment: dict[str, Any]) -> str:
+    """Short hash of all that timings depend on: everything but the git commit."""
+    return digest({k: v for k, v in environment.items() if k != "commit"})[:12]
 
 
 def packages() -> dict[str, str]:
     """Installed versions of the packages that touch pixels, scores or timings."""
-    found = {}
+    versions = {}
     for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def _cpu() -> str:
@@ -75,12 +74,12 @@ def _clock() -> str | None:
 def _gpu() -> list[str]:
     """One line a GPU, from the driver's own tool: name, driver, memory, highest clocks (SM, memory) and power limit.
 
-    Settings, not readings: a clock of this moment would make every run a machine of its own.
+    These are settings, not readings: the clock of one moment would make every run a machine of its own.
     """
-    asked = "name,driver_version,memory.total,clocks.max.sm,clocks.max.mem,power.limit"
+    fields = "name,driver_version,memory.total,clocks.max.sm,clocks.max.mem,power.limit"
     try:
         answer = subprocess.run(
-            ["nvidia-smi", f"--query-gpu={asked}", "--format=csv,noheader"], capture_output=True, text=True, timeout=20, check=True
+            ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"], capture_output=True, text=True, timeout=20, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return []
@@ -93,8 +92,8 @@ def gpu_line(answer: str) -> str:
     >>> gpu_line("NVIDIA H100, 550.54, 81559 MiB, 1980 MHz, 2619 MHz, 700.00 W")
     'NVIDIA H100, driver 550.54, 81559 MiB, SM up to 1980 MHz, memory up to 2619 MHz, limit 700.00 W'
     """
-    said = ("", "driver ", "", "SM up to ", "memory up to ", "limit ")
-    return ", ".join(f"{word}{value.strip()}" for word, value in zip(said, answer.split(","), strict=False))
+    names = ("", "driver ", "", "SM up to ", "memory up to ", "limit ")
+    return ", ".join(f"{name}{value.strip()}" for name, value in zip(names, answer.split(","), strict=False))
 
 
 def _commit() -> str | None:

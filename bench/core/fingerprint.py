@@ -1,7 +1,7 @@
-"""What a number depends on, as one canonical text, and how two of them differ.
+"""Fingerprints: what a score depends on, as one canonical text, and how two of them differ.
 
 A fingerprint names the metric, its version here, the weights with their hash, the preprocessing, the tokenizer, the
-numeric type and the versions of the libraries that can change the value. Unlike fingerprints never share a column.
+numeric type and the versions of the libraries that can change the value. Scores with different fingerprints are never compared.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 Trait = str | int | float | bool | None
 
 
-def fingerprint(metric: str, number: int, /, **traits: Trait) -> str:
-    """Canonical JSON of the metric's name, its version ``number`` and what else decides the value.
+def fingerprint(metric: str, number: int, /, **fields: Trait) -> str:
+    """Canonical JSON of the metric's name, its version ``number`` and all else that the score depends on.
 
     >>> fingerprint("clip", 2, dtype="float32")
     '{"dtype":"float32","metric":"clip","version":2}'
     """
-    return json.dumps({"metric": metric, "version": number, **traits}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps({"metric": metric, "version": number, **fields}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def parse_fingerprint(text: str) -> dict[str, str]:
-    """The fields of a fingerprint as text."""
+    """The fields of a fingerprint, their values as text."""
     return {key: str(value) for key, value in json.loads(text).items()}
 
 
@@ -38,9 +38,9 @@ def difference(texts: Iterable[str]) -> dict[str, list[str]]:
     {'b': ['2', '3']}
     """
     rows = [parse_fingerprint(text) for text in dict.fromkeys(texts)]
-    fields = dict.fromkeys(key for row in rows for key in row)
-    found = {key: list(dict.fromkeys(row.get(key, "-") for row in rows)) for key in fields}
-    return {key: values for key, values in found.items() if len(values) > 1}
+    names = dict.fromkeys(key for row in rows for key in row)
+    fields = {name: list(dict.fromkeys(row.get(name, "-") for row in rows)) for name in names}
+    return {name: values for name, values in fields.items() if len(values) > 1}
 
 
 def libraries(*names: str) -> dict[str, Trait]:

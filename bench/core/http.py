@@ -1,4 +1,4 @@
-"""What the HTTP of providers and judges shares."""
+"""HTTP headers that providers and judges both read."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that a ``Retry-After`` header asks for, as a number or an HTTP date (RFC 9110, 10.2.3); None without one."""
-    said = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
-    if said is None:
+    header = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
+    if header is None:
         return None
     try:
-        seconds = float(said)
+        seconds = float(header)
     except ValueError:
         try:
-            seconds = (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds()
+            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
         except (ValueError, TypeError):
             return None
     return max(0.0, seconds) if math.isfinite(seconds) else None

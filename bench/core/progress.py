@@ -1,4 +1,4 @@
-"""Progress that a person can read: bars in a terminal, a line now and then in a log."""
+"""Progress for people: a bar in a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _LINES = 10
 _LOG_WIDTH = 120
-_LEAST_SECONDS = 2.0
+_MIN_SECONDS = 2.0
 
 
 class Progress:
@@ -26,18 +26,18 @@ class Progress:
         self.console = console or Console(stderr=True, width=None if sys.stderr.isatty() else _LOG_WIDTH)
 
     def say(self, text: str) -> None:
-        """One line, as it is."""
+        """Print a line as it is."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def ask(self, question: str) -> bool | None:
-        """A question answered with y or n (anything else is no); None where there is no terminal to answer on."""
+        """Ask a question: True for y or yes, False for any other answer, None where there is no terminal to answer on."""
         if not (sys.stdin and sys.stdin.isatty()):
             return None
         return self.console.input(f"{question} [y/N] ", markup=False).strip().lower() in {"y", "yes"}
 
     @contextmanager
     def track(self, stage: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Show ``stage`` with count, rate and time left; yields the function that counts work done."""
+        """Show ``stage`` with count, rate and time left; yields a function that adds to the count."""
         if self.console.is_terminal:
             columns = (
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
@@ -58,19 +58,19 @@ class Progress:
 
 
 class _Lines:
-    """The plain form: about ten lines a stage."""
+    """Progress in a log: about ten lines a stage."""
 
     def __init__(self, progress: Progress, stage: str, total: int) -> None:
         self._progress, self._stage, self._total = progress, stage, total
-        self._done, self._said, self._begun = 0, 0, time.monotonic()
+        self._done, self._tenths, self._begun = 0, 0, time.monotonic()
         self._last = self._begun
 
     def advance(self, count: int = 1) -> None:
         self._done += count
         tenth, now = self._done * _LINES // max(self._total, 1), time.monotonic()
-        if self._done < self._total and (tenth == self._said or now - self._last < _LEAST_SECONDS):
+        if self._done < self._total and (tenth == self._tenths or now - self._last < _MIN_SECONDS):
             return
-        self._said, self._last = tenth, now
+        self._tenths, self._last = tenth, now
         rate = self._done / max(time.monotonic() - self._begun, 1e-9)
         left = (self._total - self._done) / rate
         self._progress.say(f"{self._stage}: {self._done}/{self._total}, {rate:.2f}/s, {left:.0f} s left")

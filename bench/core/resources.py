@@ -1,4 +1,4 @@
-"""Where the files that ship with the project are: in a checkout or inside an installed wheel."""
+"""The files that ship with the project, in a checkout or inside an installed wheel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def folder(name: str) -> Path:
 
 
 def latin_font() -> Path:
-    """DejaVu Sans, as matplotlib carries it: for pictures of words with a known text."""
+    """The font DejaVu Sans, which comes with matplotlib: it draws test pictures of words."""
     spec = find_spec("matplotlib")
     if spec is None or spec.origin is None:
         raise MissingPackageError("drawing words needs the package matplotlib; install it with: pip install matplotlib")

@@ -20,7 +20,6 @@ from bench.notebook import display
 from bench.notebook.display import Card, Row, Shown
 from bench.report import wording
 from bench.store import Store
-from bench.store.results import find_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -289,7 +288,7 @@ class Comparison:
 
 def load(run: str | Path, results: str | Path = "results") -> Run:
     """See ``bench.load``."""
-    return Run(find_run(Store(Path(results)), str(run)))
+    return Run(Store(Path(results)).find(str(run)))
 
 
 def compare(runs: Sequence[str | Path | Run], results: str | Path = "results", *, without: Sequence[str] = ()) -> Comparison:

@@ -1,4 +1,4 @@
-"""Prompt sets: shipped ones by name, the user's own by path, public ones by ``FORMAT:PATH``."""
+"""Prompt files: .jsonl, .txt and .csv, checked line by line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,15 @@ _ASPECT = re.compile(r"[1-9]\d{0,2}:[1-9]\d{0,2}")
 
 
 def read(path: Path, kind: str | None = None) -> PromptSet:
-    """Read a .jsonl, .txt or .csv file; a byte-order mark and Windows line ends change nothing."""
+    """Read a .jsonl, .txt or .csv file; a byte-order mark and Windows line ends change nothing.
+
+    Args:
+        path: of the file; any name will do.
+        kind: one of ``KINDS``; None reads the file's ending.
+
+    Raises:
+        PromptError: the file breaks a rule; the message names file and line.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -41,19 +49,23 @@ def read(path: Path, kind: str | None = None) -> PromptSet:
 
 
 def assemble(path: Path, rows: Rows, *, name: str, source: str, **header: str) -> PromptSet:
-    """Validate (line, row) pairs and make a set of them; ids are derived where missing."""
-    made: list[Prompt] = []
+    """Make a prompt set of (line, row) pairs; a prompt without an id is called after its place: p0001, p0002, ….
+
+    Raises:
+        PromptError: a row breaks a rule, an id comes twice, or there is no row.
+    """
+    prompts: list[Prompt] = []
     lines: dict[str, int] = {}
     for line, row in rows:
-        prompt = _prompt(row, f"{path}:{line}", len(made) + 1)
+        prompt = _prompt(row, f"{path}:{line}", len(prompts) + 1)
         if prompt.id in lines:
-            raise PromptError(f"{path}:{line}: id {prompt.id!r} was used in line {lines[prompt.id]} already")
+            raise PromptError(f"{path}:{line}: id {prompt.id!r} is taken by line {lines[prompt.id]}")
         lines[prompt.id] = line
-        made.append(prompt)
-    if not made:
+        prompts.append(prompt)
+    if not prompts:
         raise PromptError(f"{path}: holds no prompts")
-    told = {"version": "1", "language": "und", "licence": "unknown", **header}
-    return PromptSet(name, told["version"], told["language"], told["licence"], source, tuple(made))
+    fields = {"version": "1", "language": "und", "licence": "unknown", **header}
+    return PromptSet(name, fields["version"], fields["language"], fields["licence"], source, tuple(prompts))
 
 
 def json_lines(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
@@ -80,7 +92,7 @@ def _jsonl(text: str, path: Path) -> PromptSet:
     for key in _HEADER:
         if not isinstance(header.get(key), str) or not header[key].strip():
             raise PromptError(f"{path}:{line}: the header needs {key!r}, a text")
-    _known(header, _HEADER, f"{path}:{line}")
+    _check_fields(header, _HEADER, f"{path}:{line}")
     return assemble(path, rows[1:], **header)
 
 
@@ -97,15 +109,15 @@ def _csv(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
     for row in reader:
         if None in row:
             raise PromptError(f"{path}:{reader.line_num}: more cells than columns; put a text with commas in double quotes")
-        given: dict[str, Any] = {k: v for k, v in row.items() if v}
-        for key, mark in (("tags", ";"), ("expected_text", "|")):
-            if key in given:
-                given[key] = [part.strip() for part in given[key].split(mark) if part.strip()]
-        rows.append((reader.line_num, given))
+        cells: dict[str, Any] = {k: v for k, v in row.items() if v}
+        for key, separator in (("tags", ";"), ("expected_text", "|")):
+            if key in cells:
+                cells[key] = [part.strip() for part in cells[key].split(separator) if part.strip()]
+        rows.append((reader.line_num, cells))
     return rows
 
 
-def _known(row: dict[str, Any], allowed: Sequence[str], where: str) -> None:
+def _check_fields(row: dict[str, Any], allowed: Sequence[str], where: str) -> None:
     for key in row:
         if key not in allowed:
             near = get_close_matches(str(key), allowed, n=1)
@@ -114,7 +126,7 @@ def _known(row: dict[str, Any], allowed: Sequence[str], where: str) -> None:
 
 
 def _prompt(row: dict[str, Any], where: str, number: int) -> Prompt:
-    _known(row, _FIELDS, where)
+    _check_fields(row, _FIELDS, where)
     for key in ("id", "text", "category", "negative_prompt", "aspect"):
         if key in row and not isinstance(row[key], str) and not (key == "negative_prompt" and row[key] is None):
             raise PromptError(f"{where}: {key!r} must be a text, not {row[key]!r}")
@@ -126,7 +138,7 @@ def _prompt(row: dict[str, Any], where: str, number: int) -> Prompt:
             raise PromptError(f"{where}: {key!r} must be a list of texts, not {value!r}")
     name = row.get("id", f"p{number:04d}")
     if not _ID.fullmatch(name):
-        raise PromptError(f"{where}: id {name!r} must be 1 to 100 letters, digits, '.', '_' or '-', for it names files")
+        raise PromptError(f"{where}: id {name!r} must be 1 to 100 letters, digits, '.', '_' or '-', because pictures are named after it")
     if not _ASPECT.fullmatch(row.get("aspect", "1:1")):
         raise PromptError(f"{where}: aspect {row['aspect']!r} must be WIDTH:HEIGHT, like 16:9")
     lists: dict[str, Any] = {k: tuple(row[k]) for k in ("tags", "expected_text") if k in row}

@@ -1,4 +1,4 @@
-"""The public prompt formats: every file of ``bench/prompts/readers`` with a function ``read`` is one, named as the file."""
+"""Public prompt formats, each called after its file in ``bench/prompts/readers``, whose function ``read`` reads it."""
 
 from __future__ import annotations
 

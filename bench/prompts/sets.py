@@ -21,7 +21,7 @@ def shipped() -> dict[str, Path]:
 
 
 def load(source: str) -> PromptSet:
-    """Read and validate a prompt set.
+    """Read and check a prompt set.
 
     Args:
         source: a shipped set's name, a path to .jsonl, .txt or .csv, or "FORMAT:PATH" (see ``bench.prompts.formats``).
@@ -30,10 +30,10 @@ def load(source: str) -> PromptSet:
         ConfigError: no such set, file or format.
         PromptError: the file breaks a rule; the message names file and line.
     """
-    head, colon, rest = source.partition(":")
-    if colon and rest and len(head) > 1 and "/" not in head and "\\" not in head:
-        return formats.load(head, Path(rest).expanduser())
     path = Path(source).expanduser()
+    head, colon, rest = source.partition(":")
+    if colon and rest and len(head) > 1 and "/" not in head and "\\" not in head and not path.is_file():
+        return formats.load(head, Path(rest).expanduser())
     if path.suffix.lower().removeprefix(".") in KINDS:
         if not path.is_file():
             raise ConfigError(f"no prompt file {source!r}")
@@ -44,15 +44,16 @@ def load(source: str) -> PromptSet:
 
 
 def select(prompts: PromptSet, *, limit: int | None = None, categories: Sequence[str] = ()) -> tuple[Prompt, ...]:
-    """The first ``limit`` prompts of the wanted categories.
+    """The first ``limit`` prompts of these categories, of all of them by default.
 
     Raises:
         ConfigError: an unknown category, or a limit below 1.
     """
-    known = {p.category for p in prompts.prompts}
+    available = {p.category for p in prompts.prompts}
+    categories = [str(name) for name in categories]
     for name in categories:
-        if name not in known:
-            raise unknown("category", str(name), known)
+        if name not in available:
+            raise unknown("category", name, available)
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise ConfigError(f"limit={limit!r} must be a whole number of at least 1")
     return tuple(p for p in prompts.prompts if not categories or p.category in categories)[:limit]

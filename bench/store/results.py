@@ -1,21 +1,23 @@
-"""The results folder: runs by name, comparisons, votes."""
+"""The results folder: runs by folder, name or label; comparisons; votes."""
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import ConfigError, unknown
+from bench.errors import ConfigError, StoreError, unknown
 from bench.store.run import Run
 from bench.store.votes import VoteBook
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bench.store.votes import Retraction, Vote
 
 COMPARISONS = "comparisons"
+_LOG = logging.getLogger(__name__)
 
 
 class Store:
@@ -29,19 +31,52 @@ class Store:
         return sorted(p.parent.name for p in self.root.glob("*/run.json"))
 
     def run(self, name: str, *, create: bool = False) -> Run:
-        """A run by name or by the path of its folder.
+        """The run that ``find`` finds; with ``create`` the run of exactly this name, which need not exist yet."""
+        return Run(self.root / name) if create else self.find(name)
+
+    def find(self, name: str) -> Run:
+        """A run by its folder, its full name or its label, in that order.
+
+        Of several runs with this label it is the one whose last record is newest; a warning of the logger
+        ``bench.store.results`` then says which, and what the others are called (Python prints it on standard error unless
+        logging is set up otherwise).
 
         Raises:
             ConfigError: there is no such run; the message names the nearest.
         """
-        folder = Path(name) if (Path(name) / "run.json").is_file() else self.root / name
-        if not create and not (folder / "run.json").is_file():
-            raise unknown("run", name, self.runs())
-        return Run(folder)
+        newest, *others = self.matching(name)
+        if others:
+            _LOG.warning(
+                "%d runs have the label %r; using the newest, %s. Give the full name for another: %s",
+                len(others) + 1, name, newest.name, ", ".join(run.name for run in others),
+            )  # fmt: skip
+        return newest
 
-    def remove(self, name: str) -> None:
+    def find_all(self, names: Iterable[str]) -> list[Run]:
+        """``find`` for each of ``names``."""
+        return [self.find(name) for name in names]
+
+    def matching(self, name: str) -> list[Run]:
+        """All runs that ``name`` may mean, as ``find`` reads it; several with the same label by their last record, newest first.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        for folder in (Path(name), self.root / name):
+            if (folder / "run.json").is_file():
+                return [Run(folder)]
+        runs = [Run(self.root / run) for run in self.runs()]
+        labels = [_label(run) for run in runs]
+        matches = [run for run, label in zip(runs, labels, strict=True) if label == name]
+        if not matches and not runs:
+            raise ConfigError(f"unknown run {name!r}: there is no run in {self.root}; make one with: python -m bench run")
+        if not matches:
+            raise unknown("run", name, {*labels, *self.runs()} - {""})
+        return sorted(matches, key=_last_record, reverse=True) if len(matches) > 1 else matches
+
+    def remove(self, run: Run) -> None:
         """Delete a run and all it holds."""
-        shutil.rmtree(self.run(name).path)
+        shutil.rmtree(run.path)
 
     def comparison_folder(self, name: str) -> Path:
         """The folder of a comparison report."""
@@ -56,34 +91,40 @@ class Store:
         return list(self.vote_book().standing().values())
 
     def add_vote(self, entry: Vote | Retraction) -> bool:
-        """Keep a vote or take one back; see ``VoteBook.add``, which is quicker for many."""
+        """Add a vote or take one back; see ``VoteBook.add``, which is quicker for many."""
         return self.vote_book().add(entry)
 
 
-def find_run(store: Store, name: str) -> Run:
-    """A run by folder, name, or a label that only one run has."""
-    if (Path(name) / "run.json").is_file() or (store.root / name / "run.json").is_file():
-        return store.run(name)
-    labelled = [run for run in map(store.run, store.runs()) if run.info().get("label") == name]
-    if len(labelled) > 1:
-        raise ConfigError(f"{len(labelled)} runs are called {name!r}; name one: {', '.join(run.name for run in labelled)}")
-    return labelled[0] if labelled else store.run(name)
+def _label(run: Run) -> str:
+    """The label of a run; "" where its run.json cannot be read, so that a damaged run hides no other."""
+    try:
+        return str(run.info().get("label") or "")
+    except StoreError:
+        return ""
+
+
+def _last_record(run: Run) -> str:
+    """When the newest record of a run was made, in ISO 8601 (UTC); "" without records."""
+    return max((record.created for record in run.records()), default="")
 
 
 def labelled(runs: Sequence[Run]) -> dict[str, Run]:
-    """The runs by what every table and page calls them: their labels; for runs that share one their names, or ends of their paths.
+    """The runs by what every table and page calls them.
+
+    That is the label; for runs that share one the full name, and for those that share this too the shortest end of the path
+    that tells them apart.
 
     Raises:
-        ConfigError: a run is there twice.
+        ConfigError: a run is given twice.
     """
     paths = [run.path.resolve() for run in runs]
     twice = next((run.name for run, path in zip(runs, paths, strict=True) if paths.count(path) > 1), None)
     if twice:
-        raise ConfigError(f"{twice} is named twice; a run has nothing to differ from itself in")
-    words = [
+        raise ConfigError(f"run {twice} is given twice; name different runs")
+    candidates = [
         [str(run.info().get("label") or run.name), run.name, *("/".join(path.parts[-n:]) for n in range(2, len(path.parts))), str(path)]
         for run, path in zip(runs, paths, strict=True)
     ]
-    while len(set(first := [held[0] for held in words])) < len(words):
-        words = [held[1:] or held if first.count(held[0]) > 1 else held for held in words]
-    return dict(zip(first, runs, strict=True))
+    while len(set(names := [names_of_run[0] for names_of_run in candidates])) < len(candidates):
+        candidates = [of_run[1:] or of_run if names.count(of_run[0]) > 1 else of_run for of_run in candidates]
+    return dict(zip(names, runs, strict=True))

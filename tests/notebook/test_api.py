@@ -108,13 +108,6 @@ def test_runs_are_found_by_name_folder_and_label(results: Path) -> None:
         bench.load("nosy", results)
 
 
-def test_a_label_of_two_runs_names_neither(tmp_path: Path) -> None:
-    for name in ("one.x", "one.y"):
-        Store(tmp_path).run(name, create=True).update_info(label="one")
-    with pytest.raises(ConfigError, match=r"2 runs are called 'one'; name one: one\.x, one\.y"):
-        bench.load("one", tmp_path)
-
-
 def test_a_run_has_the_frames_of_the_report(results: Path) -> None:
     run = bench.load("sound", results)
     tables = frames([run.stored])
@@ -233,7 +226,7 @@ def test_a_prompt_is_shown_side_by_side(results: Path) -> None:
     Tags(text)
 
 
-@pytest.mark.parametrize(("chosen", "message"), [([], "compare which runs"), (["sound", "sound"], "is named twice")])
+@pytest.mark.parametrize(("chosen", "message"), [([], "compare which runs"), (["sound", "sound"], "is given twice")])
 def test_what_cannot_be_compared_says_so(chosen: list[str], message: str, results: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         bench.compare(chosen, results)

@@ -1,7 +1,7 @@
 """Reads commands (JSON: a list of word lists) and writes what is wrong with each ("" for nothing): a program of its own.
 
 It is started in a copy of the checkout that has the files of the documentation's pages too. Nothing is rendered: ``run``
-plans what it would do, the other verbs' parsers read their words.
+plans what it would do, the other commands' parsers read their words.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ class _Met(Exception):  # noqa: N818 - carries a parser, is no error
 
 
 def wrong(words: list[str]) -> str:
-    verb, *rest = (word for word in words if "…" not in word)
-    if verb.startswith("-") or verb == "VERB":
+    command, *rest = (word for word in words if "…" not in word)
+    if command.startswith("-") or command == "COMMAND":
         return ""
-    if verb not in COMMANDS:
-        return f"no verb {verb!r}"
-    said = io.StringIO()
+    if command not in COMMANDS:
+        return f"no command {command!r}"
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            code = _planned(rest) if verb == "run" else _scored(rest) if verb == "score" else _parsed(verb, rest)
+        with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
+            code = _planned(rest) if command == "run" else _scored(rest) if command == "score" else _parsed(command, rest)
     except (BenchError, ImportError) as error:
         return str(error)
     except SystemExit as error:
         code = error.code
-    return "" if not code else said.getvalue()
+    return "" if not code else output.getvalue()
 
 
 def _planned(words: list[str]) -> int:
@@ -68,20 +68,20 @@ def _at_hand(file: Path) -> None:
 
 
 def _scored(words: list[str]) -> int:
-    from bench.cli import overrides as score
+    from bench.cli import overrides
 
-    overrides = [word for word in words if "=" in word]
-    score._metrics([word for word in overrides if not word.startswith("results=")], {})
-    return 0 if len(overrides) < len(words) else 1
+    typed = [word for word in words if "=" in word]
+    overrides.compose_metrics(overrides.read_words(typed, ["metric", "results"]), None)
+    return 0 if len(typed) < len(words) else 1
 
 
-def _parsed(verb: str, words: list[str]) -> int:
-    args = _parser(verb).parse_args(words)
-    if verb == "import":
+def _parsed(command: str, words: list[str]) -> int:
+    args = _parser(command).parse_args(words)
+    if command == "import":
         prompts.load(args.prompts)
         if args.match not in matching.STRATEGIES:
             raise SystemExit(f"no way to match {args.match!r}")
-    if verb == "gate":
+    if command == "gate":
         limits.parse(args.max_drop, args.max_slowdown)
     named: list[str] = [*(getattr(args, "without", None) or ()), *(getattr(args, "metrics", None) or ())]
     for name in named:
@@ -90,9 +90,9 @@ def _parsed(verb: str, words: list[str]) -> int:
     return 0
 
 
-def _parser(verb: str) -> argparse.ArgumentParser:
-    """The parser that a verb builds, taken at the moment it would read the command line."""
-    module = importlib.import_module(f"bench.cli.commands.{verb.replace('import', 'import_')}")
+def _parser(command: str) -> argparse.ArgumentParser:
+    """The parser that a command builds, taken at the moment it would read the command line."""
+    module = importlib.import_module(f"bench.cli.commands.{command.replace('import', 'import_')}")
     ways = ("parse_args", "parse_known_args", "parse_intermixed_args")
     before = {way: getattr(argparse.ArgumentParser, way) for way in ways}
 
@@ -108,7 +108,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     finally:
         for way, method in before.items():
             setattr(argparse.ArgumentParser, way, method)
-    raise AssertionError(f"{verb} reads its words without argparse")
+    raise AssertionError(f"{command} reads its words without argparse")
 
 
 if __name__ == "__main__":

@@ -445,7 +445,7 @@ def test_a_vote_on_a_picture_that_is_made_anew_before_it_arrives_is_kept_and_doe
     ("words", "message"),
     [
         (["a"], "needs two runs; name another one. Available: b, c, empty, other"),
-        (["a", "a"], "a is named twice"),
+        (["a", "a"], "run a is given twice"),
         (["a", "bb"], "unknown run 'bb'"),
         (["a", "other"], "no prompt in common"),
         (["a", "c"], "same files"),

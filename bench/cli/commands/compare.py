@@ -14,32 +14,35 @@ from bench.types import digest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.store import Run
+
 _LONGEST = 80
 
 
 def main(argv: Sequence[str]) -> int:
     """Compare the runs named."""
     parser = argparse.ArgumentParser(prog="python -m bench compare", description="Write the comparison report of several runs.")
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's name or folder")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, name or label")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
     parser.add_argument("--out", type=Path, help="folder of the report (default: results/comparisons/<names>)")
     parser.add_argument("--without", nargs="+", default=(), metavar="METRIC", help="leave these metrics out")
     parser.add_argument("--embed", action="store_true", help="one file to mail: the pictures are inside the page")
     args = parser.parse_args(argv)
     store = Store(args.results)
-    empty = [name for name in args.runs if not store.run(name).records()]
+    runs = store.find_all(args.runs)
+    empty = next((run.name for run in runs if not run.records()), None)
     if empty:
-        raise ConfigError(f"{empty[0]} has no picture and no refusal to compare; render it first, or leave it out")
+        raise ConfigError(f"{empty} has no picture and no refusal to compare; render it first, or leave it out")
     without = [name for word in args.without for name in word.split(",") if name]
-    write(store, args.runs, args.out, without, embed=args.embed)
+    write(store, runs, args.out, without, embed=args.embed)
     return 0
 
 
-def write(store: Store, names: Sequence[str], out: Path | None = None, without: Sequence[str] = (), *, embed: bool = False) -> Path:
+def write(store: Store, runs: Sequence[Run], out: Path | None = None, without: Sequence[str] = (), *, embed: bool = False) -> Path:
     """Write the report, print its table, its answer and its path."""
     from bench import report  # noqa: PLC0415 - slow import
 
-    runs, progress = [store.run(name) for name in names], Progress()
+    progress = Progress()
     folder = out or store.comparison_folder(folder_name([r.name for r in runs]))
     page = report.write_comparison(
         runs, folder, without=without, votes=store.votes(), embed=embed, console=progress.console, progress=progress

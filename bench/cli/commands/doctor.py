@@ -1,4 +1,4 @@
-"""``doctor``: what this machine has for the job; exit code 1 with the fix if the default job cannot run."""
+"""``doctor``: is this machine ready? Exit code 1, and the fix, where the default job cannot run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.cli.availability import missing
+from bench.cli import availability
 from bench.config import presets
 from bench.core import environment
 from bench.errors import BenchError
@@ -22,16 +22,15 @@ from bench.errors import BenchError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_KEYS = ("OPENAI_API_KEY", "XAI_API_KEY", "BFL_API_KEY", "STABILITY_API_KEY", "HF_TOKEN")
 _OLDEST = (3, 11)
 
 
 @dataclass(frozen=True)
 class DoctorFinding:
-    """One line: what was looked at, what was found, and the fix if the default job cannot run without it."""
+    """One line: what was looked at, the result, and the fix if the default job cannot run without it."""
 
     what: str
-    found: str
+    result: str
     fix: str = ""
 
 
@@ -44,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     for column in ("what", "found", "to do"):
         table.add_column(column, overflow="fold")
     for finding in findings:
-        table.add_row(finding.what, escape(finding.found), escape(finding.fix), style="red" if finding.fix else "")
+        table.add_row(finding.what, escape(finding.result), escape(finding.fix), style="red" if finding.fix else "")
     console.print(table)
     not_ready = any(f.fix for f in findings)
     console.print("the default job cannot run: see 'to do'" if not_ready else "the default job can run: python -m bench run")
@@ -52,26 +51,26 @@ def main(argv: Sequence[str]) -> int:
 
 
 def examine() -> list[DoctorFinding]:
-    """Look at everything, cheapest first."""
+    """Every finding, the quick ones first."""
     facts = environment.facts()
     old = sys.version_info < _OLDEST
     free = shutil.disk_usage(".").free / 2**30
-    found = [
+    findings = [
         DoctorFinding("Python", facts["python"], "use Python 3.11 or newer" if old else ""),
         DoctorFinding("processor", f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB"),
         DoctorFinding("GPU", "; ".join(facts["gpu"]) or "none"),
         DoctorFinding("disk", f"{free:.1f} GiB free here", "free some space" if free < 0.5 else ""),
         _torch(),
         *(_package(name) for name in ("diffusers", "transformers", "rapidocr", "pandas", "pyarrow")),
-        DoctorFinding("keys", ", ".join(k for k in _KEYS if os.environ.get(k)) or "none set (hosted models need one)"),
+        DoctorFinding("keys", ", ".join(filter(os.environ.get, availability.key_names())) or "none set (hosted models need one)"),
     ]
-    found.append(_default_model())
-    there = [n for n in presets.names("model") if not missing(presets.read("model", n))]
-    found.append(DoctorFinding("models ready", ", ".join(there)))
-    found.append(_ocr())
-    found.append(_inception())
-    found.append(DoctorFinding("tesseract", (shutil.which("tesseract") and "installed") or "not installed (optional second OCR engine)"))
-    return found
+    findings.append(_default_model())
+    ready = [n for n in presets.names("model") if not availability.missing_for_model(presets.read("model", n))]
+    findings.append(DoctorFinding("models ready", ", ".join(ready)))
+    findings.append(_ocr())
+    findings.append(_inception())
+    findings.append(DoctorFinding("tesseract", (shutil.which("tesseract") and "installed") or "not installed (optional second OCR engine)"))
+    return findings
 
 
 def _torch() -> DoctorFinding:

@@ -24,7 +24,7 @@ JSON_VERSION = 1
 """Raised whenever a key of the JSON changes its meaning or goes; new keys may come."""
 _WIDTH = 120
 _STYLES = {"pass": "green", "regression": "bold red", "cannot tell": "yellow"}
-_TELLS = {
+_CONCLUSIONS = {
     "pass": "pass: every change for the worse is within its margin",
     "regression": "regression: the candidate is worse by more than was allowed",
     "cannot tell": "cannot tell",
@@ -36,23 +36,23 @@ out as given."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Judge every limit; 0 where all pass, 1 with a regression, 3 where any cannot be told."""
+    """Judge every limit; 0 where all pass, 1 with a regression, 3 where the gate cannot tell."""
     args = _parser().parse_args(argv)
     from bench.analysis.gate import EXIT_CODES, GateRun, judge, overall  # noqa: PLC0415 - slow import
     from bench.analysis.limits import parse, share  # noqa: PLC0415 - slow import
 
-    limits, least = parse(args.max_drop, args.max_slowdown), share(args.min_coverage)
+    limits, coverage = parse(args.max_drop, args.max_slowdown), share(args.min_coverage)
     store = Store(args.results)
-    sides = [GateRun.read(store.run(name), limits) for name in (args.baseline, args.candidate)]
-    findings = judge(sides[0], sides[1], limits, coverage=least)
+    baseline, candidate = [GateRun.read(store.find(name), limits) for name in (args.baseline, args.candidate)]
+    findings = judge(baseline, candidate, limits, coverage=coverage)
     code = EXIT_CODES[overall(findings)]
     if args.json is not None:
-        told = json.dumps(document(sides[0], sides[1], findings), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(document(baseline, candidate, findings), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         if args.json == "-":
-            _say(told)
+            _say(text)
             return code
-        _write(Path(args.json), told)
-    _say(_shown(sides[0], sides[1], findings))
+        _write(Path(args.json), text)
+    _say(_shown(baseline, candidate, findings))
     return code
 
 
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench gate", description="Pass or fail a candidate against a baseline.", epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("baseline", metavar="BASELINE", help="a run's name or folder")
+    parser.add_argument("baseline", metavar="BASELINE", help="a run's folder, name or label")
     parser.add_argument("candidate", metavar="CANDIDATE", help="the run that must not be worse")
     parser.add_argument(
         "--max-drop", action="append", default=[], metavar="METRIC=MARGIN", help="how much worse a metric may get; may be repeated"
@@ -80,13 +80,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def document(baseline: GateRun, candidate: GateRun, findings: Sequence[GateFinding]) -> dict[str, Any]:
-    """The result as plain data for JSON, as ``docs/gate.md`` describes it; what is not known is None."""
+    """The result as plain data for JSON, as ``docs/gate.md`` describes it; a number that does not exist is None."""
     from bench.analysis.gate import EXIT_CODES, overall  # noqa: PLC0415 - slow import
 
     verdict = overall(findings)
     return {
         "schema_version": JSON_VERSION, "verdict": verdict, "exit_code": EXIT_CODES[verdict],
-        **{role: {"run": side.name, "path": side.path} for role, side in (("baseline", baseline), ("candidate", candidate))},
+        **{role: {"run": run.name, "path": run.path} for role, run in (("baseline", baseline), ("candidate", candidate))},
         "limits": [_plain(finding) for finding in findings],
     }  # fmt: skip
 
@@ -114,7 +114,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def _say(text: str) -> None:
-    """Print at once; whoever stops reading changes nothing in the exit code."""
+    """Print at once; a reader that closes the pipe early does not change the exit code."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -137,7 +137,7 @@ def _shown(baseline: GateRun, candidate: GateRun, findings: Sequence[GateFinding
             for line in (sentence(finding), finding.note and f"{finding.limit}: warning: {finding.note}"):
                 if line:
                     console.print(Text(line), soft_wrap=True)
-        console.print(Text(_TELLS[verdict], style=_STYLES[verdict]))
+        console.print(Text(_CONCLUSIONS[verdict], style=_STYLES[verdict]))
     return shown.get()
 
 
@@ -151,42 +151,42 @@ def _table(findings: Sequence[GateFinding]) -> Table:
     for name in ("baseline", "candidate", "worse by [95 %]", "allowed", "prompts"):
         table.add_column(name, justify="right")
     table.add_column("verdict", no_wrap=True)
-    for found in findings:
-        numbers = [_told(value, found) for value in (found.baseline, found.candidate)]
+    for finding in findings:
+        numbers = [_amount(value, finding) for value in (finding.baseline, finding.candidate)]
         table.add_row(
-            str(found.limit), *numbers, _interval(found), _allowed(found), str(found.prompts or "–"),
-            Text(found.verdict, style=_STYLES[found.verdict]),
+            str(finding.limit), *numbers, _interval(finding), _allowed(finding), str(finding.prompts or "–"),
+            Text(finding.verdict, style=_STYLES[finding.verdict]),
         )  # fmt: skip
     return table
 
 
-def _told(value: float, found: GateFinding) -> str:
+def _amount(value: float, finding: GateFinding) -> str:
     from bench.report import wording  # noqa: PLC0415 - slow import
 
-    return f"{wording.number(value, found.unit)}{' s' if found.unit == 's' and not math.isnan(value) else ''}"
+    return f"{wording.number(value, finding.unit)}{' s' if finding.unit == 's' and not math.isnan(value) else ''}"
 
 
-def _allowed(found: GateFinding) -> str:
-    return f"{100 * found.limit.margin:g} %" if found.limit.relative else _told(found.limit.margin, found)
+def _allowed(finding: GateFinding) -> str:
+    return f"{100 * finding.limit.margin:g} %" if finding.limit.relative else _amount(finding.limit.margin, finding)
 
 
-def _interval(found: GateFinding) -> str:
-    """The drop with its interval; in % where the limit is."""
-    drop = found.drop
+def _interval(finding: GateFinding) -> str:
+    """The drop with its interval, in % where the limit is in %."""
+    drop = finding.drop
     if math.isnan(drop.value):
         return "–"
-    if found.limit.relative and found.baseline:
-        value, low, high = (100 * part / abs(found.baseline) for part in drop)
-        told, ends = f"{value:.1f} %", f"{low:.1f}, {high:.1f}"
+    if finding.limit.relative and finding.baseline:
+        value, low, high = (100 * part / abs(finding.baseline) for part in drop)
+        amount, ends = f"{value:.1f} %", f"{low:.1f}, {high:.1f}"
     else:
-        told, ends = _told(drop.value, found), f"{_told(drop.low, found)}, {_told(drop.high, found)}"
-    return told if math.isnan(drop.low) else f"{told} [{ends}]"
+        amount, ends = _amount(drop.value, finding), f"{_amount(drop.low, finding)}, {_amount(drop.high, finding)}"
+    return amount if math.isnan(drop.low) else f"{amount} [{ends}]"
 
 
-def sentence(found: GateFinding) -> str:
-    """Why a limit cannot be told and what would settle it, "" where it can."""
-    if found.verdict != "cannot tell":
+def sentence(finding: GateFinding) -> str:
+    """Why the gate cannot tell about a limit and what would settle it; "" where it can."""
+    if finding.verdict != "cannot tell":
         return ""
-    why = found.reason or f"the interval reaches across the margin with {found.prompts} prompts"
-    enough = "" if math.isnan(found.more) else f"; about {math.ceil(found.more):,} more would settle it"
-    return f"{found.limit}: {why}{enough}"
+    why = finding.reason or f"the interval reaches across the margin with {finding.prompts} prompts"
+    enough = "" if math.isnan(finding.more) else f"; about {math.ceil(finding.more):,} more would settle it"
+    return f"{finding.limit}: {why}{enough}"

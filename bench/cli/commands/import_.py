@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
     args = parser.parse_args(argv)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*", args.name):
-        raise ConfigError(f"--name {args.name!r} must be letters, digits, '.', '_' and '-', for it names a folder")
+        raise ConfigError(f"--name {args.name!r} must be letters, digits, '.', '_' and '-', because a folder is named after it")
     if args.price < 0 or math.isinf(args.price):
         raise ConfigError(f"--price {args.price} must be a number of US dollars of at least 0")
     with opened(args.source) as source:
@@ -46,22 +46,22 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _import(args: argparse.Namespace, source: Path) -> int:
-    wanted = prompts.load(args.prompts)
-    plan = plan_import(source, wanted, args.match)
+    prompt_set = prompts.load(args.prompts)
+    plan = plan_import(source, prompt_set, args.match)
     progress = Progress()
-    show(plan, len(wanted.prompts), progress)
+    show(plan, len(prompt_set.prompts), progress)
     if args.dry_run:
         return 0
     if not args.yes and progress.ask("write this run?") is False:
         return 0
-    run = Store(args.results).run(f"{args.name}.{wanted.name}.imported", create=True)
+    run = Store(args.results).run(f"{args.name}.{prompt_set.name}.imported", create=True)
     provenance = {"source": args.origin, "model_version": args.model_version, "date": args.date}
-    count = write(plan, wanted, run, name=args.name, provenance=provenance, price=args.price)
+    count = write(plan, prompt_set, run, name=args.name, provenance=provenance, price=args.price)
     from bench import report  # noqa: PLC0415 - slow imports
     from bench.config import presets  # noqa: PLC0415 - slow imports
     from bench.engine import score  # noqa: PLC0415 - slow imports
 
-    chosen = ["clip_tiny", "ocr", "scene", "fd_clip_tiny", "latency"] if wanted.name == "tiny" else ["clip", "ocr", "latency"]
+    chosen = ["clip_tiny", "ocr", "scene", "fd_clip_tiny", "latency"] if prompt_set.name == "tiny" else ["clip", "ocr", "latency"]
     score.score(run, presets.metrics(chosen), progress)
     page = report.write_run(run, console=progress.console, progress=progress)
     progress.say(f"{run.name}: {count} pictures imported\nreport: {page}")
@@ -69,7 +69,7 @@ def _import(args: argparse.Namespace, source: Path) -> int:
 
 
 def show(plan: ImportPlan, total: int, progress: Progress) -> None:
-    """Print the matches, what is left over, and the coverage."""
+    """Print the matches, the coverage and the files that match no prompt."""
     table = Table(title="import")
     for column in ("file", "prompt", "seed", "matched by"):
         table.add_column(column, overflow="fold")

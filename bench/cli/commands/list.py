@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from bench.cli.availability import _lacks, _parts, missing, price
+from bench.cli import availability
+from bench.cli.tables import table
 from bench.config import presets
 from bench.errors import BenchError
 from bench.prompts import shipped
@@ -20,81 +19,82 @@ from bench.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rich.table import Table
+
 WHAT = ("models", "prompts", "metrics", "runs")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the table(s) asked for."""
+    """Print the table named, or all of them."""
     parser = argparse.ArgumentParser(prog="python -m bench list", description="Show what there is, and what is missing to use it.")
     parser.add_argument("what", nargs="?", choices=WHAT)
+    parser.add_argument("--long", action="store_true", help="show every text in full, however many lines it takes")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
     args = parser.parse_args(argv)
     console = Console()
-    makers: dict[str, Callable[[], Table]] = {
-        "models": models,
-        "prompts": prompt_sets,
-        "metrics": metrics,
-        "runs": lambda: runs(Store(args.results)),
+    width = console.width
+    tables: dict[str, Callable[[], Table]] = {
+        "models": lambda: models(width, long=args.long),
+        "prompts": lambda: prompt_sets(width, long=args.long),
+        "metrics": lambda: metrics(width, long=args.long),
+        "runs": lambda: runs(Store(args.results), width, long=args.long),
     }
     for what in [args.what] if args.what else WHAT:
-        console.print(makers[what]())
+        shown = tables[what]()
+        console.width = max(width, shown.width or 0)
+        console.print(shown)
     return 0
 
 
-def models() -> Table:
-    """Presets with licence, size, memory or price, and what is missing."""
-    table = _table("models", "model", "licence", "size", "needs", "missing to use it")
+def models(width: int, *, long: bool = False) -> Table:
+    """Presets with description, licence, size, memory or price of a picture, and what is missing."""
+    rows = []
     for name in presets.names("model"):
         data = presets.read("model", name)
         card = data["card"]
-        size = card.get("parameters_b")
-        shown = "hosted" if size is None else "-" if not size else f"{size:g} B" if size >= 0.1 else f"{1000 * size:g} M"
-        memory = card.get("memory_gb")
-        needs = price(name) if size is None else f"{memory:g} GB" if memory else "-"
-        about = f"{escape(card['licence'])}\n[dim]{escape(card['description'])}[/]"
-        table.add_row(name, about, shown, needs, missing(data))
-    return table
+        billions, memory = card.get("parameters_b"), card.get("memory_gb")
+        size = "hosted" if billions is None else "-" if not billions else f"{billions:g} B" if billions >= 0.1 else f"{1000 * billions:g} M"
+        needs = availability.price(name) if billions is None else f"{memory:g} GB" if memory else "-"
+        rows.append((name, card["description"], card["licence"], size, needs, availability.missing_for_model(data)))
+    columns = ("model", "description", "licence", "size", "needs", "missing to use it")
+    return table("models", columns, rows, width, cut="description", optional="size", long=long)
 
 
-def prompt_sets() -> Table:
+def prompt_sets(width: int, *, long: bool = False) -> Table:
     """Shipped sets with size, languages and licence."""
-    table = _table("prompts", "set", "version", "prompts", "with text", "languages", "licence", "categories")
+    rows = []
     for name, path in shipped().items():
-        held = read(path)
-        written = sum(bool(p.expected_text) for p in held.prompts)
-        kinds = ", ".join(dict.fromkeys(p.category for p in held.prompts))
-        table.add_row(name, held.version, str(len(held.prompts)), str(written), held.language, escape(held.licence), escape(kinds))
-    return table
+        prompts = read(path)
+        with_text = sum(bool(p.expected_text) for p in prompts.prompts)
+        categories = ", ".join(dict.fromkeys(p.category for p in prompts.prompts))
+        rows.append((name, prompts.version, str(len(prompts.prompts)), str(with_text), prompts.language, prompts.licence, categories))
+    columns = ("set", "version", "prompts", "with text", "languages", "licence", "categories")
+    return table("prompts", columns, rows, width, cut="categories", long=long)
 
 
-def metrics() -> Table:
+def metrics(width: int, *, long: bool = False) -> Table:
     """Metrics with their source and what is missing."""
-    table = _table("metrics", "metric", "source", "missing")
+    rows = []
     for name in presets.names("metric"):
-        data = presets.read("metric", name)
-        parts = list(_parts(data))
+        parts = list(availability.parts(presets.read("metric", name)))
         repos = [str(part["repo"]) for part in parts if part.get("repo")]
-        kinds = [str(part["_target_"]).rpartition(".")[2] for part in parts]
-        table.add_row(name, ", ".join(repos) or kinds[-1], "; ".join(dict.fromkeys(lack for part in parts for lack in _lacks(part))))
-    return table
+        classes = [str(part["_target_"]).rpartition(".")[2] for part in parts]
+        missing = dict.fromkeys(reason for part in parts for reason in availability.missing_for_part(part))
+        rows.append((name, ", ".join(repos) or classes[-1], "; ".join(missing)))
+    return table("metrics", ("metric", "source", "missing to use it"), rows, width, long=long)
 
 
-def runs(store: Store) -> Table:
+def runs(store: Store, width: int, *, long: bool = False) -> Table:
     """Runs with their pictures and metrics."""
-    table = _table(f"runs in {store.root}", "run", "model", "pictures", "not ok", "scored")
+    rows = []
     for name in store.runs():
         try:
             run = store.run(name)
             records = run.current()
-            scored = ", ".join(dict.fromkeys(s.metric for s in run.scores() if s.request_id))
-            table.add_row(name, str(run.info().get("model", "")), str(len(records)), str(sum(r.status != "ok" for r in records)), scored)
+            scored = ", ".join(dict.fromkeys(s.metric.partition(".")[0] for s in run.scores() if s.request_id))
+            failed = sum(record.status != "ok" for record in records)
+            rows.append((name, str(run.info().get("model", "")), str(len(records)), str(failed), scored))
         except BenchError as error:
-            table.add_row(name, "", "", "", escape(f"unreadable: {error}"))
-    return table
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for i, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=i == 0)
-    return table
+            rows.append((name, "", "", "", f"unreadable: {error}"))
+    columns = ("run", "model", "pictures", "not ok", "scored")
+    return table(f"runs in {store.root}", columns, rows, width, cut="scored", optional="model", long=long)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str]) -> int:
     """Write the report of the run named."""
     parser = argparse.ArgumentParser(prog="python -m bench report", description="Write one run's report again.")
-    parser.add_argument("run", metavar="RUN", help="a run's name or folder")
+    parser.add_argument("run", metavar="RUN", help="a run's folder, name or label")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
     args = parser.parse_args(argv)
-    run = Store(args.results).run(args.run)
+    run = Store(args.results).find(args.run)
     from bench import report  # noqa: PLC0415 - slow import
 
     progress = Progress()

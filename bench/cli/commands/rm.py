@@ -18,20 +18,22 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str]) -> int:
     """Delete the run named; 2 when nobody can be asked and --yes is missing."""
     parser = argparse.ArgumentParser(prog="python -m bench rm", description="Delete a run: its pictures, records, scores and report.")
-    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("run", metavar="RUN", help="a run's folder, name, or a label that only one run has")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     args = parser.parse_args(argv)
     store, progress = Store(args.results), Progress()
-    run = store.run(args.run)
+    run, *others = store.matching(args.run)
+    if others:
+        names = "".join(f"\n  {each.name}" for each in (run, *others))
+        raise ConfigError(f"{len(others) + 1} runs have the label {args.run!r}; give the full name of the one to delete:{names}")
     if not args.yes:
         if not sys.stdin.isatty():
             raise ConfigError(f"deleting {run.name!r} needs a yes: add --yes where nobody can be asked")
-        answer = progress.console.input(f"delete {run.name} with {len(run.records())} records? [y/N] ", markup=False)
-        if answer.strip().lower() not in {"y", "yes"}:
+        if not progress.ask(f"delete {run.name} with {len(list(run.path.glob('images/*')))} pictures?"):
             progress.say("kept")
             return 0
     with run.lock():
-        store.remove(args.run)
+        store.remove(run)
     progress.say(f"deleted {run.name}")
     return 0

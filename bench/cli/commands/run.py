@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from bench import prompts
 from bench.cli.console import print_error
-from bench.cli.overrides import _defaults, _hydra, _of_each_model
 from bench.config import instantiate
 from bench.core.progress import Progress
 from bench.engine.forecast import forecast
@@ -30,17 +29,19 @@ _HELP = """usage: python -m bench run [model=NAME] [prompts=SET] [OPTION=VALUE â
 
   model=NAME           a preset (python -m bench list models); its fields are model.steps=4, model.size=768x768, â€¦
   prompts=SET          a shipped set, a path to .jsonl/.txt/.csv, or FORMAT:PATH (partiprompts, geneval, longtext, coco)
-  metric=[a,b]         instead of the model's own metrics (python -m bench list metrics)
+  metric=[a,b]         instead of the model's own metrics (python -m bench list metrics); metric=[] scores nothing
   seeds=[0,1]          pictures a prompt; default two, one for hosted models
   limit=N              the first N prompts            categories=[text,people]   only these
-  label=NAME           a name of your own             results=FOLDER             default: results
+  label=TEXT           what tables call the run       results=FOLDER             default: results
   budget.max=USD       send nothing that could pass it  budget.confirm=USD   ask above this estimate (default 1)
   budget.yes=true      do not ask                      budget.price=USD     price of a picture, instead of the price list
   budget.per_hour=USD  price of an hour of this machine, for models that run here
   dry_run=true         pictures, time, disk, money; nothing is loaded
   fresh=true           render again what is there
-  -m model=a,b,c       a sweep; ends with a comparison
+  -m model=a,b,c       a sweep: one run each; ends with a comparison
 
+label, prompts and results are taken exactly as typed. Other values follow Hydra's grammar: a text with a comma, a bracket
+or a letter beyond a-z needs quotes of its own, like 'model.lora="my, style.safetensors"'.
 The same command continues an interrupted run and costs nothing once it is finished.
 """
 
@@ -50,11 +51,9 @@ def main(argv: Sequence[str]) -> int:
     if any(word in {"-h", "--help"} for word in argv):
         sys.stdout.write(_HELP)
         return 0
+    from bench.cli import overrides  # noqa: PLC0415 - imports Hydra
+
     codes: list[int] = []
-    overrides = [word for word in argv if "=" in word and not word.startswith("-")]
-    added = _defaults(argv)
-    others = [word for word in argv if word not in overrides]
-    arguments = [*others, *added, *_of_each_model(overrides)]
 
     def job(config: DictConfig) -> str | None:
         try:
@@ -65,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
         codes.append(code)
         return path
 
-    _hydra(job, arguments)
+    overrides.launch(job, argv)
     return max(codes, default=0)
 
 

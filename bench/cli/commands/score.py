@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.overrides import _metrics
 from bench.core.progress import Progress
-from bench.errors import ConfigError, unknown
+from bench.errors import ConfigError
 from bench.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_HELP = """usage: python -m bench score RUN … [metric=[a,b]] [metric.NAME.FIELD=VALUE …] [results=FOLDER]
-
-Scores what is not scored yet with these metrics (default: the metrics the run was made with).
-"""
-
 
 def main(argv: Sequence[str]) -> int:
     """Score every run named; 1 if a metric could not score a picture."""
-    if any(word in {"-h", "--help"} for word in argv):
-        sys.stdout.write(_HELP)
-        return 0
-    names, overrides = [w for w in argv if "=" not in w], [w for w in argv if "=" in w]
+    parser = argparse.ArgumentParser(
+        prog="python -m bench score", usage="python -m bench score RUN … [metric=[a,b]] [metric.NAME.FIELD=VALUE …] [results=FOLDER]",
+        description="Score what is not scored yet with these metrics (default: the metrics the run was made with).",
+    )  # fmt: skip
+    parser.add_argument("words", nargs="*", metavar="RUN", help="a run's folder, name or label")
+    typed = parser.parse_args(argv).words
+    from bench import report  # noqa: PLC0415 - slow import
+    from bench.cli import overrides  # noqa: PLC0415 - imports Hydra
+    from bench.engine import score  # noqa: PLC0415 - slow import
+
+    names = [word for word in typed if "=" not in word]
+    words = overrides.read_words([word for word in typed if "=" in word], ["metric", "results"])
     if not names:
         raise ConfigError("score which run? See: python -m bench list runs")
-    for word in overrides:
-        if word.partition("=")[0].partition(".")[0] not in {"metric", "results"}:
-            raise unknown("option", word.partition("=")[0], ["metric", "results"])
-    results = next((w.partition("=")[2] for w in overrides if w.startswith("results=")), "results")
-    store, progress, failed = Store(Path(results)), Progress(), False
-    for run in [store.run(name) for name in names]:
-        from bench import report  # noqa: PLC0415 - slow imports
-        from bench.engine import score  # noqa: PLC0415 - slow imports
-
+    results = [word.text for word in words if word.path == ["results"]] or ["results"]
+    store, progress, failed = Store(Path(results[-1])), Progress(), False
+    for run in store.find_all(names):
+        metrics = overrides.compose_metrics(words, run.info().get("config", {}).get("metric"))
         with run.lock():
-            rows = score.score(run, _metrics(overrides, run.info().get("config", {})), progress)
+            rows = score.score(run, metrics, progress)
         reasons = score.unscored_reasons(rows)
         failed |= bool(reasons)
         for reason in reasons:

@@ -13,6 +13,7 @@ from rich.console import Console
 from bench.core.progress import Progress
 from bench.errors import ConfigError, unknown
 from bench.store import Store
+from bench.store.results import labelled
 from bench.voting import ballots
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Serve the voting page until Ctrl-C, or print what people said so far."""
+    """Serve the voting page until Ctrl-C, or print the votes so far."""
     args = _parser().parse_args(argv)
     store, progress = Store(args.results), Progress()
     runs = _runs(store, args.runs)
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench vote", description="Let people choose between the pictures of runs, blind, on a page of this machine."
     )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="two or more: a run's name or folder")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="two or more: a run's folder, name or label")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs and votes are kept")
     parser.add_argument("--rater", metavar="NAME", help="who votes (default: the page asks)")
     parser.add_argument("--votes", type=int, metavar="N", help="pairs a person judges at most (default: all)")
@@ -70,25 +71,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="decides which pairs are shown, in which order and on which side")
     parser.add_argument("--port", type=int, default=0, help="0: the one of last time if it is free, else any")
     parser.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
-    parser.add_argument("--summary", action="store_true", help="print what people said so far and end")
+    parser.add_argument("--summary", action="store_true", help="print the votes so far and end")
     return parser
 
 
 def _runs(store: Store, names: Sequence[str]) -> dict[str, Run]:
-    """The runs by label, as reports call them."""
-    runs = [store.run(name) for name in names]
-    double = sorted({run.name for run in runs if [r.name for r in runs].count(run.name) > 1})
-    if double:
-        raise ConfigError(f"{', '.join(double)} is named twice; a vote is between different runs")
+    """The runs by what reports call them.
+
+    Raises:
+        ConfigError: fewer than two runs, or two with one name, by which votes are stored.
+    """
+    runs = store.find_all(names)
     if len(runs) < 2:
         others = [name for name in store.runs() if name != runs[0].name]
         raise ConfigError(f"a vote needs two runs; name another one. Available: {', '.join(others) or f'none in {store.root}'}")
-    short = [str(run.info().get("label") or run.name) for run in runs]
-    return {label if short.count(label) == 1 else run.name: run for label, run in zip(short, runs, strict=True)}
+    labels = labelled(runs)
+    folders = [run.name for run in runs]
+    double = next((name for name in folders if folders.count(name) > 1), None)
+    if double:
+        raise ConfigError(f"two of these folders are called {double}; votes are stored by this name, so rename one of them")
+    return labels
 
 
 def _offer(runs: Mapping[str, Run], args: argparse.Namespace) -> tuple[list[Ballot], int]:
-    """The ballots asked for, and how many were left out for equal pictures.
+    """The ballots that the options choose, and how many were left out because their pictures are equal.
 
     Raises:
         ConfigError: a bad option, or nothing to show; the message says why.
@@ -100,32 +106,31 @@ def _offer(runs: Mapping[str, Run], args: argparse.Namespace) -> tuple[list[Ball
     everything, identical = ballots.pairs(records)
     if not everything:
         raise ConfigError(_why_nothing(records, identical))
-    kinds = {r.prompt_id: r.category for held in records.values() for r in held}
-    prompts = list(dict.fromkeys(r.prompt_id for held in records.values() for r in held))
-    met = {ballot.prompt_id for ballot in everything}
-    wanted = args.categories.split(",") if args.categories else []
-    for name in wanted:
-        if name not in kinds.values():
-            raise unknown("category", name, set(kinds.values()))
-    kept = frozenset([p for p in prompts if p in met and (not wanted or kinds[p] in wanted)][: args.limit])
+    category = {r.prompt_id: r.category for of_run in records.values() for r in of_run}
+    shared = {ballot.prompt_id for ballot in everything}
+    categories = args.categories.split(",") if args.categories else []
+    for name in categories:
+        if name not in category.values():
+            raise unknown("category", name, set(category.values()))
+    kept = frozenset([p for p in category if p in shared and (not categories or category[p] in categories)][: args.limit])
     offered = ballots.select_ballots([b for b in everything if b.prompt_id in kept], seed=args.seed, most=args.votes)
     if not offered:
-        raise ConfigError(f"no prompt of {', '.join(wanted)} has a picture in two of these runs")
+        raise ConfigError(f"no prompt of {', '.join(categories)} has a picture in two of these runs")
     return offered, identical
 
 
 def _why_nothing(records: Mapping[str, Sequence[ImageRecord]], identical: int) -> str:
     if identical:
         return "there is nothing to choose: wherever these runs share a prompt, their pictures are the same files"
-    empty = [run for run, held in records.items() if not any(r.status == "ok" for r in held)]
+    empty = [run for run, of_run in records.items() if not any(r.status == "ok" for r in of_run)]
     if empty:
         return f"{', '.join(empty)}: no picture to show; render it first with: python -m bench run"
-    sets = "; ".join(f"{run}: {', '.join(sorted({r.prompt_set for r in held}))}" for run, held in records.items())
+    sets = "; ".join(f"{run}: {', '.join(sorted({r.prompt_set for r in of_run}))}" for run, of_run in records.items())
     return f"these runs have no prompt in common that both have a picture of (prompt sets: {sets})"
 
 
 def _session(store: Store, runs: Mapping[str, Run], offered: list[Ballot], args: argparse.Namespace) -> tuple[VotingSession, socket]:
-    """The session and the socket it is served on, both as the last time if there was one."""
+    """The session and its socket; a session that is served again keeps its address."""
     from bench.voting import server, session  # noqa: PLC0415 - slow import
 
     book = store.vote_book()

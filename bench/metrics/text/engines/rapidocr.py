@@ -33,6 +33,7 @@ class RapidEngine:
             ``*_cls_*``); None takes the package's.
     """
 
+    requires = (("rapidocr", "pip install rapidocr onnxruntime"),)
     least: int = 512
     models: str | None = None
 

@@ -1,0 +1,201 @@
+"""The words OPTION=VALUE: text stays text, names are checked, and what cannot be meant is one message."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.command import bench
+from support.paths import ROOT
+
+from bench.cli import overrides
+from bench.config import presets
+from bench.errors import ConfigError
+from bench.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from .conftest import Outcome
+
+    Here = Callable[[Sequence[str]], Outcome]
+
+
+def configurations(words: Sequence[str]) -> list[Any]:
+    """What Hydra hands to the job, once a run."""
+    from omegaconf import OmegaConf
+
+    composed: list[Any] = []
+    overrides.launch(lambda config: composed.append(OmegaConf.to_container(config, resolve=True)), words)
+    return composed
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026", "true", "null", "1e3", "0123", "ünï", "标签", "it's", 'say "hi"', "a, v2=final", "a,b", "[x]", "{y: 1}", "${model.name}", "\\${x}", "a\\",
+     "\\'", "  two  words ", "", "range(0,3)", "x:y", "#1"],
+)  # fmt: skip
+def test_text_stays_as_typed(text: str) -> None:
+    (config,) = configurations([f"{option}={text}" for option in overrides.TEXTS])
+    assert [config[option] for option in overrides.TEXTS] == [text] * len(overrides.TEXTS)
+
+
+def test_in_a_sweep_commas_separate_texts_but_between_quotes() -> None:
+    composed = configurations(["-m", 'label=2026,"a, b",it\'s,1e3'])
+    assert [config["label"] for config in composed] == ["2026", "a, b", "it's", "1e3"]
+
+
+@pytest.mark.parametrize(("typed", "value"), [("text", ["text"]), ("[text,people]", ["text", "people"]), ("[]", [])])
+def test_one_category_needs_no_brackets(typed: str, value: list[str]) -> None:
+    assert configurations([f"categories={typed}"])[0]["categories"] == value
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("model.name=2026", "2026"), ("model.repo=Bücher", "Bücher"), ("model.size=256x256", "256x256"), ("model.steps=4", 4),
+     ("model.revision=null", None), ('model.lora="a, b"', "a, b"), ("model.name=null", None)],
+)  # fmt: skip
+def test_a_field_that_is_text_in_the_preset_takes_text(word: str, value: object) -> None:
+    assert configurations([word])[0]["model"][word.partition("=")[0].removeprefix("model.")] == value
+
+
+def test_the_models_card_chooses_prompts_and_metrics() -> None:
+    (config,) = configurations(["model=flux-dev"])
+    card = presets.read("model", "flux-dev")["card"]
+    assert config["prompts"] == card["prompts"]
+    assert list(config["metric"]) == card["metrics"]
+    assert list(configurations(["metric=[]"])[0]["metric"]) == []
+    assert list(configurations(["metric=ocr"])[0]["metric"]) == ["ocr"]
+    assert list(configurations(["metric=[ocr,scene]", "metric.ocr.engine.least=256"])[0]["metric"]) == ["ocr", "scene"]
+
+
+def test_a_sweep_takes_fields_that_the_default_model_lacks_and_patterns() -> None:
+    composed = configurations(["-m", "model=gpt-image,gpt-image-2", "model.quality=low"])
+    assert [(config["model"]["name"], config["model"]["quality"]) for config in composed] == [("gpt-image", "low"), ("gpt-image-2", "low")]
+    assert len(configurations(["-m", "model=glob(tiny-*)", "metric=[latency]"])) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("model=tiny-dev,tiny-pro", "add -m: python -m bench run -m model=tiny-dev,tiny-pro"),
+        ("model=tiny-dev,flux-dev", "add -m: python -m bench run -m model=tiny-dev,flux-dev"),
+        ("model.steps=2,4", "add -m: python -m bench run -m model.steps=2,4"),
+        ("metric=ocr,scene", "stand in brackets: metric=[ocr,scene]"),
+        ("seeds=0,1", "stand in brackets: seeds=[0,1]"),
+        ("categories=text,people", "stand in brackets: categories=[text,people]"),
+        ("seeds=range(0,3)", "add -m"),
+        ("model.lora=a(b.safetensors", """quotes of its own: 'model.lora="a(b.safetensors"'"""),
+        ("limit", "'limit' is no OPTION=VALUE"),
+        ("job", "'job' is no OPTION=VALUE"),
+        ("--cfg job limit", "'limit' is no OPTION=VALUE"),
+        ("=3", "unknown option ''"),
+        ("mödel=3", "unknown option 'mödel'; did you mean 'model'?"),
+        ("promts=tiny", "unknown option 'promts'; did you mean 'prompts'?"),
+        ("model=", "unknown model ''"),
+        ("model.stesp=3", "unknown field of tiny-dev 'model.stesp'; did you mean 'model.steps'?"),
+        ("model.card.licens=x", "did you mean 'model.card.licence'?"),
+        ("model.steps.x=3", "model.steps has no fields in this preset"),
+        ("budget.maxx=3", "unknown field 'budget.maxx'; did you mean 'budget.max'?"),
+        ("model=gpt-image model.extra.seed=3", "add one with +model.extra.seed=VALUE"),
+        ("metric.ocr.engine.leest=3", "did you mean 'metric.ocr.engine.least'"),
+        ("metric=[scene] metric.ocr.engine.least=3", "ocr is not among this run's metrics; choose it too: metric=[scene,ocr]"),
+        ("metric.oct.engine=3", "unknown metric 'oct'; did you mean 'ocr'?"),
+        ("-m model=tiny-dev,gpt-image prompts=tiny model.quality=low", "unknown field of tiny-dev 'model.quality'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_one_message(words: str, message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        configurations(words.split())
+    assert message in str(raised.value)
+
+
+def test_a_plug_in_is_added_with_a_plus() -> None:
+    added = ["+metric.ours._target_=ours.OurColours", "+metric.ours.name=ours"]
+    assert configurations(["metric=[latency]", *added])[0]["metric"]["ours"] == {"_target_": "ours.OurColours", "name": "ours"}
+    scene = ["+metric.again._target_=bench.metrics.alignment.scene.Composition", "+metric.again.name=again"]
+    (metric,) = overrides.compose_metrics(overrides.read_words(scene, ["metric"]), None)
+    assert metric.name == "again"
+
+
+def test_score_takes_the_metrics_of_the_run_unless_words_name_some() -> None:
+    def chosen(*words: str, stored: object = None) -> list[str]:
+        return [metric.name for metric in overrides.compose_metrics(overrides.read_words(words, ["metric", "results"]), stored)]  # type: ignore[arg-type]
+
+    assert chosen() == ["latency"]
+    assert chosen("results=2026", stored={"scene": presets.read("metric", "scene")}) == ["scene"]
+    assert chosen("metric=[ocr,scene]") == ["ocr", "scene"]
+    assert chosen("metric.ocr.engine.least=256") == ["ocr"]
+    for words, stored, message in ((["metric=[]"], None, "names nothing to score"), ([], {}, "was rendered without metrics"),
+                                   (["metric=ocr,scene"], None, r"metric=\[ocr,scene\]"), (["limit=3"], None, "unknown option 'limit'")):  # fmt: skip
+        with pytest.raises(ConfigError, match=message):
+            chosen(*words, stored=stored)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["limit=abc"], "limit='abc' must be a whole number"), (["limit=1.5"], "limit=1.5 must be a whole number"),
+     (["seeds=x"], "seeds holds 'x'; a seed is a whole number"), (["prompts=2026"], "unknown prompt set '2026'"),
+     (["prompts=it's.csv"], "no prompt file \"it's.csv\"")],
+)  # fmt: skip
+def test_values_out_of_range_are_one_message(words: list[str], message: str, here: Here) -> None:
+    done = here(["run", *words])
+    assert done.code == 2
+    assert message in done.stderr
+    assert done.stderr.count("error:") == 1
+
+
+@pytest.mark.parametrize("name", ["it's.csv", "a, v2=final.csv", "Bücher.txt", "2026.txt", "two words.jsonl", "12:30 Uhr.txt", "${x}.txt", "提示.txt"])
+def test_prompt_files_of_any_name_are_read(name: str, tmp_path: Path, here: Here) -> None:
+    text = "a red circle on the left, on white"
+    header = '{"name": "x", "version": "1", "language": "en", "licence": "CC0", "source": "here"}'
+    content = {"csv": f'text\n"{text}"\n', "txt": f"{text}\n", "jsonl": f'{header}\n{{"id": "a", "text": "{text}"}}\n'}
+    (tmp_path / name).write_text(content[name.rpartition(".")[2]], encoding="utf-8")
+    done = here(["run", "model=tiny-oracle", f"prompts={name}", "metric=[]", "seeds=[0]", "dry_run=true"])
+    assert done.code == 0, done.stderr
+    assert "1 pictures, 1 to render" in done.stderr or "1 picture, 1 to render" in done.stderr
+
+
+def test_text_options_name_runs_and_folders(tmp_path: Path, here: Here) -> None:
+    words = ["run", "model=tiny-oracle", "limit=1", "seeds=[0]", "metric=[]"]
+    assert here([*words, "label=ünï", "results=2026"]).code == 0
+    (run,) = map(Store(tmp_path / "2026").find, ["ünï"])
+    assert run.name.isascii()
+    assert run.info()["label"] == "ünï"
+    assert run.info()["config"]["results"] == "2026"
+    assert here(["score", "ünï", "results=2026"]).code == 2
+    done = here(["score", "ünï", "metric=[scene]", "results=2026"])
+    assert done.code == 0, done.stderr
+    assert {score.metric.partition(".")[0] for score in run.scores()} == {"scene"}
+
+
+@pytest.mark.parametrize("model", ["tiny-oracle", pytest.param("tiny-dev", marks=pytest.mark.slow)])
+def test_a_label_that_is_a_number_goes_all_the_way(model: str, tmp_path: Path) -> None:
+    done = bench(["run", f"model={model}", "label=2026", "limit=1", "metric=[latency]"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert bench(["run", f"model={model}", "label=true", "limit=1", "metric=[latency]"], tmp_path).returncode == 0
+    assert bench(["score", "2026", "metric=[scene]"], tmp_path).returncode == 0
+    assert bench(["compare", "2026", "true", "--without", "latency", "scene"], tmp_path).returncode in {0, 2}
+    compared = bench(["compare", "2026", "true"], tmp_path)
+    assert compared.returncode == 0, compared.stderr
+    assert "2026" in compared.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "score"])
+def test_help_imports_no_hydra(command: str) -> None:
+    code = (
+        "import sys\nfrom bench.cli.app import main\ntry: main([sys.argv[1], '--help'])\nexcept SystemExit: pass\n"
+        "sys.exit('hydra' in sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code, command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0
+    assert f"usage: python -m bench {command}" in shown.stdout

@@ -1,0 +1,74 @@
+"""Every command takes a run's folder, name or label."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from support.runs import render_oracle
+
+from bench.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from .conftest import Outcome
+
+    Here = Callable[[Sequence[str]], Outcome]
+
+_LINE = "runs have the label 'same'; using the newest, "
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Two runs with the label "same", of which "newer" has the newest record, and one called "other"."""
+    folder = tmp_path / "results"
+    for name, label in (("older", "same"), ("newer", "same"), ("third", "other")):
+        run = render_oracle(folder, limit=1, label=name, seeds=(0,))
+        run.update_info(label=label)
+    return folder
+
+
+def test_every_command_finds_a_run_by_its_label_and_says_which(results: Path, here: Here, caplog: pytest.LogCaptureFixture) -> None:
+    for words in (
+        ["score", "same", "metric=[latency]"], ["compare", "same", "other"], ["report", "same"], ["vote", "same", "other", "--summary"],
+        ["gate", "same", "other", "--max-drop", "scene=1"],
+    ):  # fmt: skip
+        caplog.clear()
+        with caplog.at_level("WARNING", "bench.store.results"):
+            done = here(words)
+        assert "unknown run" not in done.stderr
+        (line,) = [message for message in caplog.messages if _LINE in message]
+        assert f"{_LINE}newer." in line
+        assert "older." in line.partition("for another:")[2]
+    assert len(list((results / "comparisons").iterdir())) == 1
+
+
+def test_rm_refuses_a_label_of_several_runs_and_lists_them(results: Path, here: Here) -> None:
+    names = Store(results).runs()
+    done = here(["rm", "same", "--yes"])
+    assert done.code == 2
+    assert "2 runs have the label 'same'; give the full name of the one to delete:" in done.stderr
+    assert all(name in done.stderr for name in names if not name.startswith("third"))
+    assert Store(results).runs() == names
+    assert here(["rm", "other", "--yes"]).code == 0
+    assert here(["rm", str(results / next(name for name in names if name.startswith("older"))), "--yes"]).code == 0
+    assert [name.partition(".")[0] for name in Store(results).runs()] == ["newer"]
+    assert here(["rm", "same", "--yes"]).code == 0
+
+
+def test_a_damaged_run_can_be_deleted(results: Path, here: Here) -> None:
+    name = Store(results).runs()[0]
+    (results / name / "run.json").write_text("{")
+    assert here(["rm", name, "--yes"]).code == 0
+
+
+def test_a_vote_needs_runs_with_names_of_their_own(results: Path, tmp_path: Path, here: Here) -> None:
+    name = Store(results).runs()[0]
+    shutil.copytree(results / name, tmp_path / "copy" / name)
+    done = here(["vote", name, str(tmp_path / "copy" / name), "--summary"])
+    assert done.code == 2
+    assert f"two of these folders are called {name}" in done.stderr
+    assert "is given twice" in here(["vote", name, name, "--summary"]).stderr
