@@ -212,8 +212,8 @@ class Task(Protocol):
         """
 
     @property
-    def known(self) -> Mapping[str, Any] | None:
-        """What ``submitted`` was told, perhaps by an earlier process: ask for its result, do not submit again."""
+    def submission(self) -> Mapping[str, Any] | None:
+        """The facts that ``submitted`` kept, perhaps in an earlier process; with them, ask for the result and submit nothing."""
 
     def submitted(self, facts: Mapping[str, str | float | None]) -> None:
         """Keep ``facts`` (task id, polling address; nothing secret). They outlive this process when this returns."""

@@ -194,29 +194,29 @@ class BFLClient:
         await self._fetcher.close()
 
     async def make(self, request: Request, task: Task) -> Rendered:
-        """One attempt; with ``task.known`` the picture is fetched and nothing submitted."""
+        """One attempt; with a ``task.submission`` the picture is fetched and nothing submitted."""
         await task.turn()
         began = time.perf_counter()
-        known, fresh = task.known, task.known is None
-        if known is None:
-            known = await self._submit(request)
-            task.submitted(known)
-        answer, working = await self._follow(self._trusted(known["polling_url"]), wait_first=fresh)
+        submission, fresh = task.submission, task.submission is None
+        if submission is None:
+            submission = await self._submit(request)
+            task.submitted(submission)
+        answer, working = await self._follow(self._trusted(submission["polling_url"]), wait_first=fresh)
         ready = time.perf_counter()
         late: dict[str, Any] = {} if fresh else {"no_latency": "fetched by a later attempt"}
         status = answer["status"]
         if status in _MODERATED:
             timing = Timing(latency_s=ready - began) if fresh else Timing()
             return self._refusal(status, answer, timing, late)
-        image = await self._picture(answer, str(known["id"]))
+        image = await self._picture(answer, str(submission["id"]))
         ended = time.perf_counter()
-        cost, timing = known.get("cost_usd"), Timing()
+        cost, timing = submission.get("cost_usd"), Timing()
         if fresh:
             queued = working - began
             generated = ready - (began if math.isnan(working) else working)
             timing = Timing(latency_s=ended - began, queue_s=queued, generate_s=generated, download_s=ended - ready)
         usd = math.nan if cost is None else float(cost)
-        return Rendered("ok", image, timing, cost_usd=usd, detail={"task": self._provider.clean(known["id"]), **late})
+        return Rendered("ok", image, timing, cost_usd=usd, detail={"task": self._provider.clean(submission["id"]), **late})
 
     async def _submit(self, request: Request) -> dict[str, str | float | None]:
         sent = {k: v for k, v in request.settings.items() if k not in _NOT_SENT}
