@@ -53,16 +53,16 @@ def missing(data: dict[str, object]) -> str:
     return "weights (gated: accept the licence, hf auth login)" if gated else "weights (hf download)"
 
 
-def _parts(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def parts_of(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """A preset and the objects inside it (extractor, engines)."""
     if "_target_" in data:
         yield data
     for value in data.values():
         if isinstance(value, dict):
-            yield from _parts(value)
+            yield from parts_of(value)
 
 
-def _lacks(part: Mapping[str, Any]) -> Iterator[str]:
+def lacking(part: Mapping[str, Any]) -> Iterator[str]:
     """What an object of a metric needs and this machine has not."""
     repo, kind = str(part.get("repo", "")), str(part["_target_"]).rpartition(".")[2]
     if repo and not repo.startswith("weights/") and not hub.cached_commit(repo, None, "config.json"):

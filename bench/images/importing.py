@@ -116,7 +116,12 @@ def plan_import(source: Path, prompts: PromptSet, match: str = "name") -> Import
     )
 
 
-def _read(file: Path) -> tuple[bytes, Picture]:
+def read_picture(file: Path) -> tuple[bytes, Picture]:
+    """A file's bytes and what was found out about them.
+
+    Raises:
+        ConfigError: too large, unreadable, or no whole PNG, JPEG or WebP.
+    """
     try:
         if file.stat().st_size > decoding.MOST_BYTES:
             raise ConfigError(f"{file} is larger than {decoding.MOST_BYTES >> 20} MiB")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.cli.availability import _lacks, _parts, missing, price
+from bench.cli.availability import lacking, missing, parts_of, price
 from bench.config import presets
 from bench.errors import BenchError
 from bench.prompts import shipped
@@ -72,10 +72,10 @@ def metrics() -> Table:
     table = _table("metrics", "metric", "source", "missing")
     for name in presets.names("metric"):
         data = presets.read("metric", name)
-        parts = list(_parts(data))
+        parts = list(parts_of(data))
         repos = [str(part["repo"]) for part in parts if part.get("repo")]
         kinds = [str(part["_target_"]).rpartition(".")[2] for part in parts]
-        table.add_row(name, ", ".join(repos) or kinds[-1], "; ".join(dict.fromkeys(lack for part in parts for lack in _lacks(part))))
+        table.add_row(name, ", ".join(repos) or kinds[-1], "; ".join(dict.fromkeys(lack for part in parts for lack in lacking(part))))
     return table
 
 

@@ -195,20 +195,26 @@ def _listed(values: frozenset[str]) -> str:
     return ", ".join(sorted(values)[:4]) + (f" and {len(values) - 4} more" if len(values) > 4 else "")
 
 
-def _moved(value: float, by: np.ndarray, members: np.ndarray) -> np.ndarray:
+def first_order_draws(value: float, by: np.ndarray, members: np.ndarray) -> np.ndarray:
     """``value`` and what the pictures of each part (R, N) move it by (N,), to first order; (R, 1)."""
     moved: np.ndarray = value + members @ by / members.sum(1)
     return moved[:, None]
 
 
-def _after_inception(with_inception: str, otherwise: str, extractor: Extractor) -> str:
+def name_after_extractor(with_inception: str, otherwise: str, extractor: Extractor) -> str:
+    """A metric's name: ``with_inception`` and the variant for an Inception extractor, else ``otherwise``, "_" and its name."""
     name = extractor.name
     if name == "inception" or name.startswith("inception_"):
         return with_inception + name.removeprefix("inception")
     return f"{otherwise}_{name}"
 
 
-def _features(held: ReferenceFeatures, name: str) -> np.ndarray:
+def reference_features(held: ReferenceFeatures, name: str) -> np.ndarray:
+    """The reference's features (N, D), N >= 2.
+
+    Raises:
+        ConfigError: there are only their mean and covariance, which the metric ``name`` cannot use, or fewer than two pictures.
+    """
     if held.features is None:
         raise ConfigError(f"{name} needs the features of the reference and the .npz holds mu and sigma; name its pictures or features")
     if len(held.features) < 2:

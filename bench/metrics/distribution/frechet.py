@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.core.fingerprint import Trait
 from bench.errors import ConfigError
-from bench.metrics.distribution.base import SetDistance, _after_inception, _moved
+from bench.metrics.distribution.base import SetDistance, first_order_draws, name_after_extractor
 from bench.metrics.distribution.formulas import frechet, influence
 from bench.metrics.distribution.formulas import kernel as kernels
 from bench.metrics.distribution.reference import ReferenceFeatures
@@ -27,7 +27,7 @@ class FrechetDistance(SetDistance):
     allow_small: bool = False
 
     def _expected_name(self) -> str:
-        return _after_inception("fid", "fd", self.extractor)
+        return name_after_extractor("fid", "fd", self.extractor)
 
     def check(self, n: int, dimensions: int) -> None:
         """Refuse fewer pictures than features."""
@@ -52,10 +52,10 @@ class FrechetDistance(SetDistance):
 
     def draws(self, features: np.ndarray, held: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
         """By the influence of each picture, whatever the number of pictures and features."""
-        return _moved(values[0], influence.frechet(features, held.gaussian), members)
+        return first_order_draws(values[0], influence.frechet(features, held.gaussian), members)
 
     def _small(self, what: str, rank: int, dimensions: int) -> str:
-        kernel = _after_inception("kid", "kid", self.extractor)
+        kernel = name_after_extractor("kid", "kid", self.extractor)
         return (
             f"{what} for {dimensions:,} features: the covariance has rank {rank:,} at most and the distance would be biased upwards; "
             f"{kernel} with its interval stands instead (metric=[{kernel}]), or set metric.{self.name}.allow_small=true"
@@ -79,7 +79,7 @@ class FrechetInfinity(SetDistance):
     allow_small: bool = False
 
     def _expected_name(self) -> str:
-        return f"{_after_inception('fid', 'fd', self.extractor)}_infinity"
+        return f"{name_after_extractor('fid', 'fd', self.extractor)}_infinity"
 
     def settings(self) -> dict[str, Trait]:
         """Subsets."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bench.core.fingerprint import Trait
-from bench.metrics.distribution.base import SetDistance, _after_inception, _features, _moved
+from bench.metrics.distribution.base import SetDistance, first_order_draws, name_after_extractor, reference_features
 from bench.metrics.distribution.formulas import influence
 from bench.metrics.distribution.formulas import kernel as kernels
 from bench.metrics.distribution.reference import ReferenceFeatures
@@ -42,7 +42,7 @@ class KernelDistance(SetDistance):
     seed: int = 2020
 
     def _expected_name(self) -> str:
-        return _after_inception("kid", "kid", self.extractor)
+        return name_after_extractor("kid", "kid", self.extractor)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -55,7 +55,7 @@ class KernelDistance(SetDistance):
 
     def measure(self, features: np.ndarray, held: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
         """Mean over subsets, its deviation, and the 95 % interval from leaving pictures out."""
-        there = _features(held, self.name)
+        there = reference_features(held, self.name)
         found = kernels.kid(features, there, subsets=self.subsets, subset_size=self.subset_size, seed=self.seed)
         detail: dict[str, Any] = {"std": found.std, "subsets": self.subsets, "subset_size": found.subset_size}
         if min(len(features), len(there)) >= 3:
@@ -69,8 +69,8 @@ class KernelDistance(SetDistance):
 
     def draws(self, features: np.ndarray, held: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
         """By the influence of each picture on the complete estimate, of 10,000 pictures of each set at most."""
-        there, among = _some(_features(held, self.name), self.seed), _some(np.arange(len(features)), self.seed)
-        return _moved(values[0], influence.discrepancy(features, there, kernels.cubic, among), members)
+        there, among = _some(reference_features(held, self.name), self.seed), _some(np.arange(len(features)), self.seed)
+        return first_order_draws(values[0], influence.discrepancy(features, there, kernels.cubic, among), members)
 
 
 @dataclass(frozen=True)
@@ -97,16 +97,16 @@ class ClipDiscrepancy(SetDistance):
 
     def measure(self, features: np.ndarray, held: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
         """The discrepancy x 1000; it counts each picture with itself, so that small sets read higher."""
-        there = _features(held, self.name)
+        there = reference_features(held, self.name)
         few = min(len(features), len(there))
         note = {"note": f"{few:,} pictures: the estimate is biased upwards; compare only runs of equal n"} if few < 1000 else {}
         return [kernels.cmmd(features, there, sigma=self.sigma)], note
 
     def draws(self, features: np.ndarray, held: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
         """By the influence of each picture, of 10,000 pictures of each set at most."""
-        ours, theirs = (kernels.unit(z) for z in (features, _some(_features(held, self.name), 0)))
+        ours, theirs = (kernels.unit(z) for z in (features, _some(reference_features(held, self.name), 0)))
         kernel = partial(kernels.gaussian_less_one, sigma=self.sigma)
-        return _moved(values[0], 1000 * influence.discrepancy(ours, theirs, kernel, _some(np.arange(len(ours)), 0)), members)
+        return first_order_draws(values[0], 1000 * influence.discrepancy(ours, theirs, kernel, _some(np.arange(len(ours)), 0)), members)
 
 
 def _some(features: np.ndarray, seed: int) -> np.ndarray:

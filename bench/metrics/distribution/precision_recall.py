@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.core.fingerprint import Trait
 from bench.errors import ConfigError
-from bench.metrics.distribution.base import SetDistance, _features
+from bench.metrics.distribution.base import SetDistance, reference_features
 from bench.metrics.distribution.formulas import precision_recall
 from bench.metrics.distribution.reference import ReferenceFeatures
 from bench.types import Column
@@ -44,7 +44,7 @@ class PrecisionRecall(SetDistance):
 
     def measure(self, features: np.ndarray, held: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
         """The four shares."""
-        there = _features(held, self.name)
+        there = reference_features(held, self.name)
         try:
             return precision_recall.prdc(features, there, self.k), {"k": self.k}
         except ValueError as error:
@@ -53,6 +53,6 @@ class PrecisionRecall(SetDistance):
     def draws(self, features: np.ndarray, held: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:  # noqa: ARG002 - the same for all
         """The shares of each half."""
         try:
-            return precision_recall.prdc_halves(features, _features(held, self.name), self.k, members)
+            return precision_recall.prdc_halves(features, reference_features(held, self.name), self.k, members)
         except ValueError as error:
             raise ConfigError(str(error)) from error

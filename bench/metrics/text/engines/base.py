@@ -57,7 +57,7 @@ class Engine(Protocol):
         """Lines from top to bottom and left to right. Raises MissingPackageError when it cannot work."""
 
 
-def _hash(files: Sequence[Path]) -> str:
+def files_hash(files: Sequence[Path]) -> str:
     """SHA-256 (16 hex digits) of the files' contents."""
     return _hash_of(tuple((str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in files))
 
@@ -70,7 +70,8 @@ def _hash_of(files: tuple[tuple[str, int, int], ...]) -> str:
     return total.hexdigest()[:16]
 
 
-def _scaling(least: int) -> str:
+def scaling_rule(least: int) -> str:
+    """What ``enlarged`` does, as text for the fingerprint."""
     return f"short side >= {least} px by a whole factor of at most {_MOST_ENLARGED}, Lanczos"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.fingerprint import libraries
 from bench.errors import MissingPackageError
-from bench.metrics.text.engines.base import SELF_TEST, TextLine, _hash, _scaling, enlarged
+from bench.metrics.text.engines.base import SELF_TEST, TextLine, enlarged, files_hash, scaling_rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,10 +54,10 @@ class RapidEngine:
         """``weights`` is "none" where the package or its models are missing."""
         try:
             files = _onnx_files(self.models)
-            weights = f"{files['rec'].stem}@{_hash(tuple(files.values()))}"
+            weights = f"{files['rec'].stem}@{files_hash(tuple(files.values()))}"
         except (MissingPackageError, OSError):
             weights = "none"
-        scale = f"{_scaling(self.least)}; long side at most 2000 px; BGR uint8"
+        scale = f"{scaling_rule(self.least)}; long side at most 2000 px; BGR uint8"
         return {"engine": "rapidocr", "weights": weights, "preprocess": scale, **_rapid_libraries()}
 
     def read(self, image: Image.Image) -> list[TextLine]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench.core.fingerprint import libraries
 from bench.errors import MissingPackageError
 from bench.metrics.text import matching
-from bench.metrics.text.engines.base import SELF_TEST, TextLine, _hash, _scaling, enlarged
+from bench.metrics.text.engines.base import SELF_TEST, TextLine, enlarged, files_hash, scaling_rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,9 +67,9 @@ class TesseractEngine:
         try:
             used = self._used()
         except MissingPackageError:
-            return {"engine": "tesseract none", "weights": "none", "preprocess": _scaling(self.least)}
-        weights = f"{'+'.join(used.languages)}@{_hash(used.files)}"
-        scale = f"{_scaling(self.least)}; psm 3; Sauvola threshold"
+            return {"engine": "tesseract none", "weights": "none", "preprocess": scaling_rule(self.least)}
+        weights = f"{'+'.join(used.languages)}@{files_hash(used.files)}"
+        scale = f"{scaling_rule(self.least)}; psm 3; Sauvola threshold"
         return {"engine": f"tesseract {used.version}", "weights": weights, "preprocess": scale, **libraries("pillow")}
 
     def read(self, image: Image.Image) -> list[TextLine]:
