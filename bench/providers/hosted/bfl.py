@@ -17,7 +17,7 @@ from bench.providers import sizes
 from bench.providers.hosted.base import Hosted
 from bench.providers.hosted.shared import responses
 from bench.providers.hosted.shared.downloads import Fetcher
-from bench.providers.sizes import parse_size
+from bench.providers.sizes import Sides, parse_size
 from bench.types import Rendered, Request, Timing
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ OutputFormat = Literal["png", "jpeg", "webp"]
 
 _CREDIT_USD = 0.01
 _MOST_AT_ONCE = 24
-_MOST_PIXELS = 4 * 2**20
+_FLUX1_SIDES = Sides(32, 256, 1440)
+_FLUX2_MAX_PIXELS = 4 * 2**20
+_FLUX2_SIDES = Sides(16, 64, _FLUX2_MAX_PIXELS // 64)
 _WAITING = {"Pending", "Reasoning", "Generating"}
 _MODERATED = {"Request Moderated": "refused", "Content Moderated": "filtered"}
 _NOT_FOUND = "Task not found"
@@ -116,7 +118,7 @@ class BFLProvider(Hosted):
             settings["aspect_ratio"] = prompt.aspect
         else:
             width, height = self._shape(prompt.aspect)
-            if not sizes.exact(width, height, prompt.aspect):
+            if not sizes.has_aspect(width, height, prompt.aspect):
                 settings["aspect"] = prompt.aspect
         return Request(self.model, "", prompt.text, None, seed, width, height, {**settings, **self.extra})
 
@@ -142,12 +144,11 @@ class BFLProvider(Hosted):
             return 0, 0
         if self.size is None:
             raise ConfigError(f"model.size=null: {self.model} needs a size, like 1024x1024")
+        if not self._is_flux2:
+            return parse_size(self.size, _FLUX1_SIDES)
         width, height = parse_size(self.size)
-        if self._is_flux2:
-            if width * height > _MOST_PIXELS:
-                raise ConfigError(f"model.size={self.size!r}: {self.model} draws at most 4 megapixels, like 2048x2048")
-        elif any(side % 32 or not 256 <= side <= 1440 for side in (width, height)):
-            raise ConfigError(f"model.size={self.size!r}: the sides of {self.model} are multiples of 32 from 256 to 1440")
+        if width * height > _FLUX2_MAX_PIXELS:
+            raise ConfigError(f"model.size={self.size!r}: {self.model} draws at most 4 megapixels, like 2048x2048")
         return width, height
 
     def _shape(self, aspect: str) -> tuple[int, int]:
@@ -155,11 +156,11 @@ class BFLProvider(Hosted):
         if aspect == "1:1":
             return width, height
         if not self._is_flux2:
-            return sizes.fit(aspect, width * height, multiple=32, least=256, most=1440)
+            return sizes.fit(aspect, width * height, _FLUX1_SIDES)
         pixels = width * height
         while True:
-            width, height = sizes.fit(aspect, pixels, multiple=16, least=64, most=_MOST_PIXELS // 64)
-            if width * height <= _MOST_PIXELS:
+            width, height = sizes.fit(aspect, pixels, _FLUX2_SIDES)
+            if width * height <= _FLUX2_MAX_PIXELS:
                 return width, height
             pixels = int(pixels * 0.99)
 

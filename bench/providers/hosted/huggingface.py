@@ -15,7 +15,7 @@ from bench.images.decoding import MOST_PIXELS
 from bench.providers import sizes
 from bench.providers.hosted.base import Hosted
 from bench.providers.hosted.shared import responses
-from bench.providers.sizes import parse_size
+from bench.providers.sizes import LATENT_SIDES, parse_size
 from bench.types import Rendered, Request, Timing
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class HubProvider(Hosted):
         """The request for a prompt: its aspect at the configured number of pixels, in multiples of 16."""
         width, height = parse_size(self.size)
         if prompt.aspect != "1:1":
-            width, height = sizes.fit(prompt.aspect, width * height, multiple=16, least=64, most=4096)
+            width, height = sizes.fit(prompt.aspect, width * height, LATENT_SIDES)
         settings: dict[str, Any] = {
             "endpoint": self.endpoint,
             "inference_provider": "hf-inference" if self.base_url else self.inference_provider,
@@ -95,7 +95,7 @@ class HubProvider(Hosted):
             "guidance": None if self.guidance is None else float(self.guidance),
             **self.extra,
         }
-        if not sizes.exact(width, height, prompt.aspect):
+        if not sizes.has_aspect(width, height, prompt.aspect):
             settings["aspect"] = prompt.aspect
         return Request(self.model, "", prompt.text, prompt.negative_prompt, seed, width, height, settings)
 

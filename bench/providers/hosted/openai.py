@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bench.errors import ConfigError
-from bench.providers import sizes as shapes
 from bench.providers.hosted.shared.extra_fields import check_extra
 from bench.providers.hosted.shared.openai_images import ImagesServer
+from bench.providers.sizes import ANY_SIDES, Sides, fit, has_aspect, nearest, parse_size, ratio
 from bench.types import Request
 
 if TYPE_CHECKING:
@@ -41,9 +40,9 @@ class AnySize:
 
     def fit(self, aspect: str, pixels: int) -> tuple[int, int]:
         """Width and height at "W:H", of about ``pixels``. Raises ConfigError where none fits."""
-        width, height = shapes.fit(aspect, pixels, multiple=self.multiple, least=self.multiple, most=self.longest)
-        wanted = shapes.ratio(aspect)
-        if max(width, height) > self.widest * min(width, height) and max(wanted, 1 / wanted) <= self.widest:
+        width, height = fit(aspect, pixels, Sides(self.multiple, self.multiple, self.longest))
+        shape = ratio(aspect)
+        if max(width, height) > self.widest * min(width, height) and max(shape, 1 / shape) <= self.widest:
             width, height = (width - self.multiple, height) if width > height else (width, height - self.multiple)
         self.check(width, height, f"{width}x{height}, which the aspect {aspect} asks for at this model.size,")
         return width, height
@@ -93,15 +92,15 @@ class OpenAIProvider(ImagesServer):
         check_extra(self.extra, _OURS)
         if isinstance(self.sizes, str) or not (self.sizes or self.any_size):
             raise ConfigError(f"model.sizes={self.sizes!r} must be a list like [1024x1024,1536x1024]")
-        for size in self.sizes or ():
-            _sides("sizes", size)
+        offered = self._offered()
         if self.size == "auto":
             return
-        width, height = _sides("size", self.size)
+        width, height = self._size()
         if self.any_size and not self.sizes:
             self.any_size.check(width, height, f"model.size={self.size}")
-        elif self.sizes and self.size not in self.sizes:
-            raise ConfigError(f"model.size={self.size} is not offered by {self.model}; say one of {', '.join(self.sizes)} or auto")
+        elif self.sizes and (width, height) not in offered:
+            choices = ", ".join(map(str, self.sizes))
+            raise ConfigError(f"model.size={self.size} is not offered by {self.model}; say one of {choices} or auto")
 
     def request(self, prompt: Prompt, seed: int | None) -> Request:  # noqa: ARG002 - the API takes no seed
         """The request for a prompt: its aspect exactly where the server offers it, else the nearest, noted in ``aspect``."""
@@ -125,20 +124,20 @@ class OpenAIProvider(ImagesServer):
         """Width and height for an aspect, and whether they have it; 0 and 0 where the server decides."""
         if self.size == "auto":
             return 0, 0, aspect == "1:1"
-        width, height = _sides("size", self.size)
+        width, height = self._size()
         if aspect == "1:1":
-            return width, height, shapes.exact(width, height, aspect)
+            return width, height, has_aspect(width, height, aspect)
         pixels = width * height
         if self.any_size and not self.sizes:
             width, height = self.any_size.fit(aspect, pixels)
-            return width, height, shapes.exact(width, height, aspect)
-        alike = sorted(self.sizes or (), key=lambda size: abs(math.log(math.prod(_sides("sizes", size)) / pixels)))
-        near, same = shapes.nearest(aspect, alike)
-        return *_sides("sizes", near), same
+            return width, height, has_aspect(width, height, aspect)
+        offered = {f"{wide}x{high}": (wide, high) for wide, high in self._offered()}
+        by_pixels = sorted(offered, key=lambda size: abs(math.log(math.prod(offered[size]) / pixels)))
+        size, same = nearest(aspect, by_pixels)
+        return *offered[size], same
 
+    def _size(self) -> tuple[int, int]:
+        return parse_size(self.size, ANY_SIDES, keyword="auto")
 
-def _sides(key: str, size: str) -> tuple[int, int]:
-    match = re.fullmatch(r"([1-9]\d{1,4})x([1-9]\d{1,4})", str(size))
-    if not match:
-        raise ConfigError(f"model.{key} holds {size!r}, which must be WIDTHxHEIGHT{' or auto' if key == 'size' else ''}")
-    return int(match[1]), int(match[2])
+    def _offered(self) -> list[tuple[int, int]]:
+        return [parse_size(size, ANY_SIDES, field="model.sizes") for size in self.sizes or ()]
