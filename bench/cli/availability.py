@@ -37,7 +37,7 @@ def price(name: str) -> str:
 
 def missing(data: dict[str, object]) -> str:
     """What a model preset lacks on this machine; "" if it can run."""
-    gone = retired.find(str(data.get("model"))) if data.get("base_url") is None else None
+    gone = retired.find_retirement(str(data.get("model"))) if data.get("base_url") is None else None
     if gone:
         return f"shut down {gone.day}; set model.base_url"
     key = data.get("api_key_env")

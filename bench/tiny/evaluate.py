@@ -62,7 +62,7 @@ def held_out_prompts(count: int, seed: int = 4) -> PromptSet:
     return PromptSet("held-out", "1.0", "en", "Apache-2.0", "bench.tiny.evaluate", tuple(made.values()))
 
 
-def share(read: np.ndarray, ceiling: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
+def share_of_ceiling(read: np.ndarray, ceiling: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
     """sum(read) / sum(ceiling) with its 95 % percentile-bootstrap interval over prompts."""
     rng = np.random.default_rng(seed)
     index = rng.integers(len(read), size=(_RESAMPLES, len(read)))
@@ -71,7 +71,7 @@ def share(read: np.ndarray, ceiling: np.ndarray, seed: int = 0) -> tuple[float, 
     return float(read.sum() / max(ceiling.sum(), 1)), float(low), float(high)
 
 
-def measure(run: Run, prompts: PromptSet) -> EvaluationLine:
+def measure_run(run: Run, prompts: PromptSet) -> EvaluationLine:
     """Read a rendered and scored run back into arrays, in prompt order."""
     scores = {r.prompt_id: r.value for r in run.scores() if r.metric == "ocr.exact"}
     records = {r.prompt_id: r for r in run.current()}
@@ -79,7 +79,7 @@ def measure(run: Run, prompts: PromptSet) -> EvaluationLine:
     for prompt in prompts.prompts:
         record = records[prompt.id]
         with Image.open(run.image_path(record)) as image:
-            verdicts.append(analysis.check(image, scenes.parse(prompt.text)))
+            verdicts.append(analysis.check_picture(image, scenes.parse(prompt.text)))
     ids = [p.id for p in prompts.prompts]
     return EvaluationLine(
         run.name,
@@ -125,10 +125,10 @@ def measure_all(prompts: PromptSet, store: Store, progress: Progress) -> tuple[l
     """The runs and measurements of tiny-oracle and the three variants, in this order; what ``store`` holds is kept."""
     names = ["tiny-oracle", *BAR]
     runs = [_render(name, prompts, store, progress) for name in names]
-    return runs, [replace(measure(run, prompts), name=name) for name, run in zip(names, runs, strict=True)]
+    return runs, [replace(measure_run(run, prompts), name=name) for name, run in zip(names, runs, strict=True)]
 
 
-def table(lines: Sequence[EvaluationLine]) -> tuple[Table, bool]:
+def results_table(lines: Sequence[EvaluationLine]) -> tuple[Table, bool]:
     """The bar's table and whether every line of it holds; the first line is the oracle."""
     oracle, *variants = lines
     pace = {line.name: float(np.median(line.seconds)) for line in lines}
@@ -137,7 +137,7 @@ def table(lines: Sequence[EvaluationLine]) -> tuple[Table, bool]:
         shown.add_column(heading, justify="left" if heading == "model" else "right")
     held = True
     for line in lines:
-        value, low, high = share(line.read, oracle.read)
+        value, low, high = share_of_ceiling(line.read, oracle.read)
         signs, shapes = BAR.get(line.name, (0.0, 0.0))
         held &= value >= signs and float(line.shapes.mean()) >= shapes
         shown.add_row(
@@ -149,9 +149,9 @@ def table(lines: Sequence[EvaluationLine]) -> tuple[Table, bool]:
     return shown, held and dev >= 4 * schnell and pro > dev
 
 
-def summary(line: EvaluationLine, oracle: EvaluationLine, prompts: int) -> str:
+def card_text(line: EvaluationLine, oracle: EvaluationLine, prompts: int) -> str:
     """One variant's results in a sentence or two, for its card."""
-    value, low, high = share(line.read, oracle.read)
+    value, low, high = share_of_ceiling(line.read, oracle.read)
     signs, shapes = BAR[line.name]
     return (
         f"On {prompts} held-out prompts at default settings: signs read exactly {line.read.mean():.3f}, which is {value:.3f} of "
@@ -171,14 +171,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     prompts = held_out_prompts(args.prompts)
     console = Console(width=None if sys.stdout.isatty() else 120)
     runs, lines = measure_all(prompts, Store(args.results), Progress())
-    shown, held = table(lines)
+    shown, held = results_table(lines)
     console.print(shown)
     found = retrieval()
     console.print(f"clip_tiny: the right one of 64 held-out captions is ranked first for {found:.3f} of the pictures (bar 0.90)")
     held &= found >= 0.9
     if args.cards:
         for line in lines[1:]:
-            model_card.write_results(resources.folder("weights") / line.name, [summary(line, lines[0], args.prompts)])
+            model_card.write_results(resources.folder("weights") / line.name, [card_text(line, lines[0], args.prompts)])
         model_card.write_results(resources.folder("weights") / "clip-tiny", [f"Retrieval top-1 among 64 held-out captions: {found:.3f}."])
     sheet = args.results / "contact-sheet.png"
     contact_sheet(runs, prompts).save(sheet)

@@ -59,7 +59,7 @@ def test_a_fixed_prompt_gives_the_stored_picture(name: str, drawn: dict[str, tup
 
 @pytest.mark.parametrize("name", CALLS)
 def test_the_picture_shows_the_scene(name: str, drawn: dict[str, tuple[Image.Image, int]]) -> None:
-    assert analysis.check(drawn[name][0], scenes.parse(PROMPT)).shapes
+    assert analysis.check_picture(drawn[name][0], scenes.parse(PROMPT)).shapes
 
 
 def test_schnell_asks_the_transformer_least(drawn: dict[str, tuple[Image.Image, int]]) -> None:

@@ -155,7 +155,7 @@ class SetDistance(ABC):
         found = centre + (found - centre) * math.sqrt(halves.kept / (halves.prompts - halves.kept))
         base = {"drawn": digest({"version": 1, "resamples": self.resamples, "prompts": names})[:16], "prompts": len(names)}
         intervals = [
-            stats.half_interval(value, column, len(names), least=least, most=most)
+            stats.half_interval(value, column, len(names), minimum=least, maximum=most)
             for value, column, (least, most) in zip(values, found.T, self.limits, strict=True)
         ]
         return [{**base, "draws": d.tolist(), "low": i.low, "high": i.high} for d, i in zip(found.T, intervals, strict=True)]

@@ -16,20 +16,20 @@ from bench.types import Request
 if TYPE_CHECKING:
     from bench.types import Prompt
 
-_OURS = {"model", "prompt", "n", "size", "quality", "response_format", "stream", "partial_images", "endpoint", "aspect"}
-"""What ``extra`` may not set: fields of the preset, what makes one call several pictures, names that settings use."""
+_RESERVED = {"model", "prompt", "n", "size", "quality", "response_format", "stream", "partial_images", "endpoint", "aspect"}
+"""Names that ``extra`` must not set: fields of the preset, what would make several pictures in a call, names in the settings."""
 
 
 @dataclass(frozen=True)
 class AnySize:
-    """A server that draws any size within limits.
+    """The limits of a server that draws any size within them.
 
     Attributes:
         multiple: both sides are multiples of it.
-        longest: pixels of the longer side at most.
-        least_pixels: width × height at least.
-        most_pixels: width × height at most.
-        widest: longer by shorter side at most.
+        longest: maximum of the longer side, pixels.
+        least_pixels: minimum of width × height.
+        most_pixels: maximum of width × height.
+        widest: maximum of longer / shorter side.
     """
 
     multiple: int
@@ -39,7 +39,7 @@ class AnySize:
     widest: float
 
     def fit(self, aspect: str, pixels: int) -> tuple[int, int]:
-        """Width and height at "W:H", of about ``pixels``. Raises ConfigError where none fits."""
+        """Width and height of about ``pixels`` in all at an aspect. Raises ConfigError where none fits."""
         width, height = fit(aspect, pixels, Sides(self.multiple, self.multiple, self.longest))
         shape = ratio(aspect)
         if max(width, height) > self.widest * min(width, height) and max(shape, 1 / shape) <= self.widest:
@@ -63,10 +63,11 @@ class OpenAIProvider(ImagesServer):
     """An image model behind ``images.generate``. It takes no seed: one picture a prompt.
 
     Attributes:
-        sizes: what the server offers, a list of "WIDTHxHEIGHT"; None for ``any_size``.
-        any_size: the limits of a server that offers every size within them.
-        size: "WIDTHxHEIGHT" of a prompt without an aspect, and the pixel count of the others; "auto" leaves it to the server.
-        quality: the server's own word ("low", "high", "hd", …); None leaves it to the server.
+        sizes: the sizes that the server offers, a list of "WIDTHxHEIGHT"; None where ``any_size`` decides.
+        any_size: the limits of a server that draws any size within them.
+        size: "1024x1024" or "1024", drawn for prompts of aspect 1:1; other aspects get about as many pixels. "auto" leaves
+            the size to the server.
+        quality: the server's word for it ("low", "high", "hd", …); None leaves it to the server.
         response_format: "b64_json" or "url" for servers in the manner of DALL·E; None for GPT image models, which refuse it.
         extra: further fields of the request, scalars; part of the settings that are recorded.
 
@@ -89,7 +90,7 @@ class OpenAIProvider(ImagesServer):
         super().__post_init__()
         if self.response_format not in {None, "b64_json", "url"}:
             raise ConfigError(f"model.response_format={self.response_format!r} must be b64_json, url or null")
-        check_extra(self.extra, _OURS)
+        check_extra(self.extra, _RESERVED)
         if isinstance(self.sizes, str) or not (self.sizes or self.any_size):
             raise ConfigError(f"model.sizes={self.sizes!r} must be a list like [1024x1024,1536x1024]")
         offered = self._offered()
@@ -111,17 +112,17 @@ class OpenAIProvider(ImagesServer):
         return Request(self.model, "", prompt.text, None, None, width, height, settings)
 
     def arguments(self, request: Request) -> dict[str, Any]:
-        """What ``images.generate`` is told."""
-        told: dict[str, Any] = {"model": request.model, "prompt": request.prompt, "n": 1, "extra_body": dict(self.extra)}
-        told["size"] = f"{request.width}x{request.height}" if request.width else "auto"
+        """The arguments of ``images.generate``."""
+        fields: dict[str, Any] = {"model": request.model, "prompt": request.prompt, "n": 1, "extra_body": dict(self.extra)}
+        fields["size"] = f"{request.width}x{request.height}" if request.width else "auto"
         if self.quality is not None:
-            told["quality"] = self.quality
+            fields["quality"] = self.quality
         if self.response_format is not None:
-            told["response_format"] = self.response_format
-        return told
+            fields["response_format"] = self.response_format
+        return fields
 
     def _shape(self, aspect: str) -> tuple[int, int, bool]:
-        """Width and height for an aspect, and whether they have it; 0 and 0 where the server decides."""
+        """Width and height for an aspect (0 and 0 where the server decides), and whether they have that aspect."""
         if self.size == "auto":
             return 0, 0, aspect == "1:1"
         width, height = self._size()
