@@ -87,7 +87,7 @@ def test_signs_and_shapes_keep_the_bar_and_their_order(tmp_path: Path) -> None:
     wanted = evaluate.held_out_prompts(40)
     oracle, *variants = evaluate.measure_all(wanted, Store(tmp_path), Progress())[1]
     for line in variants:
-        signs, shapes = evaluate.BAR[line.name]
+        signs, shapes = evaluate.REQUIRED[line.name]
         assert line.read.sum() >= signs * oracle.read.sum(), line.name
         assert line.shapes.mean() >= shapes, line.name
     pro, dev, schnell = (int(line.read.sum()) for line in variants)
