@@ -155,7 +155,7 @@ def test_runs_that_are_the_same_differ_by_nothing() -> None:
     one = stats.paired(np.array([1.0]), np.array([0.0]))
     assert (one.p, math.isnan(one.sd), math.isnan(one.difference.low)) == (1, True, True)
     for a, b in (([1.0], [1.0, 2.0]), ([], [])):
-        with pytest.raises(ValueError, match="one value a prompt"):
+        with pytest.raises(ValueError, match="one value for each prompt"):
             stats.paired(np.array(a), np.array(b))
 
 
