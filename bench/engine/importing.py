@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bench.core import environment
-from bench.images.importing import ImportPlan, _read
+from bench.images.importing import ImportPlan, read_picture
 from bench.types import Job, Rendered, Request
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def write(matches: ImportPlan, prompts: PromptSet, run: Run, *, name: str, prove
             description=provenance.get("source", ""), prompt_sets={prompts.name: prompts.hash}, environments={where: facts},
         )  # fmt: skip
         for match in matches.matched:
-            data, picture = _read(match.file)
+            data, picture = read_picture(match.file)
             request = Request(
                 name,
                 provenance.get("model_version", ""),

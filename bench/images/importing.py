@@ -22,13 +22,19 @@ if TYPE_CHECKING:
     from bench.types import PromptSet
 
 _MANIFESTS = ("manifest.csv", "manifest.jsonl")
-_MOST_IN_ALL = 8 << 30
+_MAX_UNPACKED_BYTES = 8 << 30
 ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
 
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """What an import would do: matches, files nobody claims, prompts without a picture."""
+    """What an import would do.
+
+    Attributes:
+        matched: files with their prompts.
+        unmatched: files without a prompt.
+        uncovered: prompts without a picture.
+    """
 
     matched: tuple[Matched, ...]
     unmatched: tuple[Path, ...]
@@ -37,10 +43,10 @@ class ImportPlan:
 
 @contextlib.contextmanager
 def opened(source: Path) -> Iterator[Path]:
-    """``source`` itself, or of a .zip a temporary folder with its pictures (its manifest.csv or .jsonl, where it has one).
+    """``source`` itself; of a .zip its manifest (manifest.csv or manifest.jsonl) or folder of pictures, unpacked for a while.
 
     Raises:
-        ConfigError: not a zip file, or one that unpacks to more than is plausible.
+        ConfigError: no zip file, or one of more than 64 MiB in a file or 8 GiB in all.
     """
     if source.suffix.lower() != ".zip" or not source.is_file():
         yield source
@@ -56,7 +62,7 @@ def opened(source: Path) -> Iterator[Path]:
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
-    """Pictures and manifest only; names that lead out of the folder and files of implausible size are refused."""
+    """Unpack pictures and manifest. Raises ConfigError for names that lead out of the folder, and for too much data."""
     total = 0
     for entry in archive.infolist():
         place = PurePosixPath(entry.filename)
@@ -65,9 +71,9 @@ def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
         total += entry.file_size
         if place.is_absolute() or ".." in place.parts or "\\" in entry.filename:
             raise ConfigError(f"{archive.filename} holds {entry.filename!r}, which leads out of the folder it is unpacked into")
-        if entry.file_size > decoding.MOST_BYTES or total > _MOST_IN_ALL:
+        if entry.file_size > decoding.MAX_BYTES or total > _MAX_UNPACKED_BYTES:
             raise ConfigError(
-                f"{archive.filename} holds more than {decoding.MOST_BYTES >> 20} MiB in one file or {_MOST_IN_ALL >> 30} GiB in all; "
+                f"{archive.filename} holds more than {decoding.MAX_BYTES >> 20} MiB in one file or {_MAX_UNPACKED_BYTES >> 30} GiB in all; "
                 "unpack it yourself"
             )
         target = folder / place
@@ -89,37 +95,42 @@ def plan_import(source: Path, prompts: PromptSet, match: str = "name") -> Import
         files = sorted(f for f in source.rglob("*") if f.suffix.lower() in ENDINGS)
         if match not in matching.STRATEGIES:
             raise unknown("way to match", match, matching.STRATEGIES)
-        found = matching.STRATEGIES[match](files, prompts.prompts)
+        matches = matching.STRATEGIES[match](files, prompts.prompts)
     elif source.suffix.lower() in {".csv", ".jsonl"} and source.is_file():
-        files, found = matching.by_manifest(source, prompts.prompts)
+        files, matches = matching.by_manifest(source, prompts.prompts)
     else:
         raise ConfigError(f"{str(source)!r} is neither a folder of pictures nor a manifest (.csv or .jsonl)")
-    matched = tuple(m for m in found if m is not None)
+    matched = tuple(m for m in matches if m is not None)
     if not matched:
         ids = ", ".join(p.id for p in prompts.prompts[:3])
         raise ConfigError(
             f"no picture in {source} matches a prompt of {prompts.name!r}; name files after prompt ids ({ids}, …), give a manifest, "
             "or try --match words or --match order"
         )
-    claims: dict[tuple[str, int | None], Path] = {}
-    for one in matched:
-        other = claims.setdefault((one.prompt.id, one.seed), one.file)
-        if other != one.file:
+    files_by_key: dict[tuple[str, int | None], Path] = {}
+    for pair in matched:
+        first = files_by_key.setdefault((pair.prompt.id, pair.seed), pair.file)
+        if first != pair.file:
             raise ConfigError(
-                f"{other.name} and {one.file.name} both claim prompt {one.prompt.id!r} (seed {one.seed}); add _s0, _s1, … to their names"
+                f"{first.name} and {pair.file.name} both claim prompt {pair.prompt.id!r} (seed {pair.seed}); add _s0, _s1, … to their names"
             )
     covered = {m.prompt.id for m in matched}
     return ImportPlan(
         matched,
-        tuple(f for f, m in zip(files, found, strict=True) if m is None),
+        tuple(f for f, m in zip(files, matches, strict=True) if m is None),
         tuple(p for p in prompts.prompts if p.id not in covered),
     )
 
 
-def _read(file: Path) -> tuple[bytes, Picture]:
+def read_picture(file: Path) -> tuple[bytes, Picture]:
+    """A file's bytes, and its format, size and metadata.
+
+    Raises:
+        ConfigError: too large, unreadable, or no whole PNG, JPEG or WebP.
+    """
     try:
-        if file.stat().st_size > decoding.MOST_BYTES:
-            raise ConfigError(f"{file} is larger than {decoding.MOST_BYTES >> 20} MiB")
+        if file.stat().st_size > decoding.MAX_BYTES:
+            raise ConfigError(f"{file} is larger than {decoding.MAX_BYTES >> 20} MiB")
         data = file.read_bytes()
         return data, decoding.inspect(data)
     except (ValueError, OSError) as error:

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 _SEED = re.compile(r"^(?P<id>.+?)[_-](?:s|seed)?(?P<seed>\d{1,6})$")
 _CODE = re.compile(r"[_-][0-9a-f-]{8,}(_\d+)?$")
-"""What services append to a file name: a hash or a uuid, and the place in a grid."""
+"""What services append to a file name: a hash or a UUID, and the place in a grid."""
 MIN_SIMILARITY, MIN_LEAD = 0.6, 0.1
+"""What ``by_words`` asks of the best prompt: its similarity, 0 to 1, and its lead over the second."""
 
 
 @dataclass(frozen=True)
 class Matched:
-    """A file and the prompt it was made from; ``how`` says by what they were matched."""
+    """A file, the prompt and seed that it was made from, and how they were matched (words for people)."""
 
     file: Path
     prompt: Prompt
@@ -41,30 +42,30 @@ def by_name(files: Sequence[Path], prompts: Sequence[Prompt]) -> list[Matched | 
 
 
 def by_words(files: Sequence[Path], prompts: Sequence[Prompt]) -> list[Matched | None]:
-    """By similar words: names cut short, with a user's name before them or with words left out.
+    """By similar words: for names that are cut short, begin with a user's name or leave words out.
 
-    The share of the file's or the prompt's words (of the fewer) that stand in both in the same order must be 0.6 or
-    more, and 0.1 ahead of every other prompt. Pictures of one prompt are numbered in the order of their names.
+    Similarity: words in both file name and prompt, in the same order, by the smaller of the two numbers of words. The best
+    prompt needs ``MIN_SIMILARITY``, and ``MIN_LEAD`` over the second. Seeds count up in the order of the files.
     """
-    found: list[Matched | None] = []
+    matches: list[Matched | None] = []
     count: Counter[str] = Counter()
     for file, named in zip(files, by_name(files, prompts), strict=True):
         if named is not None and named.how.startswith("file name"):
-            found.append(named)
+            matches.append(named)
             continue
-        said = _words(_CODE.sub("", file.stem)).split()
-        scores = sorted(((_alike(said, _words(p.text).split()), i) for i, p in enumerate(prompts)), reverse=True)
+        own_words = _words(_CODE.sub("", file.stem)).split()
+        scores = sorted(((_similarity(own_words, _words(p.text).split()), i) for i, p in enumerate(prompts)), reverse=True)
         (best, i), second = scores[0], scores[1][0] if len(scores) > 1 else 0.0
         if best < MIN_SIMILARITY or best - second < MIN_LEAD:
-            found.append(None)
+            matches.append(None)
             continue
-        found.append(Matched(file, prompts[i], count[prompts[i].id], f"similar words, {best:.2f}"))
+        matches.append(Matched(file, prompts[i], count[prompts[i].id], f"similar words, {best:.2f}"))
         count[prompts[i].id] += 1
-    return found
+    return matches
 
 
 def by_order(files: Sequence[Path], prompts: Sequence[Prompt]) -> list[Matched | None]:
-    """By order: files as a person would sort them, as many to each prompt of the set, one after another.
+    """By order: files sorted by name (2 before 10), the same number for each prompt, prompts in the order of the set.
 
     Raises:
         ConfigError: the number of files is no multiple of the number of prompts.
@@ -81,15 +82,15 @@ STRATEGIES: dict[str, Callable[[Sequence[Path], Sequence[Prompt]], list[Matched 
     "words": by_words,
     "order": by_order,
 }
-"""What ``--match`` can say."""
+"""The choices of ``--match``."""
 
 
-def _alike(one: Sequence[str], two: Sequence[str]) -> float:
-    """Words in both in the same order / the number of the shorter's words; 0 for fewer than three."""
-    fewer = min(len(one), len(two))
+def _similarity(a: Sequence[str], b: Sequence[str]) -> float:
+    """Number of words in both, in the same order / number of words of the shorter; 0 for fewer than three."""
+    fewer = min(len(a), len(b))
     if fewer < 3:
         return 0.0
-    blocks = SequenceMatcher(None, one, two, autojunk=False).get_matching_blocks()
+    blocks = SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks) / fewer
 
 
@@ -105,8 +106,8 @@ def _named(file: Path, prompts: Sequence[Prompt]) -> Matched | None:
     split = _SEED.match(stem)
     if split and split["id"] in ids:
         return Matched(file, ids[split["id"]], int(split["seed"]), "file name and seed")
-    said = _words(_CODE.sub("", file.stem))
-    starts = [p for p in prompts if len(said) >= 20 and said.find(_words(p.text)[: max(20, len(said) // 2)]) >= 0]
+    name = _words(_CODE.sub("", file.stem))
+    starts = [p for p in prompts if len(name) >= 20 and name.find(_words(p.text)[: max(20, len(name) // 2)]) >= 0]
     return Matched(file, starts[0], 0, "words of the prompt in the file name") if len(starts) == 1 else None
 
 
@@ -118,7 +119,7 @@ def by_manifest(source: Path, prompts: Sequence[Prompt]) -> tuple[list[Path], li
     """
     by_id, by_text = {p.id: p for p in prompts}, {p.text.strip(): p for p in prompts}
     files: list[Path] = []
-    found: list[Matched | None] = []
+    matches: list[Matched | None] = []
     for line, row in _rows(source):
         if not row.get("file"):
             raise PromptError(f"{source}:{line}: no 'file'")
@@ -136,11 +137,11 @@ def by_manifest(source: Path, prompts: Sequence[Prompt]) -> tuple[list[Path], li
             prompt, how = by_text[str(row["prompt"]).strip()], "manifest, text"
         else:
             files.append(file)
-            found.append(None)
+            matches.append(None)
             continue
         files.append(file)
-        found.append(Matched(file, prompt, int(seed) if seed not in (None, "") else 0, how))
-    return files, found
+        matches.append(Matched(file, prompt, int(seed) if seed not in (None, "") else 0, how))
+    return files, matches
 
 
 def _rows(source: Path) -> list[tuple[int, dict[str, Any]]]:

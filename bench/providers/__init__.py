@@ -1,12 +1,17 @@
-"""Where pictures come from: ``local`` models and ``hosted`` ones. What the author of a provider needs is imported from here."""
+"""Where pictures come from: ``local`` and ``hosted`` models.
+
+What a provider's author needs is imported from here; errors are in ``bench.errors``.
+"""
 
 from bench.providers.base import LocalProvider, Provider, Session
-from bench.providers.hosted.base import Client, HostedProvider, Task
+from bench.providers.hosted.base import Client, Hosted, HostedProvider, Limits, Task
 from bench.types import Prompt, Rendered, Request, Timing
 
 __all__ = [
     "Client",
+    "Hosted",
     "HostedProvider",
+    "Limits",
     "LocalProvider",
     "Prompt",
     "Provider",

@@ -1,4 +1,4 @@
-"""What every provider is: a frozen dataclass that a YAML under conf/model fills in. One file a provider."""
+"""The protocols of a provider: a frozen dataclass, built from a YAML under conf/model, and the session that renders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Provider(Protocol):
-    """A model as configured; cheap to build, nothing is loaded or sent."""
+    """A model as configured. Building one loads and sends nothing."""
 
     @property
     def name(self) -> str:
@@ -26,10 +26,14 @@ class Provider(Protocol):
         """The preset's description, licence, own prompts and metrics."""
 
     def request(self, prompt: Prompt, seed: int | None) -> Request:
-        """The request for a prompt. Raises ConfigError for what the model cannot do. Loads nothing."""
+        """The request for a prompt: everything that decides the picture, and so the key by which work is resumed. Loads nothing.
+
+        Raises:
+            ConfigError: the model cannot draw it (its aspect, this seed).
+        """
 
     def check(self) -> None:
-        """Raise MissingWeightsError, MissingKeyError or MissingPackageError if ``open`` or ``connect`` could not succeed."""
+        """Raise MissingWeightsError, MissingKeyError or MissingPackageError where ``open`` or ``connect`` could not succeed."""
 
 
 class LocalProvider(Provider, Protocol):
@@ -40,7 +44,7 @@ class LocalProvider(Provider, Protocol):
         """How many requests one ``render`` call should get."""
 
     def open(self, say: Callable[[str], None]) -> Session:
-        """Load the model; ``say`` shows one line of progress."""
+        """Load the model; ``say`` prints a line of progress."""
 
 
 class Session(Protocol):
@@ -48,10 +52,14 @@ class Session(Protocol):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What was measured while loading: ``load_s``, ``device``, ``parameters``, ``peak_memory_bytes`` and the like."""
+        """Facts to store with the run: ``load_s``, ``device``, ``parameters``, ``peak_memory_bytes`` and the like."""
 
     def render(self, requests: Sequence[Request]) -> list[Rendered]:
-        """Make one picture a request, in order. Raises only what ends the whole run (BenchError)."""
+        """One result a request, in order; a picture that fails is a ``Rendered`` with a status.
+
+        Raises:
+            BenchError: what ends the whole run.
+        """
 
     def close(self) -> None:
         """Free memory and connections."""

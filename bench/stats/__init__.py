@@ -1,7 +1,7 @@
-"""Statistics of scores: pure functions of numbers.
+"""Statistics of scores: pure functions of numbers, with numpy and scipy only.
 
-The unit is the prompt: seeds of a prompt are averaged first, and prompts are what is resampled. Everything random is
-seeded, so that the same numbers give the same interval. ``docs/statistics.md`` has the formulas and how often they hold.
+One observation is a prompt: its seeds are averaged first, and prompts are resampled. All random numbers are seeded, so the
+same scores give the same interval. ``docs/statistics.md`` has the formulas and measured coverage.
 """
 
 from bench.stats.agreement import krippendorff

@@ -1,4 +1,4 @@
-"""Many models in one order, from who beats whom."""
+"""A ranking of many models from pairwise wins: Bradley and Terry's model."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-_STEPS = 100
-_LONGEST = 2.0
-"""How far a strength moves in one step at most."""
-_EXACT = 1e-9
+_MAX_STEPS = 100
+_MAX_MOVE = 2.0
+"""Of a strength in one step."""
+_TOLERANCE = 1e-9
 
 
 class Strength(NamedTuple):
-    """A model's log strength with its 95 % interval, its rank (1 is best) and the ranks that 95 % of resamples span."""
+    """A model's place in a ranking.
+
+    Attributes:
+        value, low, high: log strength with its 95 % interval.
+        rank: 1 is best.
+        rank_low, rank_high: the range of ranks in 95 % of the resamples.
+    """
 
     value: float
     low: float
@@ -27,22 +33,22 @@ class Strength(NamedTuple):
 def bradley_terry(wins: np.ndarray, *, seed: int = 0, resamples: int = 1000) -> list[Strength]:
     """Strengths s for which a beats b with probability 1 / (1 + exp(s_b - s_a)) (Bradley and Terry 1952).
 
-    The most likely ones (Hunter 2004), mean 0 over models, found by Newton's method. A small prior keeps a model that
-    never lost finite: each model has half a win and half a loss more, spread evenly over the others; for two models that is
-    Jeffreys' prior.
+    Maximum likelihood (Hunter 2004) by Newton's method, mean 0 over models. A small prior keeps the strength of a model that
+    never lost finite: each model gets half a win and half a loss more, spread evenly over the others; for two models that
+    is Jeffreys' prior.
 
-    Intervals come from the Bayesian bootstrap over clusters (Rubin 1981): each cluster weighs an exponential random number
-    of mean 1, each half win of the prior a gamma one of shape 1 / 2. For two models without ties that is exactly Jeffreys'
-    interval of a share, so that 20 wins of 20 have one too. Ends and ranks are the 2.5 and 97.5 % points of the draws.
+    Intervals are those of the Bayesian bootstrap over clusters (Rubin 1981): each cluster has an exponential random weight of
+    mean 1, each half win of the prior a gamma one of shape 1 / 2. For two models without ties that is exactly Jeffreys'
+    interval of a share, so 20 wins of 20 have an interval too. Ends and ranges of ranks are the 2.5 and 97.5 % points.
 
     Args:
-        wins: float (n, k, k), k >= 2: wins[i, a, b] is how often a beat b in cluster i, a tie half a win to each; the
-            diagonal does not count.
+        wins: float (n, k, k), k >= 2: wins[i, a, b] is how often a beat b in cluster i (a prompt), a tie is half a win for
+            each; the diagonal is ignored.
         seed: of the resampling.
         resamples: draws.
 
     Returns:
-        One for each model, in order. Without a cluster strengths are NaN and a rank may be any.
+        One for each model, in order; without clusters strengths are NaN and every rank is possible.
     """
     games = np.asarray(wins, dtype=np.float64)
     n, k = games.shape[0], games.shape[1]
@@ -64,30 +70,30 @@ def bradley_terry(wins: np.ndarray, *, seed: int = 0, resamples: int = 1000) -> 
 
 
 def _ranks(strengths: np.ndarray) -> np.ndarray:
-    """1 + how many are stronger: int (R, k) of (R, k)."""
+    """1 + number of stronger models: int (R, k) of strengths (R, k)."""
     ranks: np.ndarray = 1 + (strengths[:, None, :] > strengths[:, :, None] + 1e-7).sum(2)
     return ranks
 
 
 def _fit(wins: np.ndarray) -> np.ndarray:
-    """The most likely log strengths (R, k), mean 0, of wins (R, k, k) with a zero diagonal."""
+    """Maximum-likelihood log strengths (R, k), mean 0, of wins (R, k, k) with a zero diagonal."""
     total, k = wins + wins.swapaxes(1, 2), wins.shape[1]
-    won, found = wins.sum(2), np.zeros(wins.shape[:2])
+    won, strengths = wins.sum(2), np.zeros(wins.shape[:2])
     diagonal, all_ones = np.arange(k), np.full((k, k), 1.0 / k)
     open_ = np.arange(len(wins))
-    for _ in range(_STEPS):
-        here, games = found[open_], total[open_]
+    for _ in range(_MAX_STEPS):
+        here, games = strengths[open_], total[open_]
         share = 1 / (1 + np.exp(np.clip(here[:, None, :] - here[:, :, None], -500, 500)))
-        slope = won[open_] - (games * share).sum(2)
-        bend = games * share * (1 - share)
-        matrix = -bend
-        matrix[:, diagonal, diagonal] = bend.sum(2) + 1e-12 * games.sum((1, 2))[:, None]
+        gradient = won[open_] - (games * share).sum(2)
+        curvature = games * share * (1 - share)
+        matrix = -curvature
+        matrix[:, diagonal, diagonal] = curvature.sum(2) + 1e-12 * games.sum((1, 2))[:, None]
         matrix += all_ones * np.trace(matrix, axis1=1, axis2=2)[:, None, None] / k
-        step = np.linalg.solve(matrix, slope[:, :, None])[:, :, 0]
+        step = np.linalg.solve(matrix, gradient[:, :, None])[:, :, 0]
         step -= step.mean(1, keepdims=True)
-        longest = np.abs(step).max(1)
-        found[open_] = here + step * np.minimum(1, _LONGEST / np.maximum(longest, 1e-300))[:, None]
-        open_ = open_[longest > _EXACT]
+        largest = np.abs(step).max(1)
+        strengths[open_] = here + step * np.minimum(1, _MAX_MOVE / np.maximum(largest, 1e-300))[:, None]
+        open_ = open_[largest > _TOLERANCE]
         if not len(open_):
             break
-    return found
+    return strengths

@@ -1,4 +1,4 @@
-"""Figures of a whole set of pictures, resampled by halves of its prompts."""
+"""Uncertainty of values of a whole set of pictures (FID and the like), by random halves of its prompts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Halves(NamedTuple):
     """Random halves of a set's prompts.
 
     Attributes:
-        members: bool (R, N), which pictures are in each half: all of a prompt's or none.
-        prompts: how many prompts there are.
-        kept: how many of them a half has: ``prompts`` // 2.
+        members: bool (R, N), which pictures are in each half: all pictures of a prompt or none.
+        prompts: number of distinct prompts.
+        kept: number of prompts in a half: ``prompts`` // 2.
     """
 
     members: np.ndarray
@@ -27,12 +27,12 @@ class Halves(NamedTuple):
 
 
 def halves(prompts: Sequence[str], resamples: int, seed: int = 0) -> Halves:
-    """``resamples`` halves of the distinct ``prompts``, drawn without replacement: the same for the same set of prompts.
+    """Random halves of the distinct ``prompts``, without replacement: the same halves for the same set of prompts.
 
     Args:
-        prompts: (N,), the prompt of each picture; neither order nor repetition changes which prompts a half has.
-        resamples: R.
-        seed: of the halves.
+        prompts: (N,), the prompt of each picture; order and repetition do not change which prompts are in a half.
+        resamples: R, the number of halves.
+        seed: of the random numbers.
     """
     names, index = np.unique(np.asarray(prompts), return_inverse=True)
     n = len(names)
@@ -42,15 +42,22 @@ def halves(prompts: Sequence[str], resamples: int, seed: int = 0) -> Halves:
     return Halves(chosen[:, index], n, n // 2)
 
 
-def half_interval(value: float, draws: np.ndarray, prompts: int, *, least: float = -math.inf, most: float = math.inf) -> Interval:
-    """``value`` -+ t sd of ``draws`` (R,), cut at ``least`` and ``most``.
+def half_interval(value: float, draws: np.ndarray, prompts: int, *, minimum: float = -math.inf, maximum: float = math.inf) -> Interval:
+    """``value`` -+ t sd(draws), the 95 % interval, cut at ``minimum`` and ``maximum``.
 
-    With half of the prompts left out each time, the variance of the draws is an estimate of the value's own (delete-half
-    jackknife, Shao and Wu 1989). t is Student's with 1 / (1 / (R - 1) + 1 / (prompts - 1)) degrees: the deviation is known
-    from so many draws and so many prompts only.
+    As each draw leaves half of the prompts out, the variance of the draws estimates the value's own (delete-half jackknife,
+    Shao and Wu 1989). t is Student's with 1 / (1 / (R - 1) + 1 / (prompts - 1)) degrees of freedom, because the standard
+    deviation is estimated from R draws and so many prompts.
+
+    Args:
+        value: of the whole set.
+        draws: float (R,), R >= 2, the value on each half.
+        prompts: number of prompts that were halved.
+        minimum: the smallest possible value.
+        maximum: the largest possible value.
     """
-    reach = float(stdtrit(_freedom(len(draws), prompts), 0.975)) * float(np.std(draws, ddof=1))
-    return Interval(value, max(least, value - reach), min(most, value + reach))
+    reach = float(stdtrit(_degrees_of_freedom(len(draws), prompts), 0.975)) * float(np.std(draws, ddof=1))
+    return Interval(value, max(minimum, value - reach), min(maximum, value + reach))
 
 
 def resampled_difference(
@@ -58,15 +65,15 @@ def resampled_difference(
 ) -> tuple[Interval, float]:
     """value_a - value_b with its 95 % interval and two-sided p, from draws on the same halves.
 
-    The standard error is the standard deviation of draws_a - draws_b; ends and p are Student's, degrees as in
-    ``half_interval``.
+    The standard error is the standard deviation of draws_a - draws_b; ends and p are Student's, with the degrees of freedom
+    of ``half_interval``.
 
     Args:
-        value_a: of the whole set.
-        value_b: of the other run's.
-        draws_a: float (R,), R >= 2, on halves of the prompts.
-        draws_b: float (R,), on the same halves.
-        prompts: how many prompts were halved.
+        value_a: run a's value on all prompts.
+        value_b: run b's.
+        draws_a: float (R,), R >= 2, run a's value on each half of the prompts.
+        draws_b: float (R,), run b's on the same halves.
+        prompts: number of prompts that were halved.
 
     Returns:
         The difference, and p: 1 where the runs are the same, NaN (ends too) where the draws do not vary but the values differ.
@@ -76,10 +83,10 @@ def resampled_difference(
     error, size = float(np.std(draws, ddof=1)), max(abs(value_a), abs(value_b))
     if error <= 1e-12 * size:
         return (Interval(gap, gap, gap), 1.0) if abs(gap) <= 1e-9 * size else (Interval(gap, math.nan, math.nan), math.nan)
-    freedom = _freedom(len(draws), prompts)
+    freedom = _degrees_of_freedom(len(draws), prompts)
     reach = float(stdtrit(freedom, 0.975)) * error
     return Interval(gap, gap - reach, gap + reach), float(2 * stdtr(freedom, -abs(gap) / error))
 
 
-def _freedom(resamples: int, prompts: float) -> float:
+def _degrees_of_freedom(resamples: int, prompts: float) -> float:
     return 1 / (1 / (resamples - 1) + 1 / (prompts - 1))

@@ -14,12 +14,12 @@ _LEVEL = 0.95
 _Z = 1.959963984540054
 """The 97.5 % point of the normal distribution."""
 _SLACK = 1e-4
-"""Draws this near the observed value, in standard errors, count as equal to it: more than single precision can lose."""
+"""Draws this near to the observed value, in standard errors, count as equal to it; single-precision errors are smaller."""
 _PERCENTILE_RESAMPLES = 2000
 
 
 class Interval(NamedTuple):
-    """A value (mean, percentile, share) with its 95 % interval; both ends are NaN where there is none."""
+    """A value (mean, percentile, share) with its 95 % interval; both ends are NaN where there is no interval."""
 
     value: float
     low: float
@@ -32,8 +32,8 @@ def mean_interval(values: np.ndarray, *, seed: int = 0) -> Interval:
     Units are resampled with replacement 10,000 times (fewer above 2,000 units, never below 2,000 times). With z0 the normal
     quantile of the share of draws below the mean and a = sum(d^3) / (6 sum(d^2)^1.5), d = x - mean, the ends are the
     quantiles Phi(z0 + (z0 + z) / (1 - a (z0 + z))) of the draws, z = -+ sqrt(n / (n - 1)) t(0.975, n - 1) (BCa: Efron and
-    Tibshirani 1993, ch. 14; the widening: Hesterberg 2015, "expanded percentiles", which gives Student's t its due where
-    plain BCa has 1.96). Below about 8 units the interval is hardly more than the range of the draws.
+    Tibshirani 1993, ch. 14; the wider z: Hesterberg 2015, "expanded percentiles", where plain BCa has 1.96). Below about 8
+    units the interval is hardly more than the range of the draws.
 
     Args:
         values: float (n,), no NaN, n >= 1.
@@ -46,40 +46,40 @@ def mean_interval(values: np.ndarray, *, seed: int = 0) -> Interval:
 
 
 def mean_intervals(columns: np.ndarray, *, seed: int = 0) -> list[Interval]:
-    """``mean_interval`` of each column of ``columns`` (n, k): the same numbers, quicker together."""
+    """``mean_interval`` of each column of float ``columns`` (n, k): the same numbers, in less time."""
     columns = np.asarray(columns, dtype=np.float64)
     n, nan = len(columns), math.nan
     means = columns.mean(0)
-    apart = columns - means
-    spread = np.sqrt(np.square(apart).sum(0) / n)
+    deviations = columns - means
+    spread = np.sqrt(np.square(deviations).sum(0) / n)
     flat = spread <= 1e-12 * np.abs(means)
     if n < 2:
         return [Interval(float(m), nan, nan) for m in means]
-    scaled = np.divide(apart, spread, out=np.zeros_like(apart), where=~flat)
+    scaled = np.divide(deviations, spread, out=np.zeros_like(deviations), where=~flat)
     acceleration = np.power(scaled, 3).sum(0) / (6 * n**1.5)
     draws = drawn_sums(scaled, seed) / math.sqrt(n)
-    found = []
+    intervals = []
     for i, mean in enumerate(means.tolist()):
         if flat[i]:
-            found.append(Interval(mean, mean, mean))
+            intervals.append(Interval(mean, mean, mean))
             continue
         low, high = _ends(draws[:, i], 0.0, float(acceleration[i]), n, _SLACK)
-        unit, least, most = float(spread[i]) / math.sqrt(n), float(columns[:, i].min()), float(columns[:, i].max())
-        found.append(Interval(mean, max(mean + unit * low, least), min(mean + unit * high, most)))
-    return found
+        unit, smallest, largest = float(spread[i]) / math.sqrt(n), float(columns[:, i].min()), float(columns[:, i].max())
+        intervals.append(Interval(mean, max(mean + unit * low, smallest), min(mean + unit * high, largest)))
+    return intervals
 
 
 def cluster_mean(values: np.ndarray, clusters: np.ndarray, *, seed: int = 0, proportion: bool = True) -> Interval:
-    """Mean of cluster means: the seeds of a prompt are averaged first, then prompts count as ``mean_interval``'s units.
+    """Mean of cluster means: the seeds of a prompt are averaged first, then prompts are the units of ``mean_interval``.
 
-    Where every cluster's mean is 0 or 1 (yes or no, and seeds that agree) the interval is Wilson's, which has a width even
-    where all prompts say the same.
+    Where every cluster's mean is 0 or 1 (yes or no, seeds of a prompt alike) the interval is Wilson's, which has a width
+    even where all prompts have the same answer.
 
     Args:
         values: float (N,), no NaN, N >= 1.
         clusters: (N,), the prompt each value belongs to.
         seed: of the resampling.
-        proportion: false for what is no share (seconds, dollars, counts), so that zeros and ones are mere numbers.
+        proportion: whether 0 and 1 mean no and yes; false for seconds, dollars, counts.
 
     Returns:
         The mean and both ends, which are NaN below two clusters.
@@ -94,9 +94,9 @@ def cluster_mean(values: np.ndarray, clusters: np.ndarray, *, seed: int = 0, pro
 
 
 def cluster_ratio(top: np.ndarray, bottom: np.ndarray, clusters: np.ndarray, *, seed: int = 0) -> Interval:
-    """sum(top) / sum(bottom) with its BCa interval over clusters (a micro average), widened for few as ``mean_interval``.
+    """sum(top) / sum(bottom) (a micro average) with its BCa interval over clusters, widened for few as in ``mean_interval``.
 
-    The acceleration is the jackknife's. Draws and jackknife values with nothing below the line are left out.
+    The acceleration is the jackknife's. Draws and jackknife values with a denominator of 0 are left out.
 
     Args:
         top: float (N,), no NaN.
@@ -116,14 +116,14 @@ def cluster_ratio(top: np.ndarray, bottom: np.ndarray, clusters: np.ndarray, *, 
     sums = drawn_sums(both / np.abs(both).max(0).clip(1e-300), seed) * np.abs(both).max(0)
     draws = sums[sums[:, 1] > 0]
     draws = draws[:, 0] / draws[:, 1]
-    left = total - both
-    left = left[left[:, 1] > 0]
-    without = left[:, 0] / left[:, 1]
-    apart = without.mean() - without if len(without) else np.zeros(1)
-    error = float(np.sqrt(np.square(apart).sum()))
+    rest = total - both
+    rest = rest[rest[:, 1] > 0]
+    without = rest[:, 0] / rest[:, 1]
+    influence = without.mean() - without if len(without) else np.zeros(1)
+    error = float(np.sqrt(np.square(influence).sum()))
     if error <= 1e-12 * abs(ratio):
         return Interval(ratio, ratio, ratio)
-    low, high = _ends(draws, ratio, float(np.power(apart / error, 3).sum() / 6), n, _SLACK * error)
+    low, high = _ends(draws, ratio, float(np.power(influence / error, 3).sum() / 6), n, _SLACK * error)
     return Interval(ratio, low, high)
 
 
@@ -133,8 +133,8 @@ def wilson(k: int, n: int) -> Interval:
     The ends are the p for which |k/n - p| = z sqrt(p (1 - p) / n), z = 1.95996 (Wilson, 1927).
 
     Args:
-        k: how many of ``n``; 0 <= k <= n.
-        n: all NaN where it is 0.
+        k: number of successes, 0 <= k <= n.
+        n: number of trials; for 0 all three numbers are NaN.
 
     >>> [round(x, 4) for x in wilson(0, 10)]
     [0.0, 0.0, 0.2775]
@@ -148,16 +148,16 @@ def wilson(k: int, n: int) -> Interval:
 
 
 def paired_share_interval(values: np.ndarray, worst: float = -1.0, best: float = 1.0) -> Interval:
-    """Mean difference of paired yes-or-no answers with Bonett and Price's interval, which has a width where all pairs agree.
+    """Mean difference of paired yes-or-no answers with Bonett and Price's interval, which has a width even where all pairs agree.
 
     Two pairs are added, one disagreeing each way: m -+ z s / sqrt(N) with m the mean and s the standard deviation (over N)
     of all N = n + 2 differences, z = 1.95996 (Bonett and Price 2012, "Adjusted Wald confidence interval for a difference
     of binomial proportions based on paired data").
 
     Args:
-        values: float (n,), no NaN, n >= 1: -1, 0 or 1, or whatever a pair's answers are made into.
-        worst: what a pair that disagrees one way is made into.
-        best: the other way.
+        values: float (n,), no NaN, n >= 1: each ``worst``, ``best`` or a value between them.
+        worst: the value of a pair that disagrees one way.
+        best: the value of a pair that disagrees the other way.
 
     Returns:
         The mean of ``values`` and both ends.
@@ -175,8 +175,8 @@ def percentile_interval(values: np.ndarray, clusters: np.ndarray, q: float, seed
 
     Prompts are resampled with replacement, each with all its values, and the percentile of the pooled values is taken;
     the interval runs from the 2.5th to the 97.5th percentile of 2,000 such draws (Efron and Tibshirani 1993, ch. 13).
-    Percentiles interpolate linearly, as numpy's do. No draw exceeds the largest value: the upper end of a high
-    percentile of few values is that value.
+    Percentiles interpolate linearly, as numpy's do. No draw exceeds the largest value, so the upper end of a high percentile
+    of few values is that value.
 
     Args:
         values: float (N,), no NaN, N >= 1.
@@ -194,15 +194,15 @@ def percentile_interval(values: np.ndarray, clusters: np.ndarray, q: float, seed
         return Interval(point, math.nan, math.nan)
     order = np.argsort(values, kind="stable")
     ordered, index = np.asarray(values, dtype=np.float64)[order], index[order]
-    draw = np.random.default_rng(seed)
-    found = np.empty(_PERCENTILE_RESAMPLES)
+    rng = np.random.default_rng(seed)
+    draws = np.empty(_PERCENTILE_RESAMPLES)
     for i in range(_PERCENTILE_RESAMPLES):
-        counts = np.bincount(draw.integers(total, size=total), minlength=total)
+        counts = np.bincount(rng.integers(total, size=total), minlength=total)
         place = np.cumsum(counts[index])
         exact = q / 100 * (place[-1] - 1)
         below, above = np.searchsorted(place, [np.floor(exact), np.ceil(exact)], side="right")
-        found[i] = ordered[below] + (exact % 1) * (ordered[above] - ordered[below])
-    low, high = np.percentile(found, [2.5, 97.5])
+        draws[i] = ordered[below] + (exact % 1) * (ordered[above] - ordered[below])
+    low, high = np.percentile(draws, [2.5, 97.5])
     return Interval(point, float(low), float(high))
 
 

@@ -1,4 +1,4 @@
-"""How many questions were asked, and how many prompts would settle one."""
+"""Multiple testing and statistical power: adjusted p values, detectable differences, needed prompts."""
 
 from __future__ import annotations
 
@@ -11,29 +11,38 @@ from scipy.special import nctdtrinc, ndtri, stdtrit
 from bench.stats.paired import MIN_PROMPTS
 
 _LARGE = 1e6
-"""Prompts from which Student's t is taken as normal."""
+"""Number of prompts above which Student's t is taken as normal."""
 
 
 def adjust(p: np.ndarray) -> np.ndarray:
-    """The q of each p after Benjamini and Hochberg (1995): of all with q <= 0.05, at most 5 % are expected to be chance.
+    """The q value of each p by Benjamini and Hochberg (1995): of tests with q <= 0.05, at most 5 % are expected to be chance.
 
     Args:
-        p: float (n,), 0 to 1 or NaN, which stays NaN and is not counted as a question.
+        p: float (n,), 0 to 1; NaN stays NaN and does not count as a test.
     """
     from scipy.stats import false_discovery_control  # noqa: PLC0415 - slow import
 
-    given = np.asarray(p, dtype=np.float64)
-    found, asked = np.full(given.shape, math.nan), ~np.isnan(given)
-    if asked.any():
-        found[asked] = false_discovery_control(given[asked])
-    return found
+    values = np.asarray(p, dtype=np.float64)
+    adjusted, tested = np.full(values.shape, math.nan), ~np.isnan(values)
+    if tested.any():
+        adjusted[tested] = false_discovery_control(values[tested])
+    return adjusted
 
 
 def detectable(sd: float, n: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """The mean difference that a paired t test of ``n`` prompts would show with probability ``power``, in ``sd``'s unit.
+    """The mean difference that a paired t test of ``n`` prompts shows with probability ``power``, in the unit of ``sd``.
 
-    The d for which the noncentral t of n - 1 degrees and noncentrality d sqrt(n) / sd exceeds t(1 - alpha / 2, n - 1) with
-    that probability. NaN below two prompts.
+    It is the d for which the noncentral t of n - 1 degrees of freedom and noncentrality d sqrt(n) / sd exceeds
+    t(1 - alpha / 2, n - 1) with probability ``power``.
+
+    Args:
+        sd: standard deviation of the differences over prompts.
+        n: number of prompts.
+        alpha: two-sided level of the test.
+        power: probability of showing the difference.
+
+    Returns:
+        The difference, 0 or more; NaN below two prompts or where ``sd`` is NaN.
     """
     if math.isnan(sd) or not n >= 2:
         return math.nan
@@ -41,29 +50,37 @@ def detectable(sd: float, n: float, *, alpha: float = 0.05, power: float = 0.8) 
 
 
 def needed(difference: float, sd: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """How many prompts in all would show ``difference`` with probability ``power``: whole, at least ``LEAST``.
+    """The number of prompts with which a paired t test shows ``difference`` with probability ``power`` (see ``detectable``).
 
-    Infinite for a difference of 0; NaN where either number is.
+    Args:
+        difference: mean difference, of either sign.
+        sd: standard deviation of the differences over prompts, in the same unit.
+        alpha: two-sided level of the test.
+        power: probability of showing the difference.
+
+    Returns:
+        A whole number, ``MIN_PROMPTS`` or more; infinite for a difference of 0, NaN where difference or sd is NaN.
     """
     if math.isnan(difference) or math.isnan(sd):
         return math.nan
     if difference == 0:
         return math.inf
-    wanted = abs(difference) / sd if sd > 0 else math.inf
-    if wanted >= _standardised(float(MIN_PROMPTS), alpha, power):
+    effect = abs(difference) / sd if sd > 0 else math.inf
+    if effect >= _standardised(float(MIN_PROMPTS), alpha, power):
         return float(MIN_PROMPTS)
-    high = ((float(ndtri(1 - alpha / 2)) + float(ndtri(power))) / wanted) ** 2
-    if high > _LARGE:
-        return float(math.ceil(high))
-    low, up = MIN_PROMPTS, math.ceil(high) + 200
-    while up - low > 1:
-        middle = (low + up) // 2
-        low, up = (low, middle) if _standardised(float(middle), alpha, power) <= wanted else (middle, up)
-    return float(up)
+    normal = ((float(ndtri(1 - alpha / 2)) + float(ndtri(power))) / effect) ** 2
+    if normal > _LARGE:
+        return float(math.ceil(normal))
+    too_few, enough = MIN_PROMPTS, math.ceil(normal) + 200
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        too_few, enough = (too_few, middle) if _standardised(float(middle), alpha, power) <= effect else (middle, enough)
+    return float(enough)
 
 
 @lru_cache(maxsize=4096)
 def _standardised(n: float, alpha: float, power: float) -> float:
+    """``detectable`` for a standard deviation of 1."""
     if n > _LARGE:
         return float(ndtri(1 - alpha / 2) + ndtri(power)) / math.sqrt(n)
     return float(nctdtrinc(n - 1, 1 - power, stdtrit(n - 1, 1 - alpha / 2))) / math.sqrt(n)

@@ -37,7 +37,7 @@ class Attempt:
     number: int
     key: tuple[str, str]
     estimate: float
-    known: dict[str, Any] | None = None
+    submission: dict[str, Any] | None = None
     answer: dict[str, Any] | None = None
     usd: float = math.nan
     settled: bool = False
@@ -45,7 +45,7 @@ class Attempt:
 
     def submitted(self, facts: Mapping[str, str | float | None]) -> None:
         """Keep what the server knows this attempt by."""
-        self.known = dict(facts)
+        self.submission = dict(facts)
         self.ledger.write({"task": self.number, **facts}, flush=True)
 
     def answered(self, row: Mapping[str, Any], image: bytes | None, seconds: float) -> None:
@@ -97,7 +97,7 @@ class Ledger:
     def task(self, job: Job) -> Attempt | None:
         """The attempt whose result the server may still give, sent by this or an earlier process."""
         found = self._latest.get(job.key)
-        return found if found and found.known is not None and found.keep else None
+        return found if found and found.submission is not None and found.keep else None
 
     def answer(self, job: Job) -> Attempt | None:
         """The attempt that an earlier process had answered and did not store."""
@@ -149,7 +149,7 @@ class Ledger:
         elif "answered" in row:
             self._attempts[row["answered"]].answer = {k: v for k, v in row.items() if k != "answered"}
         elif "task" in row:
-            self._attempts[row["task"]].known = {k: v for k, v in row.items() if k != "task"}
+            self._attempts[row["task"]].submission = {k: v for k, v in row.items() if k != "task"}
         else:
             self.account(self._attempts[row["settled"]], _number(row["usd"]), keep=row["keep"])
 

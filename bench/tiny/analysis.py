@@ -1,4 +1,4 @@
-"""What is in a picture of the embedded domain, by the renderer's own geometry and palette: no learned model."""
+"""Find the shapes in a picture of the embedded domain by the renderer's geometry and palette, without a learned model."""
 
 from __future__ import annotations
 
@@ -18,19 +18,28 @@ if TYPE_CHECKING:
 
     from bench.tiny.scenes import Scene
 
-_ZONE = 90
-"""Shapes stand above this row, the sign below it."""
-_LEAST = 120
-"""Smallest area of a shape in pixels."""
+_SHAPE_ROWS = 90
+"""Shapes are above this row, the sign is below it."""
+_MIN_AREA = 120
+"""Of a shape, pixels."""
 _SIDE = 32
-_LEAST_FIT = 0.7
-"""Below this overlap a figure is of no kind."""
+"""Of the square that outlines are compared in, pixels."""
+_MIN_FIT = 0.7
+"""Overlap up to which a figure is of no kind."""
 _CANDIDATES = 12
+"""Figures that are paired with the caption's shapes."""
 
 
 @dataclass(frozen=True)
 class FoundShape:
-    """A coloured figure seen in a picture; ``fit`` is the overlap (IoU, 0 to 1) with the drawn outline of its kind."""
+    """A coloured figure in a picture.
+
+    Attributes:
+        kind: the kind whose outline fits best.
+        colour: the commonest colour of its pixels.
+        x, y: centre of mass, pixels.
+        fit: overlap with the outline of its kind (intersection over union, 0 to 1); above 0.7 the kind is certain enough.
+    """
 
     kind: str
     colour: str
@@ -41,7 +50,12 @@ class FoundShape:
 
 @dataclass(frozen=True)
 class SceneMatch:
-    """Whether every shape has its kind and colour, and whether they stand where the caption says."""
+    """Whether a picture shows its caption.
+
+    Attributes:
+        shapes: every shape is there in its kind and colour, and no other.
+        places: besides, all are where the caption says.
+    """
 
     shapes: bool
     places: bool
@@ -64,8 +78,8 @@ def _framed(mask: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray((cut * 255).astype(np.uint8)).resize((_SIDE, _SIDE), Image.Resampling.BOX)) > 127
 
 
-def _read(mask: np.ndarray, nearest: np.ndarray, names: Sequence[str]) -> FoundShape:
-    """What the figure under a mask is; ``nearest`` holds each pixel's place in the palette ``names``."""
+def _figure(mask: np.ndarray, nearest: np.ndarray, names: Sequence[str]) -> FoundShape:
+    """The figure under a mask; ``nearest`` is each pixel's index in the palette ``names``."""
     colour = names[int(np.bincount(nearest[mask], minlength=len(names)).argmax())]
     framed = _framed(mask)
     fits = {k: float((framed & t).sum() / (framed | t).sum()) for k, t in _templates().items()}
@@ -75,7 +89,7 @@ def _read(mask: np.ndarray, nearest: np.ndarray, names: Sequence[str]) -> FoundS
 
 
 def _split(mask: np.ndarray) -> list[np.ndarray]:
-    """The parts of touching figures: what erosion first leaves apart, each pixel given to the nearest part; none if it stays one."""
+    """The parts of touching figures: those that erosion first separates, each pixel given to the nearest; [] if none separate."""
     cores = mask
     while cores.any():
         labels, count = ndimage.label(cores)
@@ -83,39 +97,39 @@ def _split(mask: np.ndarray) -> list[np.ndarray]:
             closest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
             owner = labels[tuple(closest)]
             parts = [mask & (owner == i) for i in range(1, count + 1)]
-            return parts if all(p.sum() >= _LEAST for p in parts) else []
+            return parts if all(p.sum() >= _MIN_AREA for p in parts) else []
         cores = ndimage.binary_erosion(cores)
     return []
 
 
-def find(image: Image.Image) -> list[FoundShape]:
+def find_shapes(image: Image.Image) -> list[FoundShape]:
     """The coloured figures of an RGB picture of 128 x 128, from left to right."""
-    pixels = np.asarray(image.convert("RGB"), dtype=np.float32)[:_ZONE]
+    pixels = np.asarray(image.convert("RGB"), dtype=np.float32)[:_SHAPE_ROWS]
     names = [*scenes.COLOURS, *scenes.GROUNDS]
     palette = np.array([*scenes.COLOURS.values(), *scenes.GROUNDS.values()], dtype=np.float32)
     nearest = np.square(pixels[:, :, None] - palette).sum(-1).argmin(-1)
     figure = ndimage.binary_opening(nearest < len(scenes.COLOURS))
     labels, count = ndimage.label(figure)
-    found: list[FoundShape] = []
+    figures: list[FoundShape] = []
     for i in range(1, count + 1):
         mask = labels == i
-        if mask.sum() < _LEAST:
+        if mask.sum() < _MIN_AREA:
             continue
-        one = _read(mask, nearest, names)
-        parts = [_read(part, nearest, names) for part in _split(mask)] if one.fit <= _LEAST_FIT else []
-        found += parts if parts and all(p.fit > _LEAST_FIT for p in parts) else [one]
-    return sorted(found, key=lambda f: f.x)
+        whole = _figure(mask, nearest, names)
+        parts = [_figure(part, nearest, names) for part in _split(mask)] if whole.fit <= _MIN_FIT else []
+        figures += parts if parts and all(p.fit > _MIN_FIT for p in parts) else [whole]
+    return sorted(figures, key=lambda f: f.x)
 
 
 @dataclass(frozen=True)
-class Marks:
-    """What a picture has of the shapes its caption asks for, each a share from 0 to 1.
+class SceneScores:
+    """How well a picture shows the shapes that its caption names; each a share from 0 to 1.
 
     Attributes:
-        kind: wanted shapes that are there in their kind, of all wanted shapes.
-        colour: wanted shapes that are there in their colour, of all wanted shapes.
-        place: 1 if the shapes stand where the caption says, else 0; 0 when one of them is missing.
-        count: the smaller of the numbers of wanted and found shapes, of the larger.
+        kind: share of the caption's shapes that are there in their kind.
+        colour: share of the caption's shapes that are there in their colour.
+        place: 1 if all shapes are where the caption says, else 0.
+        count: of the numbers of shapes in caption and picture, the smaller / the larger.
     """
 
     kind: float
@@ -129,52 +143,52 @@ class Marks:
         return self.kind == self.colour == self.place == self.count == 1.0
 
 
-def match_scene(seen: Sequence[FoundShape], scene: Scene) -> Marks:
-    """Hold the figures of a picture against the scene it should show.
+def match_scene(seen: Sequence[FoundShape], scene: Scene) -> SceneScores:
+    """Compare the figures of a picture with the scene it should show.
 
-    Wanted and found shapes are paired one to one so that as many kinds and colours as possible agree; among equal
-    pairings the one whose places are right counts, then the one with more kinds. Beyond twelve figures only the twelve that
-    agree best with some wanted shape are tried; all are counted. A figure of no recognisable form agrees in colour only.
+    The scene's shapes and the figures are paired one to one so that as many kinds and colours as possible agree; among equal
+    pairings one with the right places comes first, then one with more kinds. Of more than twelve figures only the twelve
+    that agree best with some shape are paired; all are counted. A figure of uncertain kind agrees in colour only.
     """
-    wanted = scene.shapes * scene.count
-    likely = sorted(seen, key=lambda f: (-max(_kind(w, f) + _colour(w, f) for w in wanted), -f.fit))[:_CANDIDATES]
-    spare: list[FoundShape | None] = [None] * max(0, len(wanted) - len(likely))
+    shapes = scene.shapes * scene.count
+    likely = sorted(seen, key=lambda f: (-max(_kind(w, f) + _colour(w, f) for w in shapes), -f.fit))[:_CANDIDATES]
+    spare: list[FoundShape | None] = [None] * max(0, len(shapes) - len(likely))
     best = (-1, 0, 0, 0)
-    for chosen in permutations([*likely, *spare], len(wanted)):
-        pairs = [(w, f) for w, f in zip(wanted, chosen, strict=True) if f is not None]
+    for chosen in permutations([*likely, *spare], len(shapes)):
+        pairs = [(w, f) for w, f in zip(shapes, chosen, strict=True) if f is not None]
         kinds, colours = sum(_kind(w, f) for w, f in pairs), sum(_colour(w, f) for w, f in pairs)
-        place = int(len(pairs) == len(wanted) and _placed(scene, [f for _, f in pairs]))
+        place = int(len(pairs) == len(shapes) and _placed(scene, [f for _, f in pairs]))
         best = max(best, (kinds + colours, place, kinds, colours))
     _, place, kinds, colours = best
-    count = min(len(seen), len(wanted)) / max(len(seen), len(wanted))
-    return Marks(kinds / len(wanted), colours / len(wanted), float(place), count)
+    count = min(len(seen), len(shapes)) / max(len(seen), len(shapes))
+    return SceneScores(kinds / len(shapes), colours / len(shapes), float(place), count)
 
 
-def check(image: Image.Image, scene: Scene) -> SceneMatch:
-    """Compare a picture with the scene it should show: each shape once, no other, each of recognisable form."""
-    marks = match_scene(find(image), scene)
-    return SceneMatch(marks.kind == marks.colour == marks.count == 1.0, marks.right)
+def check_picture(image: Image.Image, scene: Scene) -> SceneMatch:
+    """Whether an RGB picture of 128 x 128 shows a scene."""
+    scores = match_scene(find_shapes(image), scene)
+    return SceneMatch(scores.kind == scores.colour == scores.count == 1.0, scores.right)
 
 
-def _kind(wanted: scenes.Shape, found: FoundShape) -> bool:
-    return found.kind == wanted.kind and found.fit > _LEAST_FIT
+def _kind(shape: scenes.Shape, figure: FoundShape) -> bool:
+    return figure.kind == shape.kind and figure.fit > _MIN_FIT
 
 
-def _colour(wanted: scenes.Shape, found: FoundShape) -> bool:
-    return found.colour == wanted.colour
+def _colour(shape: scenes.Shape, figure: FoundShape) -> bool:
+    return figure.colour == shape.colour
 
 
 def _placed(scene: Scene, shapes: Sequence[FoundShape]) -> bool:
-    """Whether ``shapes``, in the order in which the caption names them, stand where it says."""
+    """Whether ``shapes``, in the caption's order, are where it says."""
     if scene.count > 1:
         return max(f.y for f in shapes) - min(f.y for f in shapes) < 20
     if len(scene.shapes) == 1:
         return abs(shapes[0].x - scenes.PLACES[scene.relation]) < 15
-    first, other = shapes
+    first, second = shapes
     gap = {
-        "left of": other.x - first.x,
-        "right of": first.x - other.x,
-        "above": other.y - first.y,
-        "below": first.y - other.y,
+        "left of": second.x - first.x,
+        "right of": first.x - second.x,
+        "above": second.y - first.y,
+        "below": first.y - second.y,
     }[scene.relation]
     return gap > 20

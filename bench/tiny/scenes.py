@@ -1,8 +1,9 @@
-"""The embedded domain: flat scenes with one sign, drawn from a caption and described by one.
+"""The embedded domain: flat scenes of one to three shapes and perhaps a sign, and the captions that describe them.
 
-A scene is fully described by its caption: shapes (kind, colour, place or relation, count), ground (plain or
-two-tone) and the word on the sign. What the caption leaves open (size and position within a few pixels) is decided by
-a seed. ``caption`` and ``parse`` are inverse to one another; ``draw`` is deterministic in (scene, seed).
+A caption says everything about a scene: shapes (kind, colour, place or relation, count), ground (plain or two-tone), and
+sign and word. It leaves size and position open within a few pixels; a seed decides them. ``parse`` is the inverse of
+``caption``, and ``draw`` gives the same picture for the same scene and seed. Whoever changes what it draws changes
+``bench.tiny.revision`` too.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 SIZE = 128
 CELL = 16
-"""Side of one character cell in pixels; a cell is one token of the embedded FLUX transformers."""
+"""Side of a character's cell in pixels; a cell is one token of the embedded FLUX transformers."""
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 KINDS = ("circle", "square", "triangle", "star", "heart", "cross")
 COLOURS: dict[str, tuple[int, int, int]] = {
@@ -57,7 +58,8 @@ PLACES = {"on the left": 34, "in the centre": 64, "on the right": 94}
 RELATIONS = ("left of", "right of", "above", "below")
 COUNTS = {2: "two", 3: "three"}
 SIGN_TOP, SIGN_BOTTOM, LETTER_TOP = 91, 116, 96
-_SUPER = 4
+_SUPERSAMPLING = 4
+"""Scenes are drawn so many times larger, then reduced."""
 _HELD_OUT = 16
 
 
@@ -73,7 +75,13 @@ class Shape:
 class Scene:
     """What a caption says.
 
-    ``relation`` is a key of PLACES (one shape), an entry of RELATIONS (two shapes) or ``in a row`` (``count`` copies).
+    Attributes:
+        shapes: one or two.
+        relation: a key of ``PLACES`` (one shape), one of ``RELATIONS`` (two shapes) or "in a row" (``count`` copies).
+        ground: one colour of ``GROUNDS``, or two: the upper and the lower half.
+        word: on the sign, 2 to 8 of ``ALPHABET``; None without a sign.
+        sign: the sign's colours, a key of ``SIGNS``.
+        count: copies of the one shape, 1 to 3.
     """
 
     shapes: tuple[Shape, ...]
@@ -100,8 +108,8 @@ def caption(scene: Scene) -> str:
         what = f"{COUNTS[scene.count]} {first.colour} {plural(first.kind)} in a row"
     elif len(scene.shapes) == 2:
         second = scene.shapes[1]
-        other = f"{_article(second.colour)} {second.colour} {second.kind}"
-        what = f"{_article(first.colour)} {first.colour} {first.kind} {scene.relation} {other}"
+        place = f"{scene.relation} {_article(second.colour)} {second.colour} {second.kind}"
+        what = f"{_article(first.colour)} {first.colour} {first.kind} {place}"
     else:
         what = f"{_article(first.colour)} {first.colour} {first.kind} {scene.relation}"
     text = f"{what}, on {' over '.join(scene.ground)}"
@@ -121,10 +129,10 @@ _REST = re.compile(
 
 
 def parse(text: str) -> Scene:
-    """Read a caption of this domain.
+    """The scene that a caption describes.
 
     Raises:
-        PromptError: the text is not a sentence of the domain; the message shows one that is.
+        PromptError: the text is no caption of this domain; the message shows one that is.
     """
     head = _GRAMMAR.match(text.strip())
     rest = _REST.fullmatch(text.strip(), head.end()) if head else None
@@ -145,18 +153,18 @@ def parse(text: str) -> Scene:
 
 
 def held_out(text: str) -> bool:
-    """True for the share of words and captions (1 in 16, by SHA-256) that training never uses."""
+    """Whether training never uses a word or caption: 1 in 16, by SHA-256."""
     spelt = text.replace("an ", "a ").replace("crosses", "crosss")  # as spelt when the committed weights were trained
     return hashlib.sha256(spelt.encode()).digest()[0] % _HELD_OUT == 0
 
 
 def sample(rng: np.random.Generator, *, signs: float = 0.9) -> Scene:
-    """Draw a scene at random; a share ``signs`` of them carries a word of 2 to 8 characters."""
+    """A random scene, with a sign of 2 to 8 characters with probability ``signs``."""
 
     def pick(options: Collection[T]) -> T:
         return tuple(options)[int(rng.integers(len(options)))]
 
-    kinds, colours = pick(KINDS), pick(COLOURS)
+    kind, colour = pick(KINDS), pick(COLOURS)
     ground = tuple(rng.choice(tuple(GROUNDS), size=1 if rng.random() < 0.5 else 2, replace=False).tolist())
     word = None
     if rng.random() < signs:
@@ -164,15 +172,15 @@ def sample(rng: np.random.Generator, *, signs: float = 0.9) -> Scene:
     sign = pick(SIGNS) if word else "white"
     roll = rng.random()
     if roll < 0.4:
-        return Scene((Shape(kinds, colours),), pick(PLACES), ground, word, sign)
+        return Scene((Shape(kind, colour),), pick(PLACES), ground, word, sign)
     if roll < 0.55:
-        return Scene((Shape(kinds, colours),), "in a row", ground, word, sign, pick(COUNTS))
-    other = Shape(pick(KINDS), pick(tuple(c for c in COLOURS if c != colours)))
-    return Scene((Shape(kinds, colours), other), pick(RELATIONS), ground, word, sign)
+        return Scene((Shape(kind, colour),), "in a row", ground, word, sign, pick(COUNTS))
+    second = Shape(pick(KINDS), pick(tuple(c for c in COLOURS if c != colour)))
+    return Scene((Shape(kind, colour), second), pick(RELATIONS), ground, word, sign)
 
 
-def placed(scene: Scene, rng: np.random.Generator) -> list[tuple[Shape, float, float, float]]:
-    """Where each shape stands: (shape, x, y, radius) in pixels, jittered by ``rng``."""
+def place_shapes(scene: Scene, rng: np.random.Generator) -> list[tuple[Shape, float, float, float]]:
+    """Where each shape is drawn: (shape, x, y, radius), pixels, with random offsets."""
     first = scene.shapes[0]
     if scene.count > 1:
         radius, xs = (22.0, (36, 92)) if scene.count == 2 else (17.0, (24, 64, 104))
@@ -190,7 +198,7 @@ def placed(scene: Scene, rng: np.random.Generator) -> list[tuple[Shape, float, f
 
 
 def outline(kind: str, x: float, y: float, r: float) -> list[tuple[float, float]]:
-    """Corner points of a figure of ``kind`` around (x, y) with radius ``r``."""
+    """Corners of the polygon of a ``kind`` of shape around (x, y) with radius ``r``."""
     if kind == "circle":
         return [(x + r * math.cos(t), y + r * math.sin(t)) for t in np.linspace(0, 2 * math.pi, 72, endpoint=False)]
     if kind == "square":
@@ -217,18 +225,18 @@ def _font() -> ImageFont.FreeTypeFont:
     assert spec is not None
     assert spec.origin is not None
     face = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSansMono-Bold.ttf"
-    return ImageFont.truetype(str(face), 21 * _SUPER)
+    return ImageFont.truetype(str(face), 21 * _SUPERSAMPLING)
 
 
 def draw(scene: Scene, seed: int) -> Image.Image:
     """The picture of ``scene``: RGB, 128 x 128, the same for the same (scene, seed)."""
     rng = np.random.default_rng(seed)
-    s = _SUPER
+    s = _SUPERSAMPLING
     image = Image.new("RGB", (SIZE * s, SIZE * s), GROUNDS[scene.ground[0]])
     pen = ImageDraw.Draw(image)
     if len(scene.ground) == 2:
         pen.rectangle((0, SIZE * s // 2, SIZE * s, SIZE * s), fill=GROUNDS[scene.ground[1]])
-    for shape, x, y, r in placed(scene, rng):
+    for shape, x, y, r in place_shapes(scene, rng):
         pen.polygon([(px * s, py * s) for px, py in outline(shape.kind, x, y, r)], fill=COLOURS[shape.colour])
     if scene.word is not None:
         board, ink = SIGNS[scene.sign]
@@ -239,12 +247,12 @@ def draw(scene: Scene, seed: int) -> Image.Image:
         for i, letter in enumerate(scene.word):
             centre = ((start + i * CELL + CELL / 2) * s, (LETTER_TOP + CELL / 2) * s)
             pen.text(centre, letter, font=_font(), fill=ink, anchor="mm")
-            if letter == "Q":  # the face tells Q from O by a tail below the line, too small at this size
+            if letter == "Q":  # the font's tail of Q, below the line, is too small to see at this size
                 tail = [(centre[0] + dx * s, centre[1] + dy * s) for dx, dy in ((0.5, 1.5), (5.5, 8.0))]
                 pen.line(tail, fill=ink, width=int(2.5 * s))
     return image.reduce(s)
 
 
 def first_column(length: int) -> int:
-    """Column of the 8-cell sign grid in which a word of ``length`` characters begins."""
+    """Column, 0 to 7, of the sign's grid in which a word of ``length`` characters begins."""
     return (SIZE // CELL - length) // 2

@@ -1,8 +1,8 @@
 """Train the embedded family: ``python -m bench.tiny.train [--smoke]``.
 
-Stages: autoencoder, decoder (the autoencoder's, sharpened), teacher (tiny-pro), dev, schnell, clip. Each continues from
-its own checkpoint under ``--work``; a finished stage is loaded. ``--from-weights`` starts from the committed weights
-where a checkpoint is missing.
+Stages: autoencoder, decoder (the autoencoder's, trained further), teacher (tiny-pro), dev, schnell, clip. Each continues
+from its own checkpoint under ``--work``; a finished stage is loaded. ``--from-weights`` starts a stage without a checkpoint
+from the committed weights.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ GPU = {
 }
 """Steps and batch of each stage."""
 FAMILY = {"teacher": ("tiny-pro", None), "dev": ("tiny-dev", "teacher"), "schnell": ("tiny-schnell", "dev")}
-"""The pipeline that a stage makes, and the stage it is distilled from."""
+"""The pipeline that a stage trains, and the stage it is distilled from."""
 
 
 def _denoiser_from_weights(folder: Path, size: models.Size, *, guidance: bool) -> flow.Denoiser | None:
@@ -52,39 +52,39 @@ def _denoiser_from_weights(folder: Path, size: models.Size, *, guidance: bool) -
 
 def _autoencoder(loop: Loop, decoder: Loop, out: Path, *, from_weights: bool) -> AutoencoderTiny:
     """Train, continue or load the autoencoder, with the latent scale its transformers are trained at."""
-    known = out / "tiny-pro" / "vae"
-    if from_weights and known.exists() and not (loop.folder / "autoencoder.pt").exists():
-        return AutoencoderTiny.from_pretrained(known, dtype=torch.float32).to(loop.device).eval().requires_grad_(requires_grad=False)
-    vae = autoencoder.train(loop)
+    committed = out / "tiny-pro" / "vae"
+    if from_weights and committed.exists() and not (loop.folder / "autoencoder.pt").exists():
+        return AutoencoderTiny.from_pretrained(committed, dtype=torch.float32).to(loop.device).eval().requires_grad_(requires_grad=False)
+    vae = autoencoder.train_autoencoder(loop)
     vae.register_to_config(scaling_factor=_latent_scale(vae))
     return autoencoder.sharpen(decoder, vae)
 
 
 def _flow_stages(
-    wanted: list[str], loop: Callable[..., Loop], vae: AutoencoderTiny, size: models.Size, out: Path, *, from_weights: bool
+    stages: list[str], loop: Callable[..., Loop], vae: AutoencoderTiny, size: models.Size, out: Path, *, from_weights: bool
 ) -> None:
     """Teacher, dev, schnell in order; each is saved as a pipeline of its own."""
     pool: Pool | None = None
     parents: dict[str, flow.Denoiser] = {}
     for stage, (name, parent) in FAMILY.items():
         plan = loop(stage)
-        needed = stage in wanted or any(s in wanted for s in STAGES[STAGES.index(stage) + 1 : 5])
+        needed = stage in stages or any(s in stages for s in STAGES[STAGES.index(stage) + 1 : 5])
         if not needed:
             continue
         start = None
         if from_weights and not (plan.folder / f"{stage}.pt").exists():
             start = _denoiser_from_weights(out / name, size, guidance=stage == "dev")
-        if start is not None and stage not in wanted:
+        if start is not None and stage not in stages:
             parents[stage] = start.to(plan.device).eval().requires_grad_(requires_grad=False)
             continue
         pool = pool or Pool(vae, plan.seed, plan.device, plan.first)
         if parent is None:
-            parents[stage] = flow.teacher(plan, pool, size, start)
+            parents[stage] = flow.train_teacher(plan, pool, size, start)
         else:
-            distil = flow.dev if stage == "dev" else flow.schnell
+            distil = flow.train_dev if stage == "dev" else flow.train_schnell
             parents[stage] = distil(plan, pool, parents[parent], size, start)
         parts = {"vae": vae, **{k: getattr(parents[stage], k) for k in ("transformer", "text_encoder", "text_encoder_2")}}
-        models.save_pipeline(out / name, copy.deepcopy(parts), tokenizer.build())
+        models.save_pipeline(out / name, copy.deepcopy(parts), tokenizer.build_tokenizer())
         model_card.write_model(out / name, name, plan)
 
 
@@ -93,12 +93,12 @@ def _latent_scale(vae: AutoencoderTiny) -> float:
     import numpy as np  # noqa: PLC0415 - one small use
 
     with torch.no_grad():
-        latents = vae.encode(autoencoder.pictures(np.random.default_rng(1), 64)).latents
+        latents = vae.encode(autoencoder.training_pictures(np.random.default_rng(1), 64)).latents
     return round(1 / float(latents.std()), 4)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the stages asked for; write the weights, the log and the model cards."""
+    """Run the stages of ``--stages``; write the weights, the log and the model cards."""
     cuda = torch.cuda.is_available()
     parser = argparse.ArgumentParser(prog="python -m bench.tiny.train", description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("train"), help="checkpoints and log (default: train)")
@@ -125,13 +125,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         first = 256 if args.smoke else Loop.first
         return Loop(stage, args.work, steps, batch, args.seed, "cuda" if cuda else "cpu", first=first, **more)  # type: ignore[arg-type]
 
-    wanted = [s for s in STAGES if s in args.stages]
-    if wanted != ["clip"]:
+    stages = [s for s in STAGES if s in args.stages]
+    if stages != ["clip"]:
         vae = _autoencoder(loop("autoencoder", average=0.99), loop("decoder", average=0.99), out, from_weights=args.from_weights)
-        if FAMILY.keys() & set(wanted):
-            _flow_stages(wanted, loop, vae, size, out, from_weights=args.from_weights)
-    if "clip" in wanted:
-        models.save_clip(out / "clip-tiny", similarity.train(loop("clip")), tokenizer.build())
+        if FAMILY.keys() & set(stages):
+            _flow_stages(stages, loop, vae, size, out, from_weights=args.from_weights)
+    if "clip" in stages:
+        models.save_clip(out / "clip-tiny", similarity.train_clip(loop("clip")), tokenizer.build_tokenizer())
         model_card.write_model(out / "clip-tiny", "clip-tiny", loop("clip"))
     return 0
 

@@ -1,4 +1,4 @@
-"""What stands between the voting page and everybody else: other machines, other users, other pages in the same browser."""
+"""Keep the voting page from others: other machines, other users, other pages in the same browser."""
 
 from __future__ import annotations
 
@@ -23,21 +23,26 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-"""On every answer: nothing from elsewhere, nothing kept, nothing framed, the address told to nobody."""
+"""Of every response: load nothing from elsewhere, cache nothing, no frames, no referrer."""
 
 
 @dataclass(frozen=True)
 class Guard:
-    """Lets a request through to ``app`` only if it is the page's own.
+    """ASGI middleware that passes only the voting page's own requests on to ``app``.
 
-    It must
+    A request must
 
-    - name this very server in ``Host`` (a page elsewhere whose name was pointed at 127.0.0.1 does not);
-    - have the token as the first part of its path, compared in constant time;
-    - come from the page itself: no ``Sec-Fetch-Site`` of another site but for opening the page, and for a POST an
-      ``Origin`` that is this server and JSON as its type, which no form of another site can send.
+    - have this server as its ``Host``, which keeps out DNS rebinding: a site whose name was pointed at 127.0.0.1;
+    - begin its path with the token, compared in constant time;
+    - come from the page itself: ``Sec-Fetch-Site`` may name another site only where the page is opened, and a POST must have
+      this server as its ``Origin`` and the type JSON, which forms of other sites cannot send.
 
-    Everything else is answered 403 with the same words. ``app`` sees the path without the token.
+    Every other request is answered 403 with the same text. ``app`` gets the path without the token.
+
+    Attributes:
+        app: the ASGI application behind the guard.
+        token: secret of the address.
+        port: the server's port on 127.0.0.1.
     """
 
     app: ASGIApp
@@ -47,22 +52,22 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         if scope["type"] != "http":
-            return  # websockets are off, lifespan is not asked for
+            return  # uvicorn runs without websockets and lifespan
 
-        async def sealed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
         _, _, rest = scope["path"].partition("/")
-        given, slash, path = rest.partition("/")
-        allowed = secrets.compare_digest(given.encode(), self.token.encode()) and self._from_here(scope)
+        token, slash, path = rest.partition("/")
+        allowed = secrets.compare_digest(token.encode(), self.token.encode()) and self._from_here(scope)
         if not allowed:
-            await PlainTextResponse("403: use the address that the command printed\n", 403)(scope, receive, sealed)
+            await PlainTextResponse("403: use the address that the command printed\n", 403)(scope, receive, send_with_headers)
         elif not slash:
-            await RedirectResponse(f"/{self.token}/")(scope, receive, sealed)
+            await RedirectResponse(f"/{self.token}/")(scope, receive, send_with_headers)
         else:
-            await self.app({**scope, "path": f"/{path}", "raw_path": None}, receive, sealed)
+            await self.app({**scope, "path": f"/{path}", "raw_path": None}, receive, send_with_headers)
 
     def _from_here(self, scope: Scope) -> bool:
         headers = Headers(scope=scope)

@@ -31,24 +31,25 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 _PAGE = {"": ("page.html", "text/html"), "page.css": ("page.css", "text/css"), "page.js": ("page.js", "text/javascript")}
-_MOST_BYTES = 8192
+_MAX_BYTES = 8192
 
 
 def listen(port: int, *, remembered: int | None = None) -> socket.socket:
-    """A socket on 127.0.0.1 that takes connections from now on: at ``port``, for 0 at ``remembered`` if free, else at any.
+    """A listening socket on 127.0.0.1: at ``port``; for port 0 at ``remembered`` if that is free, else at any free port.
 
     Raises:
         ConfigError: ``port`` is taken or not allowed.
     """
-    for wanted in (port,) if port or not remembered else (remembered, 0):
-        opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, so that asyncio sends small answers at once
+    for number in (port,) if port or not remembered else (remembered, 0):
+        # asyncio sets TCP_NODELAY only where the protocol is named
+        opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            opened.bind((HOST, wanted))
+            opened.bind((HOST, number))
             opened.listen(128)
         except (OSError, OverflowError) as error:
             opened.close()
-            if wanted == remembered and not port:
+            if number == remembered and not port:
                 continue
             raise ConfigError(f"--port {port}: {getattr(error, 'strerror', None) or error}; leave it out for a free one") from error
         return opened
@@ -70,7 +71,7 @@ def serve(app: ASGIApp, opened: socket.socket) -> None:
 
 
 def browse(address: str) -> None:
-    """Open ``address`` in the user's browser where there is a screen, without waiting for it."""
+    """Open ``address`` in the user's browser, without waiting for it; does nothing on Linux without a display."""
     if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
@@ -79,34 +80,34 @@ def application(session: VotingSession, port: int) -> Guard:
     """The page of ``session`` behind its guard."""
 
     async def state(request: Request) -> Response:
-        asked = request.query_params.get("rater") or session.rater
+        rater = request.query_params.get("rater") or session.rater
         about = {"session": session.name, "fixed": session.rater, "runs": len(session.runs), "total": len(session.ballots)}
-        if not asked:
+        if not rater:
             return JSONResponse({**about, "rater": None})
-        return await _answer(lambda: {**about, **session.state(asked)})
+        return await _respond(lambda: {**about, **session.state(rater)})
 
     async def vote(request: Request) -> Response:
-        said = await _said(request)
-        return await _answer(lambda: session.vote(said))
+        answer = await _json_object(request)
+        return await _respond(lambda: session.vote(answer))
 
     async def undo(request: Request) -> Response:
-        said = await _said(request)
-        return await _answer(lambda: session.undo(said))
+        answer = await _json_object(request)
+        return await _respond(lambda: session.undo(answer))
 
     async def picture(request: Request) -> Response:
-        found = await run_in_threadpool(session.picture, request.path_params["name"])
-        if found is None:
-            return _refusal("this picture is gone or was made anew", 410)
-        return Response(found.data, media_type=found.media_type)
+        shown = await run_in_threadpool(session.picture, request.path_params["name"])
+        if shown is None:
+            return _error("this picture is gone or was made anew", 410)
+        return Response(shown.data, media_type=shown.media_type)
 
     async def tally(request: Request) -> Response:
-        asked = request.query_params.get("rater") or session.rater or ""
-        return await _answer(lambda: {"rows": session.tally(asked)})
+        rater = request.query_params.get("rater") or session.rater or ""
+        return await _respond(lambda: {"rows": session.tally(rater)})
 
     return Guard(
         Starlette(
             routes=[
-                *(Route(f"/{name}", _file(*held), methods=["GET"]) for name, held in _PAGE.items()),
+                *(Route(f"/{name}", _file(*file), methods=["GET"]) for name, file in _PAGE.items()),
                 Route("/state", state, methods=["GET"]),
                 Route("/tally", tally, methods=["GET"]),
                 Route("/picture/{name}", picture, methods=["GET"]),
@@ -128,29 +129,29 @@ def _file(name: str, kind: str) -> Callable[[Request], Response]:
     return answer
 
 
-async def _said(request: Request) -> Mapping[str, Any]:
-    """The JSON object of a request; {} for anything else, which no answer accepts."""
+async def _json_object(request: Request) -> Mapping[str, Any]:
+    """The JSON object in a request's body; {} for anything else, which ``session`` refuses."""
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _MOST_BYTES:
+        if len(body) > _MAX_BYTES:
             return {}
     try:
-        said = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
-async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
-    """What ``work`` gives: 200; 422 for what can never be kept; 503 for what may be kept on another try."""
+async def _respond(work: Callable[[], dict[str, Any]]) -> Response:
+    """200 with what ``work`` returns; 422 for an answer that can never be stored, 503 for one that may be on another try."""
     try:
         return JSONResponse(await run_in_threadpool(work))
     except RefusedError as error:
-        return _refusal(str(error), 422)
+        return _error(str(error), 422)
     except BenchError as error:
-        return _refusal(str(error), 503)
+        return _error(str(error), 503)
 
 
-def _refusal(why: str, code: int) -> Response:
-    return JSONResponse({"error": why}, code)
+def _error(message: str, code: int) -> Response:
+    return JSONResponse({"error": message}, code)

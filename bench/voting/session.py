@@ -1,4 +1,4 @@
-"""One round of voting: who has judged what, what comes next, and what an answer of the page means."""
+"""A session of voting: who has judged what, what comes next, and what the page's answers mean."""
 
 from __future__ import annotations
 
@@ -27,27 +27,30 @@ if TYPE_CHECKING:
     from bench.voting.ballots import Ballot, BallotSide
 
 _AHEAD = 8
-"""Ballots the page is told of at once; it goes on with them while the server is away."""
-_PACE = 20
-"""The pace is the median of so many of the last votes."""
-_LONGEST_NAME, _LONGEST_VOTE_S, _EDGE = 40, 3600.0, 8192
+"""Ballots that the page gets at once; it goes on with them while the server is away."""
+_PACE_VOTES = 20
+"""The pace is the median time of so many last votes."""
+_MAX_NAME, _MAX_VOTE_S, _MAX_EDGE = 40, 3600.0, 8192
 _ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 
 
 class RefusedError(BenchError):
-    """An answer of the page that cannot be kept, now or later."""
+    """An answer of the page that cannot be stored, now or later."""
 
 
 @dataclass(frozen=True)
 class VotingSession:
-    """What people are asked.
+    """The ballots of a session, and where votes on them are stored.
 
     Attributes:
-        ballots: what every rater judges, in no particular order.
+        ballots: every rater judges all of them; in no particular order.
         runs: by name.
-        labels: what the tally calls each run.
+        labels: names of the runs in the ranking, by run name.
+        book: stores the votes.
+        seed: decides each rater's order of ballots and sides.
         rater: the only one who votes; None where the page asks for a name.
-        token: the key that makes names of pictures unguessable; the same after a restart.
+        token: secret key that makes pictures' names unguessable; the same after a restart.
+        name: of the session (``session_name``).
     """
 
     ballots: Sequence[Ballot]
@@ -61,7 +64,7 @@ class VotingSession:
 
     @cached_property
     def by_id(self) -> dict[str, Ballot]:
-        """The ballots by name."""
+        """The ballots by id."""
         return {ballot.id: ballot for ballot in self.ballots}
 
     @cached_property
@@ -70,20 +73,20 @@ class VotingSession:
 
     @cached_property
     def _gone(self) -> set[str]:
-        """Ballots that cannot be shown: a picture's file is gone or another one since this session began."""
+        """Ids of ballots that cannot be shown: a picture's file is gone or has changed since the session began."""
         return set()
 
     def state(self, rater: str) -> dict[str, Any]:
-        """What the page needs to know; ``ballots`` are the next ones that ``rater`` has not judged.
+        """The state of the page: progress, pace (s a vote), the next ballots that ``rater`` has not judged, the last vote.
 
         Raises:
-            RefusedError: the name is none, or not the one this session is for.
+            RefusedError: no valid name, or not the name that this session is for.
         """
         name = self._named(rater)
         votes = [vote for (who, ballot), vote in self.book.standing().items() if who == name and ballot in self.by_id]
         judged = {vote.ballot for vote in votes}
         rest = [ballot for ballot in self._queue(name) if ballot.id not in judged and ballot.id not in self._gone]
-        paces = [vote.seconds for vote in votes[-_PACE:] if not math.isnan(vote.seconds)]
+        paces = [vote.seconds for vote in votes[-_PACE_VOTES:] if not math.isnan(vote.seconds)]
         return {
             "rater": name, "done": len(votes), "total": len(votes) + len(rest), "left": len(rest),
             "pace": statistics.median(paces) if paces else None,
@@ -91,67 +94,70 @@ class VotingSession:
             "last": {"vote": votes[-1].id, "ballot": self._shown(self.by_id[votes[-1].ballot], name)} if votes else None,
         }  # fmt: skip
 
-    def vote(self, said: Mapping[str, Any]) -> dict[str, Any]:
-        """Keep a vote, ``{"id", "rater", "ballot", "choice": left|right|tie|bad, "seconds"}``; the new state, once it is on disk.
+    def vote(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """Store a vote, ``{"id", "rater", "ballot", "choice": left|right|tie|bad, "seconds"}``; return the new state.
+
+        The vote is on disk when this returns. A vote on pictures that are made anew during the session is stored and does
+        not count.
 
         Raises:
-            RefusedError: it makes no sense, or the pictures are not offered: those of a page older than this session may have
-                been made anew. A vote on pictures that are made anew during the session is kept and does not count.
-            StoreError: it cannot be written; try again.
+            RefusedError: a field is invalid, or the session has no such ballot: the page is older than the session, and the
+                pictures may have been made anew.
+            StoreError: the vote cannot be written; try again.
         """
-        name, ballot = self._named(said.get("rater")), self.by_id.get(str(said.get("ballot")))
+        name, ballot = self._named(answer.get("rater")), self.by_id.get(str(answer.get("ballot")))
         if ballot is None:
             raise RefusedError("these two pictures are not offered any more")
-        left = ballots.left(ballot, seed=self.seed, rater=name)
+        left = ballots.left_run(ballot, seed=self.seed, rater=name)
         right: Literal["a", "b"] = "b" if left == "a" else "a"
-        meant: dict[str, Choice] = {"left": left, "right": right, "tie": "tie", "bad": "bad"}
-        choice = meant.get(str(said.get("choice")))
+        choices: dict[str, Choice] = {"left": left, "right": right, "tie": "tie", "bad": "bad"}
+        choice = choices.get(str(answer.get("choice")))
         if choice is None:
             raise RefusedError("a choice is left, right, tie or bad")
         a, b = ballot.a, ballot.b
         counts = self.book.add(Vote(
-            _id(said.get("id")), ballot.id, self.name, name, ballot.prompt_id, a.run, b.run, a.request_id, b.request_id, a.sha256,
-            b.sha256, left, choice, _seconds(said.get("seconds")), _now(),
+            _id(answer.get("id")), ballot.id, self.name, name, ballot.prompt_id, a.run, b.run, a.request_id, b.request_id, a.sha256,
+            b.sha256, left, choice, _seconds(answer.get("seconds")), _now(),
         ))  # fmt: skip
         return {**self.state(name), "counts": counts}
 
-    def undo(self, said: Mapping[str, Any]) -> dict[str, Any]:
-        """Take a vote back, ``{"id", "rater", "vote"}``; the new state, once it is on disk.
+    def undo(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """Take a vote back, ``{"id", "rater", "vote"}``; return the new state.
 
         Raises:
-            RefusedError: it makes no sense.
-            StoreError: it cannot be written; try again.
+            RefusedError: a field is invalid.
+            StoreError: the retraction cannot be written; try again.
         """
-        name = self._named(said.get("rater"))
-        counts = self.book.add(Retraction(_id(said.get("id")), _id(said.get("vote")), name, _now()))
+        name = self._named(answer.get("rater"))
+        counts = self.book.add(Retraction(_id(answer.get("id")), _id(answer.get("vote")), name, _now()))
         return {**self.state(name), "counts": counts}
 
     def picture(self, name: str) -> decoding.Thumbnail | None:
-        """A picture by the name the page has for it, free of metadata; None where there is none or the file has changed."""
+        """A picture by its name on the page, without metadata; None where there is none or the file has changed."""
         if name not in self._pictures:
             return None
         ballot, side = self._pictures[name]
         try:
             data = (self.runs[side.run].path / side.image).read_bytes()
             if hashlib.sha256(data).hexdigest() == side.sha256:
-                return decoding.thumbnail(data, _EDGE)
+                return decoding.thumbnail(data, _MAX_EDGE)
         except OSError:
             pass
         self._gone.add(ballot.id)
         return None
 
     def tally(self, rater: str) -> list[dict[str, Any]]:
-        """The ranking so far, the best first, for someone who has judged everything.
+        """The ranking so far, best first, for a rater who has judged everything.
 
         Raises:
-            RefusedError: there is something left to judge.
+            RefusedError: ballots are left.
         """
         if self.state(rater)["left"]:
             raise RefusedError("the tally is shown once every pair is judged, so that it sways nobody")
         return self.ranking()
 
     def ranking(self) -> list[dict[str, Any]]:
-        """The ranking from all standing votes on these runs: the columns of the frame ``ranking``, and ``share`` of its points."""
+        """The ranking from all standing votes on these runs, best first: rows of the frame ``ranking``, with the ``share`` of points."""
         from bench.analysis import votes as tally  # noqa: PLC0415 - slow import
 
         return tally.ranked(list(self.book.standing().values()), {self.labels[name]: run for name, run in self.runs.items()})
@@ -168,12 +174,12 @@ class VotingSession:
 
     def _queue(self, rater: str) -> list[Ballot]:
         if rater not in self._queues:
-            self._queues[rater] = ballots.queue(self.ballots, seed=self.seed, rater=rater)
+            self._queues[rater] = ballots.rater_queue(self.ballots, seed=self.seed, rater=rater)
         return self._queues[rater]
 
     def _shown(self, ballot: Ballot, rater: str) -> dict[str, Any]:
-        """A ballot as the page knows it: nothing in it tells which run is which."""
-        left = ballots.left(ballot, seed=self.seed, rater=rater)
+        """A ballot as the page gets it: nothing in it shows which run is which."""
+        left = ballots.left_run(ballot, seed=self.seed, rater=rater)
         sides = (left, "b" if left == "a" else "a")
         names = [self._picture(ballot, side) for side in sides]
         return {"id": ballot.id, "prompt": ballot.prompt, "left": names[0], "right": names[1]}
@@ -183,27 +189,27 @@ class VotingSession:
 
 
 def session_name(runs: Sequence[str], offered: Sequence[Ballot], seed: int) -> str:
-    """Short hash of what is voted on: the same command gives the same name."""
+    """Hash of runs, ballots and seed: the same command gives the same name."""
     return digest([sorted(runs), sorted(f"{b.prompt_id} {b.a.request_id} {b.b.request_id}" for b in offered), seed])[:12]
 
 
 def rater_name(text: str) -> str:
-    """A name as it is kept: one form of every letter, single spaces.
+    """A rater's name in its stored form: Unicode NFC, single spaces.
 
     Raises:
-        RefusedError: empty, too long, or with letters that cannot be printed.
+        RefusedError: empty, longer than 40 letters, or with letters that cannot be printed.
     """
     name = " ".join(unicodedata.normalize("NFC", text).split())
-    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise RefusedError(f"a rater's name has 1 to {_LONGEST_NAME} printable letters, not {text[:60]!r}")
+    if not name or len(name) > _MAX_NAME or not name.isprintable():
+        raise RefusedError(f"a rater's name has 1 to {_MAX_NAME} printable letters, not {text[:60]!r}")
     return name
 
 
 def checked_rater(text: str | None) -> str | None:
-    """The name given on the command line.
+    """The name in ``--rater``.
 
     Raises:
-        ConfigError: it is no name.
+        ConfigError: no valid name.
     """
     try:
         return None if text is None else rater_name(text)
@@ -218,8 +224,8 @@ def _id(value: object) -> str:
 
 
 def _seconds(value: object) -> float:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LONGEST_VOTE_S
-    return round(float(value), 3) if known else math.nan  # type: ignore[arg-type] # a number, as just seen
+    valid = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MAX_VOTE_S
+    return round(float(value), 3) if valid else math.nan  # type: ignore[arg-type] # a number, as just seen
 
 
 def _now() -> str:

@@ -1,8 +1,9 @@
-"""What people said, for a terminal."""
+"""The results of voting, as tables for a terminal."""
 
 from __future__ import annotations
 
 import math
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
     from bench.store import Run, Vote
 
-_MOST = 12
-"""Metrics shown; the report has all."""
+_MAX_METRICS = 12
+"""Rows of the table of metrics; the report has all."""
 
 
-def ranking(rows: Sequence[Mapping[str, Any]]) -> Table | str:
-    """The ranking (``tally.ranked``) as a table."""
+def ranking_table(rows: Sequence[Mapping[str, Any]]) -> Table | str:
+    """The ranking (``bench.analysis.votes.ranked``) as a table; a sentence where there are no votes."""
     if not rows:
         return "no votes yet"
     table = _table(f"human preference, {sum(r['wins'] + r['ties'] + r['losses'] for r in rows) // 2} votes on {rows[0]['n']} prompts")
@@ -39,11 +40,11 @@ def ranking(rows: Sequence[Mapping[str, Any]]) -> Table | str:
     return table
 
 
-def summary(votes: Sequence[Vote], labels: Mapping[str, Run], console: Console) -> None:
-    """Print the ranking, the runs two by two, who votes how, and which metric predicts people."""
+def print_summary(votes: Sequence[Vote], labels: Mapping[str, Run], console: Console) -> None:
+    """Print the ranking, each pair of runs, how each rater votes, and which metrics predict people."""
     table = tally.votes_frame(votes, labels, tally.pictures(labels))
     counted = table[table["status"] == tally.COUNTED]
-    console.print(ranking(tally.ranked(votes, labels)))
+    console.print(ranking_table(tally.ranked(votes, labels)))
     changed = len(table) - len(counted)
     if changed:
         console.print(f"{changed} more votes do not count: a picture was made anew since", highlight=False)
@@ -52,63 +53,62 @@ def summary(votes: Sequence[Vote], labels: Mapping[str, Run], console: Console) 
     console.print(_pairs(counted, list(labels)))
     console.print(_raters(counted))
     scores, unlike = _scores(labels)
-    found = tally.agreement(counted, scores)
-    console.print(_agreement(found[found["kind"] == "metric"]))
+    agreement = tally.agreement(counted, scores)
+    console.print(_agreement(agreement[agreement["kind"] == "metric"]))
     for metric in unlike:
         console.print(f"{metric} was scored with other settings in some of these runs and is left out", highlight=False, markup=False)
-    between = found[found["kind"] == "raters"].iloc[0]
-    if between["n"]:
-        share = f"{_percent(between['share'])} ({_span(between['low'], between['high'])})"
-        said = f"two people chose alike in {share} of {between['n']} cases; Krippendorff's alpha {between['alpha']:.2f}"
+    raters = agreement[agreement["kind"] == "raters"].iloc[0]
+    if raters["n"]:
+        share = f"{_percent(raters['share'])} ({_span(raters['low'], raters['high'])})"
+        sentence = f"two people chose alike in {share} of {raters['n']} cases; Krippendorff's alpha {raters['alpha']:.2f}"
     else:
-        said = f"agreement between people: {between['reason']}"
-    console.print(said, highlight=False, soft_wrap=True)
+        sentence = f"agreement between people: {raters['reason']}"
+    console.print(sentence, highlight=False, soft_wrap=True)
 
 
 def _pairs(counted: pd.DataFrame, labels: Sequence[str]) -> Table:
     table = _table("two by two; points of the first, 95 % over prompts")
     _columns(table, "first", "second", "votes", "won", "tied", "bad", "lost", "points", "95 %")
-    for i, one in enumerate(labels):
-        for other in labels[i + 1 :]:
-            straight = counted[(counted["a"] == one) & (counted["b"] == other)]
-            turned = counted[(counted["a"] == other) & (counted["b"] == one)]
-            both = pd.concat([straight, turned.assign(choice=turned["choice"].replace({"a": "b", "b": "a"}))])
-            if both.empty:
-                continue
-            met = tally.duels(pd.concat([straight, turned]), labels)
-            share, low, high = stats.cluster_mean(met["points"].to_numpy(float), met["prompt_id"].to_numpy())
-            said = both["choice"].value_counts()
-            counts = [str(int(said.get(word, 0))) for word in ("a", "tie", "bad", "b")]
-            table.add_row(one, other, str(len(both)), *counts, _percent(share), _span(low, high))
+    for first, second in combinations(labels, 2):
+        straight = counted[(counted["a"] == first) & (counted["b"] == second)]
+        swapped = counted[(counted["a"] == second) & (counted["b"] == first)]
+        choices = pd.concat([straight["choice"], swapped["choice"].replace({"a": "b", "b": "a"})])
+        if choices.empty:
+            continue
+        duels = tally.duels(pd.concat([straight, swapped]), labels)
+        share, low, high = stats.cluster_mean(duels["points"].to_numpy(float), duels["prompt_id"].to_numpy())
+        numbers = choices.value_counts()
+        counts = [str(int(numbers.get(choice, 0))) for choice in ("a", "tie", "bad", "b")]
+        table.add_row(first, second, str(len(choices)), *counts, _percent(share), _span(low, high))
     return table
 
 
 def _raters(counted: pd.DataFrame) -> Table:
     table = _table("people; left: share of decided votes for the left picture")
     _columns(table, "rater", "votes", "left", "undecided", "seconds a vote")
-    for rater, mine in counted.groupby("rater"):
-        decided = mine[mine["choice"].isin(["a", "b"])]
+    for rater, votes in counted.groupby("rater"):
+        decided = votes[votes["choice"].isin(["a", "b"])]
         left = _percent((decided["choice"] == decided["left"]).mean()) if len(decided) else "–"
-        pace = mine["seconds"].median()
+        pace = votes["seconds"].median()
         shown = "–" if math.isnan(pace) else f"{pace:.1f}"
-        table.add_row(str(rater), str(len(mine)), left, _percent(1 - len(decided) / len(mine)), shown)
+        table.add_row(str(rater), str(len(votes)), left, _percent(1 - len(decided) / len(votes)), shown)
     return table
 
 
-def _agreement(found: pd.DataFrame) -> Table:
-    """Metrics that take sides; one of several that always take the same, as a score and its multiple do."""
+def _agreement(metrics: pd.DataFrame) -> Table:
+    """Metrics that prefer one of two pictures; of columns of one metric with the same preferences, only the first."""
     table = _table("which metric predicts people; share of decided votes for the better score, chance is 50 %")
     _columns(table, "metric", "agrees", "95 %", "votes", "scored alike", "not scored")
-    family = found["metric"].str.split(".").str[0]
-    told = found[(found["n"] > 0) & ~found.assign(family=family).duplicated(["family", "share", "low", "n", "ties", "missing"])]
-    for row in told.head(_MOST).to_dict("records"):
+    family = metrics["metric"].str.split(".").str[0]
+    repeated = metrics.assign(family=family).duplicated(["family", "share", "low", "n", "ties", "missing"])
+    for row in metrics[(metrics["n"] > 0) & ~repeated].head(_MAX_METRICS).to_dict("records"):
         counts = (str(row[column]) for column in ("n", "ties", "missing"))
         table.add_row(str(row["metric"]), _percent(row["share"]), _span(row["low"], row["high"]), *counts)
     return table
 
 
 def _scores(labels: Mapping[str, Run]) -> tuple[pd.DataFrame, list[str]]:
-    """The columns of frame ``scores`` that agreement needs, and the metrics left out because their settings differ."""
+    """The columns of frame ``scores`` that agreement needs, and the metrics left out because the runs' settings differ."""
     columns = ["metric", "value", "status", "unit", "higher_is_better", "request_id", "prompt_id", "fingerprint"]
     rows = [{"run": label, **{c: getattr(s, c) for c in columns}} for label, run in labels.items() for s in run.scores() if s.request_id]
     table = pd.DataFrame(rows, columns=["run", *columns])

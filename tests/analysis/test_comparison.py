@@ -42,7 +42,7 @@ def checked(run: Run) -> float:
     right = []
     for record in run.current():
         with Image.open(run.image_path(record)) as image:
-            right.append(analysis.check(image, scenes.parse(record.request.prompt)).places)
+            right.append(analysis.check_picture(image, scenes.parse(record.request.prompt)).places)
     return sum(right) / len(right)
 
 

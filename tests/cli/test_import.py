@@ -101,7 +101,7 @@ def test_files_that_are_no_whole_plain_picture_are_refused_by_name(folder: Path,
         header = b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
         file.write_bytes(file.read_bytes()[:12] + header + struct.pack(">I", zlib.crc32(header)) + file.read_bytes()[33:])
     elif fault == "large":
-        os.truncate(file, decoding.MOST_BYTES + 1)
+        os.truncate(file, decoding.MAX_BYTES + 1)
     else:
         image.save(file, save_all=True, append_images=[image.rotate(90)])
     told = {"cut": "cut off", "gif": "a GIF", "bomb": "20000 x 20000", "large": "larger than 64 MiB", "animated": "animated"}[fault]

@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
 from bench.errors import ConfigError
-from bench.providers.sizes import exact, fit, nearest, ratio
+from bench.providers.sizes import ANY_SIDES, Sides, at_aspect, fit, has_aspect, nearest, parse_size, ratio
 
 GROK = ["1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "2:1", "1:2", "19.5:9", "9:19.5", "20:9", "9:20"]
+
+
+@pytest.mark.parametrize(("size", "sides"), [("1024x512", (1024, 512)), ("768", (768, 768)), (512, (512, 512)), ("64x4096", (64, 4096))])
+def test_a_size_is_read(size: str | int, sides: tuple[int, int]) -> None:
+    assert parse_size(size) == sides
+
+
+@pytest.mark.parametrize(
+    "size", ["", "big", "1000x1000", "48", "4112", "1024X768", "1024 x 768", "-64", "64.0", "64x", "1024x1024x3", True, None]
+)
+def test_what_is_no_size_is_refused_in_one_sentence(size: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_size(size)
+    form = "WIDTHxHEIGHT, like 1024x768, with sides from 64 to 4096 in multiples of 16"
+    assert str(caught.value) == f"model.size={size!r} must be {form}"
+
+
+def test_a_size_is_held_to_the_sides_of_its_model() -> None:
+    assert parse_size("1000x10", ANY_SIDES) == (1000, 10)
+    with pytest.raises(ConfigError, match="sizes='9x10' must be WIDTHxHEIGHT or auto, like 1024x768, with sides from 10 to 99999"):
+        parse_size("9x10", ANY_SIDES, field="model.sizes", keyword="auto")
+    with pytest.raises(ConfigError, match="from 256 to 1440 in multiples of 32"):
+        parse_size("1040x1024", Sides(32, 256, 1440))
 
 
 @pytest.mark.parametrize(("aspect", "value"), [("16:9", 16 / 9), ("1024x1536", 2 / 3), ("19.5:9", 19.5 / 9), ("1:1", 1.0)])
@@ -19,7 +43,7 @@ def test_a_ratio_is_read_from_aspects_and_sizes(aspect: str, value: float) -> No
 
 @pytest.mark.parametrize("aspect", ["", "16", "0:9", "16:0", "a:b", "16:9:1", "-1:1", "16 : 9", "1e3:1", 61])
 def test_what_is_no_aspect_is_refused(aspect: str) -> None:
-    with pytest.raises(ConfigError, match="no aspect or size"):
+    with pytest.raises(ConfigError, match="is no aspect; write width and height, like 16:9"):
         ratio(aspect)
 
 
@@ -63,15 +87,25 @@ def _near(aspect: str) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "offered", "most"), [("3:1", ["1792x1024"], 1.5), ("1:1", ["16:9"], 1.5), ("3:2", ["1:1"], 1.4), ("1:1", [], 9)]
+    ("aspect", "offered", "max_factor", "reason"),
+    [
+        ("3:1", ["1:1", "1792x1024"], 1.5, "closest: 1792x1024"),
+        ("1:1", ["16:9"], 1.5, "closest: 16:9"),
+        ("3:2", ["1:1"], 1.4, "closest: 1:1"),
+    ],
 )
-def test_what_is_too_far_is_refused(wanted: str, offered: list[str], most: float) -> None:
-    with pytest.raises(ConfigError, match=f"the aspect {wanted} cannot be had"):
-        nearest(wanted, offered, most=most)
+def test_what_is_too_far_is_refused(aspect: str, offered: list[str], max_factor: float, reason: str) -> None:
+    with pytest.raises(ConfigError, match=f"^aspect {aspect} is not supported; {reason}$"):
+        nearest(aspect, offered, max_factor=max_factor)
+
+
+def test_nothing_is_near_where_nothing_is_offered() -> None:
+    with pytest.raises(ConfigError, match="aspect 1:1 is not supported: nothing is offered"):
+        nearest("1:1", [])
 
 
 def test_the_limit_itself_is_near_enough() -> None:
-    assert nearest("3:2", ["1:1"], most=1.5) == ("1:1", False)
+    assert nearest("3:2", ["1:1"], max_factor=1.5) == ("1:1", False)
 
 
 @pytest.mark.parametrize(
@@ -89,15 +123,19 @@ def test_the_limit_itself_is_near_enough() -> None:
     ],
 )
 def test_a_size_is_fitted_into_the_limits(aspect: str, pixels: int, limits: tuple[int, int, int], size: tuple[int, int]) -> None:
-    multiple, least, most = limits
-    assert fit(aspect, pixels, multiple=multiple, least=least, most=most) == size
+    assert fit(aspect, pixels, Sides(*limits)) == size
+
+
+def test_a_size_at_an_aspect_has_about_as_many_pixels() -> None:
+    assert at_aspect(1024 * 1024, "16:9") == (1360, 768)
+    assert at_aspect(128 * 128, "1:9") == (64, 384)
 
 
 def test_every_fitted_size_keeps_every_promise() -> None:
     for wide, high, pixels, multiple in itertools.product(range(1, 17), range(1, 17), (2**16, 2**20, 2**23), (8, 32)):
         aspect = f"{wide}:{high}"
         try:
-            width, height = fit(aspect, pixels, multiple=multiple, least=256, most=2048)
+            width, height = fit(aspect, pixels, Sides(multiple, 256, 2048))
         except ConfigError:
             assert max(wide, high) / min(wide, high) > 2048 / 256
             continue
@@ -109,11 +147,11 @@ def test_every_fitted_size_keeps_every_promise() -> None:
 
 
 def test_an_impossible_size_is_refused() -> None:
-    with pytest.raises(ConfigError, match="the aspect 9:1 cannot be had: both sides must lie within 256 to 2048"):
-        fit("9:1", 2**20, multiple=16, least=256, most=2048)
+    with pytest.raises(ConfigError, match="aspect 9:1 is not supported: both sides must lie within 256 to 2048"):
+        fit("9:1", 2**20, Sides(16, 256, 2048))
 
 
 def test_rounding_is_told_from_another_aspect() -> None:
-    assert exact(1360, 768, "16:9")
-    assert exact(1024, 1024, "1:1")
-    assert not exact(1792, 1024, "3:2")
+    assert has_aspect(1360, 768, "16:9")
+    assert has_aspect(1024, 1024, "1:1")
+    assert not has_aspect(1792, 1024, "3:2")

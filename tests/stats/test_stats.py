@@ -155,7 +155,7 @@ def test_runs_that_are_the_same_differ_by_nothing() -> None:
     one = stats.paired(np.array([1.0]), np.array([0.0]))
     assert (one.p, math.isnan(one.sd), math.isnan(one.difference.low)) == (1, True, True)
     for a, b in (([1.0], [1.0, 2.0]), ([], [])):
-        with pytest.raises(ValueError, match="one value a prompt"):
+        with pytest.raises(ValueError, match="one value for each prompt"):
             stats.paired(np.array(a), np.array(b))
 
 
@@ -321,7 +321,7 @@ def test_a_difference_of_resampled_sets_pairs_the_draws() -> None:
     assert few.high > found.high
     assert stats.resampled_difference(5.0, 5.0, a, a) == ((0, 0, 0), 1)
     assert math.isnan(stats.resampled_difference(5.0, 4.0, a, a - 1)[1])
-    assert stats.half_interval(0.1, a, 50, least=0.0, most=1.0)[1:] == (0, 1)
+    assert stats.half_interval(0.1, a, 50, minimum=0.0, maximum=1.0)[1:] == (0, 1)
 
 
 def test_a_thousand_replicates_cover_and_err_as_they_should() -> None:

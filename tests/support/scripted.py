@@ -121,7 +121,7 @@ def serving(usual: Reply) -> Iterator[Server]:
 class Untold:
     """A task that must never be told of: these servers have none."""
 
-    known: Mapping[str, Any] | None = None
+    submission: Mapping[str, Any] | None = None
     turns = 0
 
     async def turn(self) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx2
 
 from bench.store import Run, Store, Vote
-from bench.voting.ballots import pairs
+from bench.voting.ballots import all_ballots
 from support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class ServedVote:
 
 def voted(a: Run, b: Run, choices: str, rater: str = "Ana") -> list[Vote]:
     """Votes on the first pictures of the prompts in turn, a letter each: a, b, t for a tie, x for both bad."""
-    made, _ = pairs({run.name: run.current() for run in (a, b)})
+    made, _ = all_ballots({run.name: run.current() for run in (a, b)})
     return [
         Vote(f"vote-{next(_numbers):06}", x.id, "s", rater, x.prompt_id, a.name, b.name, x.a.request_id, x.b.request_id, x.a.sha256,
              x.b.sha256, "a", CHOICES[letter], 2.0, "now")

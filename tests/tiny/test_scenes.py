@@ -37,7 +37,7 @@ def test_a_drawing_is_decided_by_scene_and_seed(sampled: list[scenes.Scene]) -> 
 
 
 def test_analysis_finds_what_was_drawn(sampled: list[scenes.Scene]) -> None:
-    verdicts = [analysis.check(scenes.draw(s, i), s) for i, s in enumerate(sampled)]
+    verdicts = [analysis.check_picture(scenes.draw(s, i), s) for i, s in enumerate(sampled)]
     assert np.mean([v.shapes for v in verdicts]) >= 0.98
     assert np.mean([v.places for v in verdicts]) >= 0.98
 
@@ -45,19 +45,19 @@ def test_analysis_finds_what_was_drawn(sampled: list[scenes.Scene]) -> None:
 def test_analysis_sees_a_wrong_colour_kind_count_or_place() -> None:
     scene = scenes.parse("a red circle left of a blue star, on white")
     red, blue = scene.shapes
-    assert analysis.check(scenes.draw(scene, 0), scene) == analysis.SceneMatch(shapes=True, places=True)
+    assert analysis.check_picture(scenes.draw(scene, 0), scene) == analysis.SceneMatch(shapes=True, places=True)
     for wrong in (
         replace(scene, shapes=(replace(red, colour="orange"), blue)),
         replace(scene, shapes=(replace(red, kind="square"), blue)),
         scenes.parse("two red circles in a row, on white"),
     ):
-        assert not analysis.check(scenes.draw(wrong, 0), scene).shapes
-    swapped = analysis.check(scenes.draw(replace(scene, relation="right of"), 0), scene)
+        assert not analysis.check_picture(scenes.draw(wrong, 0), scene).shapes
+    swapped = analysis.check_picture(scenes.draw(replace(scene, relation="right of"), 0), scene)
     assert swapped == analysis.SceneMatch(shapes=True, places=False)
 
 
 def test_every_caption_fits_the_tokenizer(sampled: list[scenes.Scene]) -> None:
-    words = tokenizer.build()
+    words = tokenizer.build_tokenizer()
     encoded = [words(scenes.caption(s)).input_ids for s in sampled]
     assert max(map(len, encoded)) <= tokenizer.MAX_TOKENS
     assert not any(tokenizer.UNK in ids for ids in encoded)
@@ -67,7 +67,7 @@ def test_every_caption_fits_the_tokenizer(sampled: list[scenes.Scene]) -> None:
     ("word", "pieces"), [("AB", ["④A", "⑤B"]), ("CAT", ["③C", "④A", "⑤T"]), ("A1B2C3D4", ["①A", "②1", "③B", "④2", "⑤C", "⑥3", "⑦D", "⑧4"])]
 )
 def test_a_character_names_its_column(word: str, pieces: list[str]) -> None:
-    tokens = tokenizer.build().tokenize(f'a red star in the centre, on white, with a white sign reading "{word}"')
+    tokens = tokenizer.build_tokenizer().tokenize(f'a red star in the centre, on white, with a white sign reading "{word}"')
     assert tokens[-1 - len(word) : -1] == pieces
     assert tokens[-1] == tokens[-2 - len(word)] == '"'
 

@@ -59,7 +59,7 @@ def test_a_fixed_prompt_gives_the_stored_picture(name: str, drawn: dict[str, tup
 
 @pytest.mark.parametrize("name", CALLS)
 def test_the_picture_shows_the_scene(name: str, drawn: dict[str, tuple[Image.Image, int]]) -> None:
-    assert analysis.check(drawn[name][0], scenes.parse(PROMPT)).shapes
+    assert analysis.check_picture(drawn[name][0], scenes.parse(PROMPT)).shapes
 
 
 def test_schnell_asks_the_transformer_least(drawn: dict[str, tuple[Image.Image, int]]) -> None:
@@ -87,7 +87,7 @@ def test_signs_and_shapes_keep_the_bar_and_their_order(tmp_path: Path) -> None:
     wanted = evaluate.held_out_prompts(40)
     oracle, *variants = evaluate.measure_all(wanted, Store(tmp_path), Progress())[1]
     for line in variants:
-        signs, shapes = evaluate.BAR[line.name]
+        signs, shapes = evaluate.REQUIRED[line.name]
         assert line.read.sum() >= signs * oracle.read.sum(), line.name
         assert line.shapes.mean() >= shapes, line.name
     pro, dev, schnell = (int(line.read.sum()) for line in variants)

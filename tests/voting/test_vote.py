@@ -57,7 +57,7 @@ def records(*runs: Run) -> dict[str, Any]:
 
 def test_pictures_meet_by_seed_where_both_have_it_and_by_order_elsewhere(tmp_path: Path) -> None:
     a, b = drawn(tmp_path, "a", (0, 1, 2), PROMPTS[:1]), drawn(tmp_path, "b", (7, 2, 1), PROMPTS[:1])
-    made, identical = ballots.pairs(records(b, a))
+    made, identical = ballots.all_ballots(records(b, a))
     seeds = {run.name: {r.request.id: r.request.seed for r in run.current()} for run in (a, b)}
     met = [(seeds["a"][x.a.request_id], seeds["b"][x.b.request_id]) for x in made]
     assert met == [(1, 1), (2, 2), (0, 7)]
@@ -68,7 +68,7 @@ def test_pictures_meet_by_seed_where_both_have_it_and_by_order_elsewhere(tmp_pat
 
 def test_pictures_that_are_the_same_file_are_no_ballot_and_are_counted(tmp_path: Path) -> None:
     runs = [drawn(tmp_path, "a"), drawn(tmp_path, "b", mark="a"), drawn(tmp_path, "c")]
-    made, identical = ballots.pairs(records(*runs))
+    made, identical = ballots.all_ballots(records(*runs))
     assert identical == 12
     assert Counter(x.pair for x in made) == {("a", "c"): 12, ("b", "c"): 12}
 
@@ -76,15 +76,15 @@ def test_pictures_that_are_the_same_file_are_no_ballot_and_are_counted(tmp_path:
 def test_refused_pictures_and_another_text_under_the_same_id_are_no_ballot(tmp_path: Path) -> None:
     a, b = drawn(tmp_path, "a", (0,)), drawn(tmp_path, "b", (0,), [replace(PROMPTS[0], text="another"), *PROMPTS[1:3]])
     b.save(Job(PROMPTS[1], Request("b", "r", PROMPTS[1].text, None, 0, 8, 8)), Rendered("refused"), prompt_set=SET, environment="e")
-    made, _ = ballots.pairs(records(a, b))
+    made, _ = ballots.all_ballots(records(a, b))
     assert [x.prompt_id for x in made] == ["p2"]
 
 
 def test_every_pair_of_runs_gets_equal_votes_early_and_every_prompt_comes_before_any_comes_twice(tmp_path: Path) -> None:
-    made, _ = ballots.pairs(records(*(drawn(tmp_path, name) for name in "abcd")))
+    made, _ = ballots.all_ballots(records(*(drawn(tmp_path, name) for name in "abcd")))
     assert len(made) == 6 * 12
     for rater in ("Ana", "Ben"):
-        order = ballots.queue(made, seed=3, rater=rater)
+        order = ballots.rater_queue(made, seed=3, rater=rater)
         assert sorted(x.id for x in order) == sorted(x.id for x in made)
         for start in range(0, len(order), 6):
             assert len({x.pair for x in order[start : start + 6]}) == 6
@@ -92,22 +92,22 @@ def test_every_pair_of_runs_gets_equal_votes_early_and_every_prompt_comes_before
 
 
 def test_a_queue_and_its_sides_depend_on_seed_and_rater_and_on_nothing_else(tmp_path: Path) -> None:
-    made, _ = ballots.pairs(records(*(drawn(tmp_path, name) for name in "abc")))
-    order = ballots.queue(made, seed=0, rater="Ana")
-    assert ballots.queue(list(reversed(made)), seed=0, rater="Ana") == order
-    assert ballots.queue(made, seed=0, rater="Ben") != order
-    assert ballots.queue(made, seed=1, rater="Ana") != order
-    sides = [ballots.left(x, seed=0, rater="Ana") for x in order]
-    assert sides == [ballots.left(x, seed=0, rater="Ana") for x in order]
-    assert sides != [ballots.left(x, seed=0, rater="Ben") for x in order]
+    made, _ = ballots.all_ballots(records(*(drawn(tmp_path, name) for name in "abc")))
+    order = ballots.rater_queue(made, seed=0, rater="Ana")
+    assert ballots.rater_queue(list(reversed(made)), seed=0, rater="Ana") == order
+    assert ballots.rater_queue(made, seed=0, rater="Ben") != order
+    assert ballots.rater_queue(made, seed=1, rater="Ana") != order
+    sides = [ballots.left_run(x, seed=0, rater="Ana") for x in order]
+    assert sides == [ballots.left_run(x, seed=0, rater="Ana") for x in order]
+    assert sides != [ballots.left_run(x, seed=0, rater="Ben") for x in order]
     assert 0.25 < sides.count("a") / len(sides) < 0.75
 
 
 def test_a_limited_session_shows_every_rater_the_same_balanced_ballots(tmp_path: Path) -> None:
-    made, _ = ballots.pairs(records(*(drawn(tmp_path, name) for name in "abc")))
-    few = ballots.select_ballots(made, seed=0, most=12)
+    made, _ = ballots.all_ballots(records(*(drawn(tmp_path, name) for name in "abc")))
+    few = ballots.select_ballots(made, seed=0, limit=12)
     assert set(Counter(x.pair for x in few).values()) == {4}
-    assert {x.id for x in ballots.queue(few, seed=0, rater="Ana")} == {x.id for x in ballots.queue(few, seed=0, rater="Ben")}
+    assert {x.id for x in ballots.rater_queue(few, seed=0, rater="Ana")} == {x.id for x in ballots.rater_queue(few, seed=0, rater="Ben")}
 
 
 # -- no vote is lost ---------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     if args.summary:
         from bench.voting import terminal  # noqa: PLC0415 - slow import
 
-        terminal.summary(store.votes(), runs, Console())
+        terminal.print_summary(store.votes(), runs, Console())
         progress.say(f"report: {again}")
         return 0
     offered, identical = _offer(runs, args)
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     progress.say(f"\nvotes are kept in {session.book.path}")
     from bench.voting import terminal  # noqa: PLC0415 - slow import
 
-    Console().print(terminal.ranking(session.ranking()))
+    Console().print(terminal.ranking_table(session.ranking()))
     progress.say(f"report: {again}")
     return 0
 
@@ -103,7 +103,7 @@ def _offer(runs: Mapping[str, Run], args: argparse.Namespace) -> tuple[list[Ball
         if (value := getattr(args, option)) is not None and value < 1:
             raise ConfigError(f"--{option} {value} must be a whole number of at least 1")
     records: dict[str, list[ImageRecord]] = {run.name: run.current() for run in runs.values()}
-    everything, identical = ballots.pairs(records)
+    everything, identical = ballots.all_ballots(records)
     if not everything:
         raise ConfigError(_why_nothing(records, identical))
     category = {r.prompt_id: r.category for of_run in records.values() for r in of_run}

@@ -60,15 +60,15 @@ class _Attempt:
     def __init__(self, dispatch: Dispatch, ticket: _PendingJob) -> None:
         self._dispatch, self._ticket = dispatch, ticket
         self._deadline = asyncio.timeout(None)
-        self._known = dispatch.ledger.task(ticket.job)
+        self._earlier = dispatch.ledger.task(ticket.job)
         self.attempt: Attempt | None = None
         self.began = self.seconds = 0.0
 
     @property
-    def known(self) -> Mapping[str, Any] | None:
+    def submission(self) -> Mapping[str, Any] | None:
         """See ``bench.providers.hosted.base.Task``."""
-        attempt = self.attempt or self._known
-        return attempt.known if attempt else None
+        attempt = self.attempt or self._earlier
+        return attempt.submission if attempt else None
 
     def submitted(self, facts: Mapping[str, str | float | None]) -> None:
         """See ``bench.providers.hosted.base.Task``."""
@@ -77,7 +77,7 @@ class _Attempt:
 
     async def turn(self) -> None:
         """See ``bench.providers.hosted.base.Task``. Time counts from here."""
-        self.attempt = await self._dispatch.acquire_slot(self._ticket, self._known)
+        self.attempt = await self._dispatch.acquire_slot(self._ticket, self._earlier)
         self.began = asyncio.get_running_loop().time()
         self._deadline.reschedule(self.began + self._dispatch.limits.timeout_s)
 
@@ -221,14 +221,14 @@ class Dispatch:
         if isinstance(error, StoreError):
             raise error
         if isinstance(error, BenchError):
-            paid = turn.known is not None
+            paid = turn.submission is not None
             turn.settle("stopped", math.nan if paid else 0.0, keep=paid)
             raise error
         if isinstance(error, TimeoutError):
             return ProviderError(f"no answer within {self.limits.timeout_s:g} s", status="timeout", transient=True, keep_task=True)
         return ProviderError(f"{type(error).__name__}: {self._provider.clean(error)}", status="provider_error")
 
-    async def acquire_slot(self, ticket: _PendingJob, known: Attempt | None) -> Attempt:
+    async def acquire_slot(self, ticket: _PendingJob, earlier: Attempt | None) -> Attempt:
         """Wait for a place, the breaker and a token, then write the attempt down.
 
         Raises:
@@ -239,24 +239,24 @@ class Dispatch:
         self._waiting[ticket] = task
         await self._slots.acquire()
         try:
-            attempt = await self._cleared(ticket, known)
+            attempt = await self._cleared(ticket, earlier)
         except BaseException:
             self._slots.release()
             raise
         del self._waiting[ticket]
         return attempt
 
-    async def _cleared(self, ticket: _PendingJob, known: Attempt | None) -> Attempt:
-        """Breaker, token and budget, in this order; a task that is known needs no token and no money."""
+    async def _cleared(self, ticket: _PendingJob, earlier: Attempt | None) -> Attempt:
+        """Breaker, token and budget, in this order; a task that was submitted earlier needs no token and no money."""
         await self._breaker.enter()
-        if known is None:
+        if earlier is None:
             await self._bucket.take()
         if self._stop:
             raise _EndedError
         if not ticket.tries:
             ticket.begun = asyncio.get_running_loop().time()
-        if known is not None:
-            return known
+        if earlier is not None:
+            return earlier
         usd = self._tariff.estimate(ticket.job.request)
         if self._most_usd is not None and not self.ledger.committed_usd + usd <= self._most_usd + _ROUNDING_USD:
             self._halt(self._out_of_money(usd))
@@ -314,7 +314,7 @@ class Dispatch:
 
     async def _failed(self, ticket: _PendingJob, turn: _Attempt, error: ProviderError) -> None:
         """Settle a failed attempt, and either line the job up again or record why there is no picture."""
-        turn.settle(error.status, error.usd, keep=error.keep_task and turn.known is not None)
+        turn.settle(error.status, error.usd, keep=error.keep_task and turn.submission is not None)
         if error.status == "rate_limited" or not error.transient:
             self._breaker.answered()
         else:

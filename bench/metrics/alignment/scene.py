@@ -68,7 +68,7 @@ class Composition:
         from bench.tiny import analysis, scenes  # noqa: PLC0415 - slow import
 
         scene = scenes.parse(sample.record.request.prompt)
-        seen = analysis.find(fitted(sample.image, scenes.SIZE))
+        seen = analysis.find_shapes(fitted(sample.image, scenes.SIZE))
         marks = analysis.match_scene(seen, scene)
         values = (float(marks.right), *(getattr(marks, part) for part in _PARTS))
         detail = {"found": [{k: round(v, 2) if isinstance(v, float) else v for k, v in asdict(f).items()} for f in seen]}

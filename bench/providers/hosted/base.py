@@ -1,4 +1,4 @@
-"""What all models behind a server have in common: address, key, limits."""
+"""What all models behind a server share: address, key, limits, and the protocols of a provider, its client and an attempt."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 
     from bench.types import Rendered, Request
 
-_MOST_CHARACTERS = 300
-_LOOKED_AT = 2000
-"""Characters of a server's words that are searched at all."""
-_START = 8
-"""Characters of a key by which servers quote it."""
+_MAX_CHARACTERS = 300
+_MAX_SEARCHED = 2000
+"""Characters of a server's text that are read at all."""
+_QUOTED_START = 8
+"""Servers quote a key by so many of its first characters."""
 _HIDDEN = (
     (re.compile(r"(?i)\bbearer\s+\S+"), "Bearer ***"),
     (re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*"), r"\1"),
     (re.compile(r"[^\s\"']*\*{3,}[^\s\"']*"), "***"),
     (re.compile(r"(?i)\b(team|api key id)\b(:? )[0-9a-f]{8}-[0-9a-f-]{27}"), r"\1\2***"),
 )
-"""What no record needs: echoed headers, signatures of links, keys that were masked but for their ends, account numbers."""
+"""Never stored: echoed headers, signatures of links, keys masked but for their ends, account numbers."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How hard a server may be pressed.
+    """Limits on rate, concurrency, retries and time.
 
     Attributes:
-        in_flight: requests at once, above 0.
-        per_minute: requests in any 60 s; None where the server sets no limit. Polling does not count.
-        attempts: tries a picture in one run, above 0.
+        in_flight: requests at once, 1 or more.
+        per_minute: requests in any 60 s; None where the server sets no limit. Polls do not count.
+        attempts: attempts at one picture in one run, 1 or more.
         retries: retry budget: at most this many retries for each picture of the run, and 20 besides.
-        timeout_s: seconds one attempt may take, with queue and download.
-        longest_wait_s: a Retry-After above this is not waited for.
+        timeout_s: seconds one attempt may take, queue and download included.
+        longest_wait_s: seconds; a longer Retry-After is not waited for.
 
     Raises:
         ConfigError: a value out of range.
@@ -59,12 +59,12 @@ class Limits:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigError(f"model.limits.{name}={value!r} must be a whole number above 0")
-        for name, least in (("per_minute", 1), ("retries", 0), ("timeout_s", 0.001), ("longest_wait_s", 0)):
+        for name, low in (("per_minute", 1), ("retries", 0), ("timeout_s", 0.001), ("longest_wait_s", 0)):
             value = getattr(self, name)
             if value is None and name == "per_minute":
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
-                raise ConfigError(f"model.limits.{name}={value!r} must be a number of at least {least:g}")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value < float("inf"):
+                raise ConfigError(f"model.limits.{name}={value!r} must be a number of at least {low:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +73,15 @@ class Hosted:
 
     Attributes:
         name: the preset's name.
-        model: name the server knows.
-        base_url: another server than the vendor's own. https, or http on this machine; http elsewhere needs ``allow_http``.
+        model: the server's name for the model.
         api_key_env: the environment variable that holds the key.
+        base_url: another server than the vendor's own: https, or http on this machine.
+        allow_http: http to another machine too; key and prompts can then be read on the way.
+        limits: rate, concurrency, retries and time.
+        card: description, licence, default prompts and metrics of the preset.
 
     Raises:
-        ConfigError: a ``base_url`` that is no address, would send the key in the clear, or holds a secret itself.
+        ConfigError: ``api_key_env`` is no variable's name, or ``base_url`` is no address, unencrypted, or holds a secret itself.
     """
 
     name: str
@@ -118,7 +121,7 @@ class Hosted:
 
     @property
     def key(self) -> str:
-        """The key. Never to be stored, shown or logged."""
+        """The key, "" without one. Never to be stored, shown or logged."""
         return os.environ.get(self.api_key_env, "").strip()
 
     def check(self) -> None:
@@ -129,13 +132,13 @@ class Hosted:
             raise ConfigError(f"{self.api_key_env} holds a space or a character that no key has; copy the key again")
 
     def clean(self, text: object) -> str:
-        """Words from outside on one line of at most 300 characters, without keys, parts of the key or signatures of links."""
-        told = str(self.redact(str(text)[:_LOOKED_AT]))
-        if len(self.key) >= 2 * _START:
-            told = re.sub(re.escape(self.key[:_START]) + r"[^\s\"']*", "***", told)
-        for pattern, instead in _HIDDEN:
-            told = pattern.sub(instead, told)
-        return " ".join(told.split())[:_MOST_CHARACTERS]
+        """A server's text on one line of at most 300 characters, without keys, parts of the key or signatures of links."""
+        cleaned = str(self.redact(str(text)[:_MAX_SEARCHED]))
+        if len(self.key) >= 2 * _QUOTED_START:
+            cleaned = re.sub(re.escape(self.key[:_QUOTED_START]) + r"[^\s\"']*", "***", cleaned)
+        for pattern, replacement in _HIDDEN:
+            cleaned = pattern.sub(replacement, cleaned)
+        return " ".join(cleaned.split())[:_MAX_CHARACTERS]
 
     def redact(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
         """A JSON value with the key replaced by ``***`` in every string of it."""
@@ -160,11 +163,11 @@ class HostedProvider(Provider, Protocol):
 
     @property
     def model(self) -> str:
-        """The name the server knows."""
+        """The server's name for the model."""
 
     @property
     def limits(self) -> Limits:
-        """How hard the server may be pressed, and for how long one picture is tried."""
+        """Limits on rate, concurrency, retries and time."""
 
     @property
     def vendor(self) -> str | None:
@@ -185,17 +188,17 @@ class Client(Protocol):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """``device`` ("hosted"), ``endpoint``, ``load_s`` and what else is worth keeping with the run."""
+        """Facts to store with the run: ``device`` ("hosted"), ``endpoint``, ``load_s`` and the like."""
 
     async def make(self, request: Request, task: Task) -> Rendered:
-        """One attempt: a picture or a refusal. Tries nothing twice and waits for nothing but the answer.
+        """Make one attempt: a picture or a refusal. Awaits ``task.turn()`` once, sends, waits for the answer and never retries.
 
-        The caller bounds its time, paces it, retries it, checks that the bytes are a picture and fills in the price
-        where ``cost_usd`` is NaN.
+        The caller limits time and rate, retries, checks that the bytes are a picture, and fills in the price where
+        ``cost_usd`` is NaN.
 
         Raises:
-            ProviderError: no picture this time; its fields say what to record and whether to try again.
-            BenchError: no other prompt would fare better (key refused, no credit, unknown model); ends the run.
+            ProviderError: this attempt failed; its fields say what to record and whether to try again.
+            BenchError: every prompt would fail (key refused, no credit, unknown model); the run ends.
         """
 
     async def close(self) -> None:
@@ -203,17 +206,17 @@ class Client(Protocol):
 
 
 class Task(Protocol):
-    """One attempt as its caller keeps it: when it may begin, and what a server that works in the background knows it by."""
+    """The caller's side of one attempt: when it may begin, and what is stored about a task that the server works on meanwhile."""
 
     async def turn(self) -> None:
-        """To be awaited once, right before the server is asked: waits for a place in flight, which is held until ``make`` ends.
+        """Wait for permission to send; await it once, right before the request. The slot is taken until ``make`` ends.
 
-        Raises what must be let through: the run is ending, nothing may be sent.
+        Let through whatever it raises: the run is ending, and nothing may be sent.
         """
 
     @property
-    def known(self) -> Mapping[str, Any] | None:
-        """What ``submitted`` was told, perhaps by an earlier process: ask for its result, do not submit again."""
+    def submission(self) -> Mapping[str, Any] | None:
+        """The facts that ``submitted`` stored, perhaps in an earlier process: if there are any, fetch the result and submit nothing."""
 
     def submitted(self, facts: Mapping[str, str | float | None]) -> None:
-        """Keep ``facts`` (task id, polling address; nothing secret). They outlive this process when this returns."""
+        """Store ``facts`` (task id, polling address; nothing secret). When this returns they are on disk."""

@@ -17,7 +17,7 @@ from bench.providers import sizes
 from bench.providers.hosted.base import Hosted
 from bench.providers.hosted.shared import responses
 from bench.providers.hosted.shared.downloads import Fetcher
-from bench.providers.sizes import parse_size
+from bench.providers.sizes import Sides, parse_size
 from bench.types import Rendered, Request, Timing
 
 if TYPE_CHECKING:
@@ -31,15 +31,17 @@ if TYPE_CHECKING:
 OutputFormat = Literal["png", "jpeg", "webp"]
 
 _CREDIT_USD = 0.01
-_MOST_AT_ONCE = 24
-_MOST_PIXELS = 4 * 2**20
+_MAX_IN_FLIGHT = 24
+_FLUX1_SIDES = Sides(32, 256, 1440)
+_FLUX2_MAX_PIXELS = 4 * 2**20
+_FLUX2_SIDES = Sides(16, 64, _FLUX2_MAX_PIXELS // 64)
 _WAITING = {"Pending", "Reasoning", "Generating"}
 _MODERATED = {"Request Moderated": "refused", "Content Moderated": "filtered"}
 _NOT_FOUND = "Task not found"
-_PATIENCE = 5
+_MAX_FAILED_POLLS = 5
 """Failed polls in a row after which an attempt gives up; the task stays open."""
 _CALL_S = 30.0
-"""Seconds that submitting or one poll may take; neither waits for the picture."""
+"""Seconds that the submission or a poll may take; neither waits for the picture."""
 _NOT_SENT = {"endpoint", "prompt_rewriting", "aspect"}
 _OWN_FIELDS = {
     "prompt", "seed", "width", "height", "aspect_ratio", "safety_tolerance", "output_format", "prompt_upsampling", "disable_pup",
@@ -50,8 +52,8 @@ _OWN_FIELDS = {
 class BFLProvider(Hosted):
     """A FLUX model behind Black Forest Labs' API, or a server that speaks it.
 
-    The prompt is drawn as it stands: ``prompt_upsampling`` is off, and FLUX.2 [pro] and [max], which rewrite it unless
-    told otherwise, get ``disable_pup``; FLUX.2 [klein] has no rewriting. There is no negative prompt.
+    Prompts are not rewritten: ``prompt_upsampling`` is off, FLUX.2 [pro] and [max], which rewrite by default, get
+    ``disable_pup``, and FLUX.2 [klein] cannot rewrite. There is no negative prompt.
 
     Attributes:
         size: "1024x1024" or "1024". FLUX.1: multiples of 32 from 256 to 1440; FLUX.2: multiples of 16 from 64, at most 4
@@ -60,8 +62,8 @@ class BFLProvider(Hosted):
         safety_tolerance: 0 (strictest) to 5, of prompt and picture.
         output_format: "png", "jpeg" or "webp".
         extra: further fields of the request, like ``steps`` and ``guidance`` of FLUX.2 [flex] or ``raw`` of ultra.
-        poll_s: seconds from submission to the first poll; the interval grows to four times as much. A latency is known no
-            better than that.
+        poll_s: seconds from submission to the first poll; the interval grows to four times as much. Latency is measured
+            no more finely than that.
 
     Raises:
         ConfigError: a value out of range, or more than 24 tasks at once at BFL itself.
@@ -79,18 +81,18 @@ class BFLProvider(Hosted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.base_url is None and self.limits.in_flight > _MOST_AT_ONCE:
-            raise ConfigError(f"model.limits.in_flight={self.limits.in_flight}: BFL takes at most {_MOST_AT_ONCE} tasks at once")
+        if self.base_url is None and self.limits.in_flight > _MAX_IN_FLIGHT:
+            raise ConfigError(f"model.limits.in_flight={self.limits.in_flight}: BFL takes at most {_MAX_IN_FLIGHT} tasks at once")
         if self.output_format not in get_args(OutputFormat):
             raise unknown("value of model.output_format", str(self.output_format), get_args(OutputFormat))
         if type(self.safety_tolerance) is not int or not 0 <= self.safety_tolerance <= 5:
             raise ConfigError(f"model.safety_tolerance={self.safety_tolerance!r} must be a whole number from 0 to 5")
         if type(self.poll_s) not in {int, float} or not 0 < self.poll_s <= 60:
             raise ConfigError(f"model.poll_s={self.poll_s!r} must be a number above 0, at most 60")
-        taken = (_OWN_FIELDS | _NOT_SENT) & set(self.extra)
-        if taken:
-            raise ConfigError(f"model.extra must not set {', '.join(sorted(taken))}; they have fields of their own, and rewriting is off")
-        self._side()
+        clashes = (_OWN_FIELDS | _NOT_SENT) & set(self.extra)
+        if clashes:
+            raise ConfigError(f"model.extra must not set {', '.join(sorted(clashes))}; they have fields of their own, and rewriting is off")
+        self._size()
 
     @property
     def _ultra(self) -> bool:
@@ -116,7 +118,7 @@ class BFLProvider(Hosted):
             settings["aspect_ratio"] = prompt.aspect
         else:
             width, height = self._shape(prompt.aspect)
-            if not sizes.exact(width, height, prompt.aspect):
+            if not sizes.has_aspect(width, height, prompt.aspect):
                 settings["aspect"] = prompt.aspect
         return Request(self.model, "", prompt.text, None, seed, width, height, {**settings, **self.extra})
 
@@ -134,37 +136,36 @@ class BFLProvider(Hosted):
         )
         return BFLClient(self, http, Fetcher(own=self.base_url, timeout_s=self.limits.timeout_s), time.monotonic() - began)
 
-    def _side(self) -> tuple[int, int]:
-        """The configured size, (0, 0) where the model chooses. Raises ConfigError for one the model does not have."""
+    def _size(self) -> tuple[int, int]:
+        """The configured size, (0, 0) where the model chooses its own. Raises ConfigError for one that it does not draw."""
         if self._ultra:
             if self.size is not None:
-                raise ConfigError(f"model.size={self.size!r}: {self.model} chooses its own size; say model.size=null")
+                raise ConfigError(f"model.size={self.size!r}: {self.model} chooses its own size; set model.size=null")
             return 0, 0
         if self.size is None:
             raise ConfigError(f"model.size=null: {self.model} needs a size, like 1024x1024")
+        if not self._is_flux2:
+            return parse_size(self.size, _FLUX1_SIDES)
         width, height = parse_size(self.size)
-        if self._is_flux2:
-            if width * height > _MOST_PIXELS:
-                raise ConfigError(f"model.size={self.size!r}: {self.model} draws at most 4 megapixels, like 2048x2048")
-        elif any(side % 32 or not 256 <= side <= 1440 for side in (width, height)):
-            raise ConfigError(f"model.size={self.size!r}: the sides of {self.model} are multiples of 32 from 256 to 1440")
+        if width * height > _FLUX2_MAX_PIXELS:
+            raise ConfigError(f"model.size={self.size!r}: {self.model} draws at most 4 megapixels, like 2048x2048")
         return width, height
 
     def _shape(self, aspect: str) -> tuple[int, int]:
-        width, height = self._side()
+        width, height = self._size()
         if aspect == "1:1":
             return width, height
         if not self._is_flux2:
-            return sizes.fit(aspect, width * height, multiple=32, least=256, most=1440)
+            return sizes.fit(aspect, width * height, _FLUX1_SIDES)
         pixels = width * height
         while True:
-            width, height = sizes.fit(aspect, pixels, multiple=16, least=64, most=_MOST_PIXELS // 64)
-            if width * height <= _MOST_PIXELS:
+            width, height = sizes.fit(aspect, pixels, _FLUX2_SIDES)
+            if width * height <= _FLUX2_MAX_PIXELS:
                 return width, height
             pixels = int(pixels * 0.99)
 
     def _disable_prompt_rewriting(self) -> dict[str, bool]:
-        """What keeps the server from rewriting the prompt."""
+        """The field that keeps the server from rewriting the prompt; FLUX.2 [klein] needs none."""
         if self.model.startswith("flux-2-klein"):
             return {}
         return {"disable_pup": True} if self._is_flux2 and "flex" not in self.model else {"prompt_upsampling": False}
@@ -173,9 +174,9 @@ class BFLProvider(Hosted):
 class BFLClient:
     """Submits a task once, polls its own address until it ends, and downloads the picture at once: its link lives 10 minutes.
 
-    Whatever goes wrong after the submission leaves the task open (``keep_task``), so that nothing is paid twice, unless
-    the server has ended or lost it. Its price, as told at submission, is that of the picture; what a moderated task
-    costs is left to the price list.
+    A failure after the submission leaves the task open (``keep_task``), so that nothing is paid twice, unless the server
+    has ended or lost the task. The price that the server names at submission is the picture's; for a moderated task the
+    price list decides.
     """
 
     def __init__(self, provider: BFLProvider, http: httpx2.AsyncClient, fetcher: Fetcher, load_s: float) -> None:
@@ -194,29 +195,29 @@ class BFLClient:
         await self._fetcher.close()
 
     async def make(self, request: Request, task: Task) -> Rendered:
-        """One attempt; with ``task.known`` the picture is fetched and nothing submitted."""
+        """One attempt; where ``task.submission`` holds a task, its picture is fetched and nothing is submitted."""
         await task.turn()
         began = time.perf_counter()
-        known, fresh = task.known, task.known is None
-        if known is None:
-            known = await self._submit(request)
-            task.submitted(known)
-        answer, working = await self._follow(self._trusted(known["polling_url"]), wait_first=fresh)
+        submission, fresh = task.submission, task.submission is None
+        if submission is None:
+            submission = await self._submit(request)
+            task.submitted(submission)
+        answer, started = await self._follow(self._trusted(submission["polling_url"]), wait_first=fresh)
         ready = time.perf_counter()
         late: dict[str, Any] = {} if fresh else {"no_latency": "fetched by a later attempt"}
         status = answer["status"]
         if status in _MODERATED:
             timing = Timing(latency_s=ready - began) if fresh else Timing()
             return self._refusal(status, answer, timing, late)
-        image = await self._picture(answer, str(known["id"]))
+        image = await self._picture(answer, str(submission["id"]))
         ended = time.perf_counter()
-        cost, timing = known.get("cost_usd"), Timing()
+        cost, timing = submission.get("cost_usd"), Timing()
         if fresh:
-            queued = working - began
-            generated = ready - (began if math.isnan(working) else working)
+            queued = started - began
+            generated = ready - (began if math.isnan(started) else started)
             timing = Timing(latency_s=ended - began, queue_s=queued, generate_s=generated, download_s=ended - ready)
         usd = math.nan if cost is None else float(cost)
-        return Rendered("ok", image, timing, cost_usd=usd, detail={"task": self._provider.clean(known["id"]), **late})
+        return Rendered("ok", image, timing, cost_usd=usd, detail={"task": self._provider.clean(submission["id"]), **late})
 
     async def _submit(self, request: Request) -> dict[str, str | float | None]:
         sent = {k: v for k, v in request.settings.items() if k not in _NOT_SENT}
@@ -227,7 +228,7 @@ class BFLClient:
             fields.update(width=request.width, height=request.height)
         status, headers, answer = await self._call("POST", f"{self._provider.address}/v1/{request.model}", fields)
         if status != 200:
-            raise responses.error_for_status(self._provider, status, headers, self._words(answer))
+            raise responses.error_for_status(self._provider, status, headers, self._message(answer))
         task, address, cost = (answer.get(key) for key in ("id", "polling_url", "cost"))
         if not isinstance(task, str) or not isinstance(address, str):
             raise ProviderError("the server accepted the request but named no task", status="provider_error", transient=True)
@@ -238,12 +239,12 @@ class BFLClient:
         return {"id": task, "polling_url": address, "cost_usd": credit * _CREDIT_USD if 0 <= credit < math.inf else None}
 
     async def _follow(self, address: str, *, wait_first: bool) -> tuple[dict[str, Any], float]:
-        """The answer that ends a task, and when it was first seen being worked on (NaN if never).
+        """Poll until a task ends: its last answer, and when it was first seen being worked on (NaN if never).
 
         Raises:
             ProviderError: too many polls in a row failed, or the server lost the task.
         """
-        wait, failed, working = self._provider.poll_s, 0, math.nan
+        wait, failed, started = self._provider.poll_s, 0, math.nan
         pause = wait if wait_first else 0.0
         while True:
             await asyncio.sleep(pause)
@@ -252,43 +253,45 @@ class BFLClient:
                 answer = await self._poll(address)
             except ProviderError as error:
                 failed += 1
-                asked = error.retry_after or 0.0
-                if not error.keep_task or failed > _PATIENCE or asked > self._provider.limits.longest_wait_s:
+                retry_after = error.retry_after or 0.0
+                if not error.keep_task or failed > _MAX_FAILED_POLLS or retry_after > self._provider.limits.longest_wait_s:
                     raise
-                pause = max(pause, asked)
+                pause = max(pause, retry_after)
                 continue
             failed = 0
             if answer["status"] not in _WAITING:
-                return answer, working
-            if answer["status"] != "Pending" and math.isnan(working):
-                working = time.perf_counter()
+                return answer, started
+            if answer["status"] != "Pending" and math.isnan(started):
+                started = time.perf_counter()
 
     async def _poll(self, address: str) -> dict[str, Any]:
         """A task's state. Raises ProviderError, with ``keep_task`` where asking again may help."""
         try:
             status, headers, answer = await self._call("GET", address)
         except ProviderError as error:
-            raise _open(error) from None
+            raise _keep_open(error) from None
         if status == 200 and isinstance(answer.get("status"), str):
             self._check(answer)
             return answer
         if status == 200:
-            raise _open(ProviderError("the answer to a poll tells no status", status="provider_error", transient=True))
+            raise _keep_open(ProviderError("the answer to a poll holds no status", status="provider_error", transient=True))
         if status == 404:
             raise self._lost()
-        fault = responses.error_for_status(self._provider, status, headers, self._words(answer))
-        raise _open(fault) if isinstance(fault, ProviderError) else fault
+        failure = responses.error_for_status(self._provider, status, headers, self._message(answer))
+        raise _keep_open(failure) if isinstance(failure, ProviderError) else failure
 
     def _check(self, answer: Mapping[str, Any]) -> None:
-        """Raise ProviderError for a state that leads to no picture and is no refusal."""
+        """Raise ProviderError for a status from which neither a picture nor a refusal can come."""
         status = self._provider.clean(answer["status"])
         if status == _NOT_FOUND:
             raise self._lost()
         if status == "Error":
-            words = f"the task failed: {self._words(answer)}".rstrip(": ")
-            raise ProviderError(words, status="provider_error", transient=True, code=status)
+            message = f"the task failed: {self._message(answer)}".rstrip(": ")
+            raise ProviderError(message, status="provider_error", transient=True, code=status)
         if status not in {"Ready", *_WAITING, *_MODERATED}:
-            raise _open(ProviderError(f"the task is in an unknown state, {status}", status="provider_error", transient=True, code=status))
+            raise _keep_open(
+                ProviderError(f"the task is in an unknown state, {status}", status="provider_error", transient=True, code=status)
+            )
 
     async def _picture(self, answer: Mapping[str, Any], task: str) -> bytes:
         result = answer.get("result")
@@ -301,7 +304,7 @@ class BFLClient:
             if task in self._undelivered:
                 raise
             self._undelivered.add(task)
-            raise _open(error) from None
+            raise _keep_open(error) from None
 
     def _refusal(self, status: str, answer: Mapping[str, Any], timing: Timing, late: Mapping[str, Any]) -> Rendered:
         details = answer.get("details")
@@ -315,20 +318,20 @@ class BFLClient:
         """``address`` if the key may be sent there: https under bfl.ai, or the host that the user configured.
 
         Raises:
-            ProviderError: it is another server's.
+            ProviderError: the address is another server's.
         """
         import httpx2  # noqa: PLC0415 - imported by ``connect``
 
         try:
-            there, own = httpx2.URL(str(address)), httpx2.URL(self._provider.address)
+            url, own = httpx2.URL(str(address)), httpx2.URL(self._provider.address)
         except httpx2.InvalidURL:
-            there = own = httpx2.URL("")
-        at_home = there.scheme == "https" and (there.host == "bfl.ai" or there.host.endswith(".bfl.ai"))
-        at_own = there.scheme in {"https", own.scheme} and there.host == own.host
-        if there.userinfo or not there.host or not (at_home or at_own):
-            where = self._provider.clean(there.host) or "no address"
+            url = own = httpx2.URL("")
+        is_vendor = url.scheme == "https" and (url.host == "bfl.ai" or url.host.endswith(".bfl.ai"))
+        is_own = url.scheme in {"https", own.scheme} and url.host == own.host
+        if url.userinfo or not url.host or not (is_vendor or is_own):
+            where = self._provider.clean(url.host) or "no address"
             raise ProviderError(
-                f"the server sends its task to be asked for at {where}, and the key does not go there",
+                f"the server wants its task polled at {where}, and the key does not go there",
                 status="provider_error", code="foreign polling_url",
             )  # fmt: skip
         return str(address)
@@ -336,10 +339,10 @@ class BFLClient:
     def _lost(self) -> ProviderError:
         return ProviderError("the server knows the task no longer", status="provider_error", transient=True, code=_NOT_FOUND)
 
-    def _words(self, answer: Mapping[str, Any]) -> str:
-        """What the server says about an error: ``detail`` of HTTP errors, ``details`` or ``result`` of tasks."""
-        said = next((answer[key] for key in ("detail", "details", "result", "message", "error") if answer.get(key)), "")
-        return self._provider.clean(said)
+    def _message(self, answer: Mapping[str, Any]) -> str:
+        """The server's message about an error: ``detail`` of HTTP errors, ``details`` or ``result`` of tasks."""
+        message = next((answer[key] for key in ("detail", "details", "result", "message", "error") if answer.get(key)), "")
+        return self._provider.clean(message)
 
     async def _call(
         self, method: str, address: str, fields: Mapping[str, Any] | None = None
@@ -349,13 +352,13 @@ class BFLClient:
 
         try:
             async with self._http.stream(method, address, json=fields) as response:
-                data = await responses.body(response, responses.MOST_JSON)
+                data = await responses.body(response, responses.MAX_JSON_BYTES)
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
             raise responses.error_for_connection(self._provider, error) from None
         return response.status_code, response.headers, responses.fields(data)
 
 
-def _open(error: ProviderError) -> ProviderError:
-    """``error`` of a task that was paid: its price is not known yet, and it is asked for again where that may help."""
+def _keep_open(error: ProviderError) -> ProviderError:
+    """``error`` of a submitted task: paid at an unknown price, and polled again later where the error is transient."""
     error.keep_task, error.usd = error.transient, math.nan
     return error

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from bench.errors import ConfigError, ProviderError, unknown
-from bench.images.decoding import MOST_BYTES
+from bench.images.decoding import MAX_BYTES
 from bench.providers import sizes
 from bench.providers.hosted.base import Hosted
 from bench.providers.hosted.shared import responses
@@ -30,7 +30,7 @@ OutputFormat = Literal["png", "jpeg", "webp"]
 
 ASPECTS = ("1:1", "16:9", "9:16", "3:2", "2:3", "5:4", "4:5", "21:9", "9:21")
 _SERVICES = {"stable-image-ultra": "ultra", "stable-image-core": "core"}
-_MOST_SEED = 4_294_967_294
+_SEED_LIMIT = 4_294_967_294
 _OWN_FIELDS = {"prompt", "negative_prompt", "seed", "aspect_ratio", "output_format", "model", "mode"}
 _NOT_SENT = {"endpoint", "aspect", "seed_sent"}
 
@@ -40,7 +40,7 @@ class StabilityProvider(Hosted):
     """A model behind Stability's API, or a server that speaks it.
 
     No rewriting of prompts is documented. The server picks the size for an aspect (about 1 megapixel), so requests have
-    width and height 0. To the server seed 0 means "draw one", so seed s is sent as s + 1 (``seed_sent`` of the settings)
+    width and height 0. To the server seed 0 means a random seed, so seed s is sent as s + 1 (``seed_sent`` of the settings)
     and the same seed always asks for the same picture.
 
     Attributes:
@@ -63,9 +63,9 @@ class StabilityProvider(Hosted):
         super().__post_init__()
         if self.output_format not in get_args(OutputFormat):
             raise unknown("value of model.output_format", str(self.output_format), get_args(OutputFormat))
-        taken = (_OWN_FIELDS | _NOT_SENT) & set(self.extra)
-        if taken:
-            raise ConfigError(f"model.extra must not set {', '.join(sorted(taken))}; prompt, seed and preset decide these")
+        clashes = (_OWN_FIELDS | _NOT_SENT) & set(self.extra)
+        if clashes:
+            raise ConfigError(f"model.extra must not set {', '.join(sorted(clashes))}; prompt, seed and preset decide these")
 
     @property
     def service(self) -> str:
@@ -79,8 +79,8 @@ class StabilityProvider(Hosted):
         if not same:
             settings["aspect"] = prompt.aspect
         if seed is not None:
-            if not 0 <= seed < _MOST_SEED:
-                raise ConfigError(f"seed {seed} is out of range: {self.name} takes 0 to {_MOST_SEED - 1}")
+            if not 0 <= seed < _SEED_LIMIT:
+                raise ConfigError(f"seed {seed} is out of range: {self.name} takes 0 to {_SEED_LIMIT - 1}")
             settings["seed_sent"] = seed + 1
         return Request(self.model, "", prompt.text, prompt.negative_prompt, seed, 0, 0, {**settings, **self.extra})
 
@@ -100,7 +100,7 @@ class StabilityProvider(Hosted):
 
 
 class StabilityClient:
-    """One call a picture. The head of the answer ends generation; its body, read up to a limit, is the download."""
+    """One call a picture. Generation ends when the answer's headers arrive; reading its body, up to a limit, is the download."""
 
     def __init__(self, provider: StabilityProvider, http: httpx2.AsyncClient, load_s: float) -> None:
         self._provider, self._http, self._load_s = provider, http, load_s
@@ -125,17 +125,17 @@ class StabilityClient:
             async with self._http.stream("POST", self._address, files=self._form(request)) as response:
                 generated = time.perf_counter()
                 good = response.status_code == 200
-                data = await responses.body(response, MOST_BYTES if good else responses.MOST_JSON)
+                data = await responses.body(response, MAX_BYTES if good else responses.MAX_JSON_BYTES)
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
             raise responses.error_for_connection(self._provider, error) from None
         ended = time.perf_counter()
         if not good:
             return self._declined(response, data, Timing(latency_s=ended - began))
         timing = Timing(latency_s=ended - began, generate_s=generated - began, download_s=ended - generated)
-        return self._made(response, data, timing)
+        return self._picture(response, data, timing)
 
     def _form(self, request: Request) -> dict[str, tuple[None, str]]:
-        """The fields of the multipart form; as files without a name, for only those are sent that way."""
+        """The multipart form; every field is a file without a name, because httpx sends only files as multipart."""
         sent: dict[str, Any] = {"prompt": request.prompt, **{k: v for k, v in request.settings.items() if k not in _NOT_SENT}}
         if self._provider.service == "sd3":
             sent.update(model=request.model, mode="text-to-image")
@@ -145,8 +145,8 @@ class StabilityClient:
             sent["seed"] = request.settings["seed_sent"]
         return {name: (None, str(value)) for name, value in sent.items()}
 
-    def _made(self, response: httpx2.Response, data: bytes, timing: Timing) -> Rendered:
-        """The picture of a 200, in the body or as base64 in JSON; or a refusal, where it was withheld or is missing."""
+    def _picture(self, response: httpx2.Response, data: bytes, timing: Timing) -> Rendered:
+        """The result of a 200: the picture, in the body or as base64 in JSON, or a refusal where it is withheld or missing."""
         reason, seed = response.headers.get("finish-reason"), response.headers.get("seed")
         if response.headers.get("content-type", "").startswith("application/json"):
             answer = responses.fields(data)
@@ -169,12 +169,12 @@ class StabilityClient:
             raise ProviderError("the picture is no valid base64", status="invalid_image", transient=True) from None
 
     def _declined(self, response: httpx2.Response, data: bytes, timing: Timing) -> Rendered:
-        """A refusal of the prompt. Raises the error that any other answer but 200 stands for."""
+        """The refusal that an answer other than 200 holds. Raises the error of any other such answer."""
         answer = responses.fields(data)
         name, errors = answer.get("name"), answer.get("errors")
-        words = self._provider.clean("; ".join(map(str, errors)) if isinstance(errors, list) else errors or name or "")
+        message = self._provider.clean("; ".join(map(str, errors)) if isinstance(errors, list) else errors or name or "")
         code = None if name is None else self._provider.clean(name)
         if code == "content_moderation":
             detail = {"refusal": "refused", "code": code, "categories": []}
-            return Rendered("refused", None, timing, words, detail=detail)
-        raise responses.error_for_status(self._provider, response.status_code, response.headers, words, code=code)
+            return Rendered("refused", None, timing, message, detail=detail)
+        raise responses.error_for_status(self._provider, response.status_code, response.headers, message, code=code)

@@ -1,4 +1,4 @@
-"""xAI's Grok Imagine: OpenAI's protocol with an aspect instead of a size."""
+"""xAI's Grok Imagine: OpenAI's protocol, with an aspect instead of a size."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from bench.types import Request
 if TYPE_CHECKING:
     from bench.types import Prompt
 
-_TICKS = 10_000_000_000
-"""Of a dollar, the unit of ``cost_in_usd_ticks`` (docs.x.ai/developers/cost-tracking)."""
-_OURS = {"model", "prompt", "n", "size", "quality", "response_format", "aspect_ratio", "resolution", "stream", "endpoint", "aspect"}
+_TICKS_PER_USD = 10_000_000_000
+"""Ticks in a US dollar (docs.x.ai/developers/cost-tracking)."""
+_RESERVED = {"model", "prompt", "n", "size", "quality", "response_format", "aspect_ratio", "resolution", "stream", "endpoint", "aspect"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class XaiProvider(ImagesServer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_extra(self.extra, _OURS)
+        check_extra(self.extra, _RESERVED)
         if isinstance(self.aspects, str) or not self.aspects:
             raise ConfigError(f"model.aspects={self.aspects!r} must be a list like [1:1,16:9]")
         for aspect in self.aspects:
@@ -64,14 +64,14 @@ class XaiProvider(ImagesServer):
         return Request(self.model, "", prompt.text, None, None, 0, 0, settings)
 
     def arguments(self, request: Request) -> dict[str, Any]:
-        """What ``images.generate`` is told."""
+        """The arguments of ``images.generate``."""
         own = {"aspect_ratio": request.settings["aspect_ratio"], "resolution": self.resolution}
-        told = {"model": request.model, "prompt": request.prompt, "n": 1, "response_format": "b64_json"}
+        fields = {"model": request.model, "prompt": request.prompt, "n": 1, "response_format": "b64_json"}
         if self.quality is not None:
-            told["quality"] = self.quality
-        return {**told, "extra_body": {**self.extra, **own}}
+            fields["quality"] = self.quality
+        return {**fields, "extra_body": {**self.extra, **own}}
 
     def money(self, usage: Mapping[str, Any]) -> float:
-        """USD that were charged, as xAI reports them with every answer, refusals included; NaN where it does not."""
+        """USD charged, as xAI reports it with answers, refusals included; NaN where it does not."""
         ticks = usage.get("cost_in_usd_ticks")
-        return ticks / _TICKS if isinstance(ticks, int | float) and ticks >= 0 else math.nan
+        return ticks / _TICKS_PER_USD if isinstance(ticks, int | float) and ticks >= 0 else math.nan

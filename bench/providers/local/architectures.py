@@ -1,6 +1,6 @@
-"""Full architectures with random weights: the true size and speed of a gated model, with no download and no quality.
+"""Full architectures with random weights: the true size and speed of a gated model without a download; pictures are noise.
 
-The configurations restate the published ones of FLUX.1-dev, FLUX.1-schnell and Stable Diffusion 3 medium.
+The configurations are the published ones of FLUX.1-dev, FLUX.1-schnell and Stable Diffusion 3 medium.
 """
 
 from __future__ import annotations
@@ -64,15 +64,15 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def find(repo: str) -> dict[str, Any]:
-    """The architecture of a repository. Raises ConfigError for one that is not described here."""
+def find_architecture(repo: str) -> dict[str, Any]:
+    """The configuration of a repository's networks. Raises ConfigError for a repository that is not in ``ARCHITECTURES``."""
     if repo not in ARCHITECTURES:
         raise unknown("architecture for model.weights=random", repo, ARCHITECTURES)
     return ARCHITECTURES[repo]
 
 
 def components(repo: str) -> dict[str, Any]:
-    """The networks of ``repo`` in torch's current default device and dtype; under ``torch.device("meta")``, free."""
+    """The networks of ``repo`` by component name, on torch's default device and dtype; on the device "meta" they take no memory."""
     from diffusers import AutoencoderKL, FluxTransformer2DModel, SD3Transformer2DModel  # noqa: PLC0415 - slow import
     from transformers import (  # noqa: PLC0415 - slow import
         CLIPTextConfig,
@@ -82,30 +82,30 @@ def components(repo: str) -> dict[str, Any]:
         T5EncoderModel,
     )  # fmt: skip
 
-    known = find(repo)
-    parts: dict[str, Any] = {"vae": AutoencoderKL(**known["vae"])}
-    if known["family"] == "flux":
-        parts["transformer"] = FluxTransformer2DModel(**known["transformer"])
+    architecture = find_architecture(repo)
+    parts: dict[str, Any] = {"vae": AutoencoderKL(**architecture["vae"])}
+    if architecture["family"] == "flux":
+        parts["transformer"] = FluxTransformer2DModel(**architecture["transformer"])
         parts["text_encoder"] = CLIPTextModel(CLIPTextConfig(**_CLIP_L))
         parts["text_encoder_2"] = T5EncoderModel(T5Config(**_T5_XXL))
     else:
-        parts["transformer"] = SD3Transformer2DModel(**known["transformer"])
+        parts["transformer"] = SD3Transformer2DModel(**architecture["transformer"])
         parts["text_encoder"] = CLIPTextModelWithProjection(CLIPTextConfig(**_CLIP_L))
         parts["text_encoder_2"] = CLIPTextModelWithProjection(CLIPTextConfig(**_CLIP_G))
         parts["text_encoder_3"] = T5EncoderModel(T5Config(**_T5_XXL))
     return parts
 
 
-def build(repo: str, device: str, dtype: torch.dtype) -> Any:  # noqa: ANN401 - any pipeline
-    """A pipeline with random weights, made straight on ``device`` in ``dtype``; it encodes random tokens.
+def build_random_pipeline(repo: str, device: str, dtype: torch.dtype) -> Any:  # noqa: ANN401 - any pipeline
+    """A pipeline with random weights, built directly on ``device`` in ``dtype``.
 
-    The seed is fixed, so that two builds hold the same numbers. No vocabulary is needed: a prompt's hash chooses its
-    token ids, and the true text encoders run on them.
+    The seed is fixed, so that two builds have the same weights. There is no tokenizer: token ids are drawn from the
+    prompt's hash, and the full text encoders run on them (``pipe.embed_random``).
     """
     import torch  # noqa: PLC0415 - slow import
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, StableDiffusion3Pipeline  # noqa: PLC0415
 
-    known = find(repo)
+    architecture = find_architecture(repo)
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -116,20 +116,20 @@ def build(repo: str, device: str, dtype: torch.dtype) -> Any:  # noqa: ANN401 - 
         torch.set_default_dtype(before)
     for part in parts.values():
         part.to(dtype).eval().requires_grad_(requires_grad=False)
-    scheduler = FlowMatchEulerDiscreteScheduler(**known["scheduler"])
-    if known["family"] == "flux":
+    scheduler = FlowMatchEulerDiscreteScheduler(**architecture["scheduler"])
+    if architecture["family"] == "flux":
         pipe = FluxPipeline(scheduler=scheduler, tokenizer=None, tokenizer_2=None, **parts)
     else:
         pipe = StableDiffusion3Pipeline(scheduler=scheduler, tokenizer=None, tokenizer_2=None, tokenizer_3=None, **parts)
-    pipe.embed_random = _Encoder(parts, known)
+    pipe.embed_random = _RandomTokenEncoder(parts, architecture)
     return pipe
 
 
-class _Encoder:
+class _RandomTokenEncoder:
     """Runs the text encoders on token ids drawn from a prompt's hash."""
 
-    def __init__(self, parts: dict[str, Any], known: dict[str, Any]) -> None:
-        self._parts, self._known = parts, known
+    def __init__(self, parts: dict[str, Any], architecture: dict[str, Any]) -> None:
+        self._parts, self._architecture = parts, architecture
 
     def __call__(self, prompt: str, device: str) -> dict[str, Any]:
         import torch  # noqa: PLC0415 - slow import
@@ -138,8 +138,8 @@ class _Encoder:
         seed = int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:4], "big")
         draw = torch.Generator().manual_seed(seed)
         short = torch.randint(1, 30000, (1, 77), generator=draw).to(device)
-        long = torch.randint(1, 30000, (1, self._known["tokens"]), generator=draw).to(device)
-        if self._known["family"] == "flux":
+        long = torch.randint(1, 30000, (1, self._architecture["tokens"]), generator=draw).to(device)
+        if self._architecture["family"] == "flux":
             pooled = self._parts["text_encoder"](short).pooler_output
             return {"prompt_embeds": self._parts["text_encoder_2"](long)[0], "pooled_prompt_embeds": pooled}
         clips = [self._parts[k](short, output_hidden_states=True) for k in ("text_encoder", "text_encoder_2")]

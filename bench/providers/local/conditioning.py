@@ -1,4 +1,4 @@
-"""What each family of pipelines is told: prompts as embeddings, made once a prompt, and its own names for guidance."""
+"""Arguments of a pipeline's call, by family: a prompt's embeddings, and the names that the family has for guidance."""
 
 from __future__ import annotations
 
@@ -14,43 +14,50 @@ if TYPE_CHECKING:
     from bench.providers.local.settings import PipelineSettings
 
 Tensors = dict[str, Any]
-"""Arguments of the pipeline call for one prompt: tensors with a batch of one, or plain strings."""
+"""Arguments of the pipeline's call for one prompt: tensors with a batch of one (1, tokens, D), or strings."""
 
 
 def embed(pipe: Any, settings: PipelineSettings, prompt: str, negative: str | None, device: str) -> Tensors:  # noqa: ANN401 - any pipeline
-    """The arguments that carry one prompt (and its negative) into ``pipe``."""
+    """The arguments for one prompt and its negative prompt; of families that are not listed here, the texts themselves.
+
+    Negative embeddings are computed only where classifier-free guidance is on.
+    """
     family = type(pipe).__name__
-    longest = {} if settings.max_sequence_length is None else {"max_sequence_length": settings.max_sequence_length}
+    limit = {} if settings.max_sequence_length is None else {"max_sequence_length": settings.max_sequence_length}
     device = str(getattr(pipe, "_execution_device", device))
     if hasattr(pipe, "embed_random"):
-        made: Tensors = pipe.embed_random(prompt, device)
+        tensors: Tensors = pipe.embed_random(prompt, device)
     elif family == "FluxPipeline":
-        made = _pair(pipe.encode_prompt(prompt, None, device=device, **longest))
+        tensors = _pair(pipe.encode_prompt(prompt, None, device=device, **limit))
         if settings.true_cfg > 1:
-            made |= _negative(_pair(pipe.encode_prompt(negative or "", None, device=device, **longest)))
+            tensors |= _negative(_pair(pipe.encode_prompt(negative or "", None, device=device, **limit)))
     elif family in ("StableDiffusion3Pipeline", "StableDiffusionXLPipeline"):
-        extra = (None, None) if family == "StableDiffusion3Pipeline" else (None,)
-        given = longest if family == "StableDiffusion3Pipeline" else {}
-        four = pipe.encode_prompt(
-            prompt, *extra, device=device, do_classifier_free_guidance=settings.guidance > 1, negative_prompt=negative or "", **given
+        more_prompts, sd3_limit = ((None, None), limit) if family == "StableDiffusion3Pipeline" else ((None,), {})
+        encoded_prompt = pipe.encode_prompt(
+            prompt,
+            *more_prompts,
+            device=device,
+            do_classifier_free_guidance=settings.guidance > 1,
+            negative_prompt=negative or "",
+            **sd3_limit,
         )
         names = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
-        made = {k: v for k, v in zip(names, four, strict=True) if v is not None}
+        tensors = {k: v for k, v in zip(names, encoded_prompt, strict=True) if v is not None}
     elif family == "QwenImagePipeline":
-        made = _masked(pipe.encode_prompt(prompt, device=device, **longest))
+        tensors = _masked(pipe.encode_prompt(prompt, device=device, **limit))
         if settings.true_cfg > 1:
-            made |= _negative(_masked(pipe.encode_prompt(negative or " ", device=device, **longest)))
+            tensors |= _negative(_masked(pipe.encode_prompt(negative or " ", device=device, **limit)))
     elif family == "Flux2KleinPipeline":
-        made = {"prompt_embeds": pipe.encode_prompt(prompt, device=device, **longest)[0]}
+        tensors = {"prompt_embeds": pipe.encode_prompt(prompt, device=device, **limit)[0]}
         if settings.guidance > 1 and not pipe.config.is_distilled:
-            made |= _negative({"prompt_embeds": pipe.encode_prompt(negative or "", device=device, **longest)[0]})
+            tensors |= _negative({"prompt_embeds": pipe.encode_prompt(negative or "", device=device, **limit)[0]})
     else:
-        made = {"prompt": prompt} | ({"negative_prompt": negative} if negative else {})
-    return made
+        tensors = {"prompt": prompt} | ({"negative_prompt": negative} if negative else {})
+    return tensors
 
 
 def join(parts: Sequence[Tensors]) -> Tensors:
-    """The arguments of a batch from those of its prompts; shorter embeddings and masks are padded with zeros."""
+    """The arguments of a batch from those of its prompts; shorter embeddings and masks are padded with zeros to the longest."""
     joined: Tensors = {}
     for key in parts[0]:
         values = [part[key] for part in parts]
@@ -63,14 +70,14 @@ def join(parts: Sequence[Tensors]) -> Tensors:
 
 
 def arguments(pipe: Any, settings: PipelineSettings) -> dict[str, Any]:  # noqa: ANN401 - any pipeline
-    """Guidance and token limit under the names this pipeline's call knows."""
-    known = inspect.signature(pipe.__call__).parameters
-    wanted = {
+    """Guidance and token limit, as far as this pipeline's call has parameters for them."""
+    parameters = inspect.signature(pipe.__call__).parameters
+    values = {
         "guidance_scale": settings.guidance,
         "true_cfg_scale": settings.true_cfg,
         "max_sequence_length": settings.max_sequence_length,
     }
-    return {k: v for k, v in wanted.items() if k in known and v is not None}
+    return {k: v for k, v in values.items() if k in parameters and v is not None}
 
 
 def _pair(encoded: tuple[Any, ...]) -> Tensors:
@@ -83,8 +90,8 @@ def _masked(encoded: tuple[Any, ...]) -> Tensors:
     return {"prompt_embeds": embeds, "prompt_embeds_mask": whole if mask is None else mask}
 
 
-def _negative(made: Tensors) -> Tensors:
-    return {f"negative_{k}": v for k, v in made.items()}
+def _negative(tensors: Tensors) -> Tensors:
+    return {f"negative_{k}": v for k, v in tensors.items()}
 
 
 def _padded(value: torch.Tensor, length: int) -> torch.Tensor:

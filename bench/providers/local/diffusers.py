@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DiffusersProvider(PipelineSettings):
-    """A pipeline of diffusers as a model."""
+    """A pipeline of diffusers as a provider."""
 
     def request(self, prompt: Prompt, seed: int | None) -> Request:
         """The request for a prompt: its aspect at the configured number of pixels, in multiples of 16."""
@@ -47,11 +47,11 @@ class DiffusersProvider(PipelineSettings):
         return Request(model, revision, prompt.text, prompt.negative_prompt, seed, width, height, settings)
 
     def check(self) -> None:
-        """Raise MissingWeightsError unless weights, device and memory are there."""
+        """Raise MissingWeightsError where weights, device or memory are missing, ConfigError for an architecture that is not described."""
         if self.weights == "random":
             from bench.providers.local import architectures  # noqa: PLC0415 - only for this mode
 
-            architectures.find(self.repo)
+            architectures.find_architecture(self.repo)
         elif self.folder is None and cached_commit(self.repo, self.revision) is None:
             raise MissingWeightsError(how_to_get(self.name, self.repo, gated=bool(self.card.get("gated"))))
         elif self.folder is not None and not (self.folder / "model_index.json").is_file():

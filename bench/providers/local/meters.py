@@ -1,4 +1,4 @@
-"""What a model costs besides time: host memory from the kernel, energy from the GPU's own counter."""
+"""Meters of host memory (from the kernel) and of energy (from the GPU's own counter)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def host_peak() -> int:
-    """Bytes: the most this process has had resident since it began or since ``reset_host_peak``.
+    """Peak resident memory of this process in bytes, since it began or since ``reset_host_peak``.
 
-    Linux's VmHWM; elsewhere ``ru_maxrss``, which cannot be reset and may include the process that started this one.
+    Linux's VmHWM; elsewhere ``ru_maxrss``, which cannot be reset and may include the parent process.
     """
     with contextlib.suppress(OSError):
         for line in _STATUS.read_text(encoding="utf-8").splitlines():
@@ -28,19 +28,19 @@ def host_peak() -> int:
 
 
 def reset_host_peak() -> None:
-    """Begin a new peak, so that a model's memory is not that of the one before it; does nothing where Linux's way is missing."""
+    """Start a new peak, so that it does not include an earlier model's memory. Does nothing where the kernel offers no way."""
     with contextlib.suppress(OSError):
         _CLEAR.write_text("5", encoding="ascii")
 
 
 def gpu_joules(uuid: str) -> Callable[[], float] | None:
-    """A reading of a GPU's energy counter in joules; None without NVML, its package nvidia-ml-py or such a counter.
+    """A function that reads a GPU's energy counter in joules; None without NVML, the package nvidia-ml-py or a counter.
 
-    A difference of two readings is what the whole card drew in between, idle draw and other processes included; the
-    driver moves the counter some ten times a second, so that single short pictures are coarse and their mean is not.
+    The difference of two readings is the energy of the whole card in between, idle power and other processes included. The
+    driver updates the counter about ten times a second: coarse for one short picture, good enough for a mean over many.
 
     Args:
-        uuid: of the card, "GPU-…", for NVML counts cards that this process may not see.
+        uuid: of the card, "GPU-…"; not its index, because NVML also counts cards that this process cannot see.
     """
     try:
         nvml = importlib.import_module("pynvml")

@@ -1,4 +1,4 @@
-"""``tiny-oracle``: draws the prompt exactly. The ceiling row of every metric on the embedded domain."""
+"""``tiny-oracle``: draws the prompt exactly; the upper bound of every metric on the embedded domain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OracleProvider:
-    """The renderer of the embedded domain as a model; ``revision`` is the renderer's."""
+    """The renderer of the embedded domain as a model; the revision of its requests is the renderer's."""
 
     name: str = "tiny-oracle"
     batch_size: int = 1
@@ -28,7 +28,7 @@ class OracleProvider:
     hosted: bool = False
 
     def request(self, prompt: Prompt, seed: int | None) -> Request:
-        """The request for a prompt; sentences outside the domain fail when drawn."""
+        """The request for a prompt; one outside the domain fails when it is drawn."""
         return Request("tiny-oracle", REVISION, prompt.text, None, seed or 0, 128, 128)
 
     def check(self) -> None:
@@ -51,10 +51,10 @@ class OracleSession:
     facts: Mapping[str, Any]
 
     def render(self, requests: Sequence[Request]) -> list[Rendered]:
-        """PNG pictures; a prompt outside the domain is a failure that says so."""
-        return [self._one(request) for request in requests]
+        """A PNG picture a request; a prompt outside the domain gives a result "failed" with the reason."""
+        return [self._draw(request) for request in requests]
 
-    def _one(self, request: Request) -> Rendered:
+    def _draw(self, request: Request) -> Rendered:
         from bench.tiny import scenes  # noqa: PLC0415 - imported by ``open``
 
         began = time.perf_counter()
@@ -68,4 +68,4 @@ class OracleSession:
         return Rendered("ok", data.getvalue(), Timing(latency_s=took), cost_usd=0.0)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to free."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class _Embedded(NamedTuple):
-    """A prompt as the pipeline takes it, and what encoding it cost."""
+    """A prompt's arguments of the pipeline's call, and the time and energy that encoding took."""
 
     tensors: conditioning.Tensors
     seconds: float
@@ -35,9 +35,14 @@ class _Embedded(NamedTuple):
 
 
 class PipelineSession:
-    """Renders batches; each picture's noise comes from a CPU generator of its own.
+    """Renders batches; the noise of each picture comes from its own CPU generator, seeded with the request's seed.
 
-    ``joules`` reads the energy drawn so far; None where nothing measures it.
+    Args:
+        pipe: a diffusers pipeline on its device.
+        settings: how it is configured.
+        device: "cuda", "mps" or "cpu".
+        load_s: seconds that loading took.
+        joules: reads the energy used so far; None where nothing measures it.
     """
 
     def __init__(
@@ -71,10 +76,14 @@ class PipelineSession:
         meters.reset_host_peak()
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        pipe = architectures.build(settings.repo, device, dtype) if settings.weights == "random" else _pretrained(settings, dtype)
+        pipe = (
+            architectures.build_random_pipeline(settings.repo, device, dtype)
+            if settings.weights == "random"
+            else _pretrained(settings, dtype)
+        )
         if settings.lora:
             pipe.load_lora_weights(settings.lora)
-        _place(pipe, settings, device)
+        _move_to_device(pipe, settings, device)
         pipe.set_progress_bar_config(disable=True)
         if settings.compile:
             backbone = getattr(pipe, "transformer", None) or pipe.unet
@@ -97,9 +106,13 @@ class PipelineSession:
 
     @torch.inference_mode()
     def render(self, requests: Sequence[Request]) -> list[Rendered]:
-        """One picture a request. Embeddings are made once a prompt; their time counts in every picture's latency.
+        """One picture a request, all in one call of the pipeline.
 
-        Those of the first call are made again when they are needed: their time was that of a cold model.
+        A prompt is encoded once; its time counts in the latency of each of its pictures. Embeddings of the first call are
+        dropped: a cold model took longer to make them.
+
+        Raises:
+            ProviderError: out of memory.
         """
         try:
             images, timing = self._generate(requests)
@@ -112,7 +125,7 @@ class PipelineSession:
         return [Rendered("ok", _encoded(image, self._settings.image_format), timing, cost_usd=0.0, detail=note) for image in images]
 
     def clear_cache(self) -> None:
-        """Drop the embeddings, so that the next call makes and times its own."""
+        """Drop the embeddings, so that the next call encodes and times its own."""
         self._embedded.clear()
 
     def close(self) -> None:
@@ -123,55 +136,55 @@ class PipelineSession:
             torch.cuda.empty_cache()
 
     def _generate(self, requests: Sequence[Request]) -> tuple[list[Image.Image], Timing]:
-        p, first = self._settings, requests[0]
+        settings, first = self._settings, requests[0]
         texts = [(r.prompt, r.negative_prompt) for r in requests]
         embedded = {text: self._embed(*text) for text in dict.fromkeys(texts)}
         encode = sum(text.seconds for text in embedded.values())
-        marks: list[float] = []
+        step_ends: list[float] = []
 
-        def mark(_pipe: object, _step: int, _time: object, values: dict[str, Any]) -> dict[str, Any]:
+        def record_step(_pipe: object, _step: int, _time: object, values: dict[str, Any]) -> dict[str, Any]:
             _synchronise(self._device)
-            marks.append(time.perf_counter())
+            step_ends.append(time.perf_counter())
             return values
 
         _synchronise(self._device)
-        drawn, began = self._drawn(), time.perf_counter()
+        energy_before, began = self._energy(), time.perf_counter()
         images = self._pipe(
             **conditioning.join([embedded[text].tensors for text in texts]),
-            **conditioning.arguments(self._pipe, p),
+            **conditioning.arguments(self._pipe, settings),
             width=first.width,
             height=first.height,
-            num_inference_steps=p.steps,
+            num_inference_steps=settings.steps,
             generator=[torch.Generator("cpu").manual_seed(r.seed or 0) for r in requests],
-            callback_on_step_end=mark,
+            callback_on_step_end=record_step,
         ).images
         _synchronise(self._device)
         ended = time.perf_counter()
-        joules = self._drawn() - drawn + sum(text.joules for text in embedded.values())
-        sampled = marks[-1] if marks else ended
+        joules = self._energy() - energy_before + sum(text.joules for text in embedded.values())
+        sampled = step_ends[-1] if step_ends else ended
         timing = Timing(
-            encode + ended - began, encode, sampled - began, ended - sampled, len(marks), len(requests), energy_j=joules / len(requests)
+            encode + ended - began, encode, sampled - began, ended - sampled, len(step_ends), len(requests), energy_j=joules / len(requests)
         )
         return images, timing
 
-    def _drawn(self) -> float:
+    def _energy(self) -> float:
         return self._joules() if self._joules else math.nan
 
     def _embed(self, prompt: str, negative: str | None) -> _Embedded:
         key = (prompt, negative)
         if key not in self._embedded:
             _synchronise(self._device)
-            drawn, began = self._drawn(), time.perf_counter()
+            energy_before, began = self._energy(), time.perf_counter()
             tensors = conditioning.embed(self._pipe, self._settings, prompt, negative, self._device)
             _synchronise(self._device)
-            while len(self._embedded) >= _KEEP:
+            while len(self._embedded) >= _MAX_EMBEDDED:
                 self._embedded.pop(next(iter(self._embedded)))
-            self._embedded[key] = _Embedded(tensors, time.perf_counter() - began, self._drawn() - drawn)
+            self._embedded[key] = _Embedded(tensors, time.perf_counter() - began, self._energy() - energy_before)
         return self._embedded[key]
 
 
-_KEEP = 64
-"""Prompts whose embeddings stay in memory; the seeds of a prompt are rendered next to one another."""
+_MAX_EMBEDDED = 64
+"""Prompts whose embeddings stay in memory; a prompt's seeds are rendered one after another, so few are enough."""
 
 
 def _pretrained(settings: PipelineSettings, dtype: torch.dtype) -> Any:  # noqa: ANN401 - any pipeline
@@ -184,7 +197,7 @@ def _pretrained(settings: PipelineSettings, dtype: torch.dtype) -> Any:  # noqa:
     return pipe.to(dtype=dtype)
 
 
-def _place(pipe: Any, settings: PipelineSettings, device: str) -> None:  # noqa: ANN401 - any pipeline
+def _move_to_device(pipe: Any, settings: PipelineSettings, device: str) -> None:  # noqa: ANN401 - any pipeline
     if settings.offload == "none" or device == "cpu":
         pipe.to(device)
     elif settings.offload == "model":

@@ -1,4 +1,4 @@
-"""How a diffusers pipeline is configured: fields of a preset and their checks. Loads nothing."""
+"""The configuration of a diffusers pipeline: a preset's fields and their checks. Loads nothing."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ ImageFormat = Literal["png", "webp"]
 
 @dataclass(frozen=True)
 class PipelineSettings:
-    """A pipeline as configured.
+    """A diffusers pipeline as configured.
 
     Attributes:
         repo: hub repository ("black-forest-labs/FLUX.1-dev") or a folder in diffusers' layout.
-        revision: branch, tag or commit; records carry the commit (hub) or a content hash (folder).
+        revision: branch, tag or commit of a hub repository; records have the commit, or a folder's content hash.
+        dtype: of the weights and of the computation.
+        device: "auto" takes a GPU where there is one.
         steps: sampling steps, 1 or more.
         guidance: guidance scale (embedded in FLUX, classifier-free in SD3 and SDXL), 0 or more.
-        true_cfg: classifier-free guidance of pipelines that distinguish it from ``guidance``; 1 is off.
-        max_sequence_length: text tokens the pipeline encodes; None leaves it to the pipeline.
+        true_cfg: classifier-free guidance scale of pipelines where ``guidance`` is another thing; 1 is off.
+        max_sequence_length: number of text tokens that are encoded; None leaves it to the pipeline.
         size: "1024x1024" or "1024", multiples of 16 from 64 to 4096.
-        fixed_size: ignore a prompt's aspect.
-        batch_size: pictures a call.
+        fixed_size: draw every prompt at ``size``, whatever its aspect.
+        batch_size: pictures in one call of the pipeline.
         lora: repository or file of LoRA weights.
-        offload: where weights wait on a small GPU.
+        offload: how weights are kept in host memory where the GPU is too small for all.
         compile: compile the transformer's repeated blocks before the warm-up.
-        image_format: how pictures are kept; both are lossless, WebP is smaller and slower to write.
+        image_format: file format of stored pictures; both are lossless, WebP is smaller and slower to write.
         weights: "random" builds the architecture without any download, for timing only.
 
     Raises:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from bench.tiny import scenes
 from bench.tiny.training import models
+from bench.tiny.training.data import to_input
 from bench.tiny.training.loop import Loop
 
 if TYPE_CHECKING:
@@ -19,24 +20,30 @@ if TYPE_CHECKING:
 _CROP = 64
 _NOISE = 0.15
 _ALIKE = "OQ0CGD8B3EF1I"
-"""Characters that differ by a few pixels: half of the signs are made of them alone."""
+"""Characters that differ by a few pixels; half of the signs have no others."""
 
 
-def pictures(rng: np.random.Generator, count: int) -> torch.Tensor:
-    """``count`` drawn scenes as float32 (N, 3, 128, 128) in [-1, 1]."""
+def training_pictures(rng: np.random.Generator, count: int) -> torch.Tensor:
+    """``count`` random scenes as float32 (N, 3, 128, 128) in [-1, 1]."""
     drawn = []
     for _ in range(count):
         scene = scenes.sample(rng)
         if scene.word and rng.random() < 0.5:
             scene = replace(scene, word="".join(_ALIKE[i] for i in rng.integers(len(_ALIKE), size=len(scene.word))))
         drawn.append(np.asarray(scenes.draw(scene, int(rng.integers(2**31)))))
-    return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return to_input(np.stack(drawn))
 
 
 def loss(vae: AutoencoderTiny, crops: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
-    """L1, L2, L1 of the gradients and L2 of 8-pixel means (flat colour), decoding from noised latents.
+    """The loss of decoding from noisy latents.
 
-    Latents are held near zero mean and unit variance.
+    L1 + 2 L2 + L1 of the differences of neighbouring pixels + 4 L2 of means over 8 x 8 pixels (flat colour), and 0.01 times
+    the latents' squared distance from mean 0 and variance 1.
+
+    Args:
+        vae: the autoencoder.
+        crops: float32 (N, 3, 64, 64) in [-1, 1].
+        noise: draws the noise, of standard deviation 0.15.
     """
     latents = vae.encode(crops).latents
     spread = torch.randn(latents.shape, generator=noise).to(latents) * _NOISE
@@ -49,14 +56,14 @@ def loss(vae: AutoencoderTiny, crops: torch.Tensor, noise: torch.Generator) -> t
     return total
 
 
-def train(loop: Loop) -> AutoencoderTiny:
+def train_autoencoder(loop: Loop) -> AutoencoderTiny:
     """Train (or continue) the autoencoder; ``loop`` says for how many steps and where checkpoints live."""
     torch.manual_seed(loop.seed)
     return _fit(loop, models.autoencoder().to(loop.device))
 
 
 def sharpen(loop: Loop, vae: AutoencoderTiny) -> AutoencoderTiny:
-    """Train the decoder alone, so that the latents (and all that was trained on them) stay as they are."""
+    """Train only the decoder: the latents, and the models trained on them, stay as they are."""
     vae.decoder.requires_grad_(requires_grad=True)
     vae.encoder.requires_grad_(requires_grad=False)
     return _fit(loop, vae)
@@ -68,7 +75,7 @@ def _fit(loop: Loop, vae: AutoencoderTiny) -> AutoencoderTiny:
 
     def step(rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         if not pool or rng.random() < 0.5:
-            pool.append(pictures(rng, 16))
+            pool.append(training_pictures(rng, 16))
             del pool[:-24]
         source = torch.cat([pool[i] for i in rng.integers(len(pool), size=4)])
         index = rng.integers(len(source), size=loop.batch)

@@ -13,8 +13,14 @@ from bench.tiny.training import models, tokenizer
 if TYPE_CHECKING:
     from diffusers import AutoencoderTiny
 
-_MOST = 65536
+_CAPACITY = 65536
 _FRESH = 8
+"""New scenes a batch."""
+
+
+def to_input(pixels: np.ndarray) -> torch.Tensor:
+    """uint8 (N, 128, 128, 3) as float32 (N, 3, 128, 128) in [-1, 1], as the saved image processor does it."""
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
 def pack(latents: torch.Tensor) -> torch.Tensor:
@@ -32,29 +38,28 @@ def training_scene(rng: np.random.Generator) -> scenes.Scene:
 
 
 class Pool:
-    """Scenes as latents, some fresh ones added at every draw, the oldest replaced once it is full."""
+    """Scenes as latents; every draw adds a few new ones, which replace the oldest once the pool is full."""
 
     def __init__(self, vae: AutoencoderTiny, seed: int, device: str, first: int) -> None:
         self._vae, self._device = vae, device
-        self._tokenizer = tokenizer.build()
-        self._latents = torch.empty(_MOST, models.GRID**2, models.LATENT_CHANNELS * 4, dtype=torch.float16)
-        self._ids = torch.empty(_MOST, models.TOKENS, dtype=torch.int16)
+        self._tokenizer = tokenizer.build_tokenizer()
+        self._latents = torch.empty(_CAPACITY, models.GRID**2, models.LATENT_CHANNELS * 4, dtype=torch.float16)
+        self._ids = torch.empty(_CAPACITY, models.TOKENS, dtype=torch.int16)
         self._count = self._next = 0
         rng = np.random.default_rng([seed, 77])
         while self._count < first:
             self._add(rng, 64)
 
     def _add(self, rng: np.random.Generator, count: int) -> None:
-        made = [training_scene(rng) for _ in range(count)]
-        pixels = np.stack([np.asarray(scenes.draw(s, int(rng.integers(2**31)))) for s in made])
-        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        added = [training_scene(rng) for _ in range(count)]
+        pixels = np.stack([np.asarray(scenes.draw(s, int(rng.integers(2**31)))) for s in added])
         with torch.no_grad():
-            latents = pack(self._vae.encode(batch.to(self._device)).latents * self._vae.config["scaling_factor"])
-        where = torch.arange(self._next, self._next + count) % _MOST
+            latents = pack(self._vae.encode(to_input(pixels).to(self._device)).latents * self._vae.config["scaling_factor"])
+        where = torch.arange(self._next, self._next + count) % _CAPACITY
         self._latents[where] = latents.cpu().half()
-        self._ids[where] = self.tokens([scenes.caption(s) for s in made]).short()
-        self._next = (self._next + count) % _MOST
-        self._count = min(_MOST, self._count + count)
+        self._ids[where] = self.tokens([scenes.caption(s) for s in added]).short()
+        self._next = (self._next + count) % _CAPACITY
+        self._count = min(_CAPACITY, self._count + count)
 
     def tokens(self, texts: list[str]) -> torch.Tensor:
         """Captions as int64 (N, 32) ids, as the pipeline would pad them."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 GUIDANCE = 2.0
 """Guidance at which schnell imitates dev; also the default of pro and dev."""
 _GUIDANCE_SPAN = 2.0
-_SUBSTEPS, _LEAST_LEVEL = 8, 0.2
+_SUBSTEPS, _MIN_LEVEL = 8, 0.2
 _DROP = 0.1
 _RATE, _STUDENT_RATE = 1.5e-3, 5e-4
 
@@ -95,7 +95,7 @@ def _empty(count: int, device: str) -> torch.Tensor:
     return ids
 
 
-def teacher(loop: Loop, pool: Pool, size: models.Size, start: Denoiser | None = None) -> Denoiser:
+def train_teacher(loop: Loop, pool: Pool, size: models.Size, start: Denoiser | None = None) -> Denoiser:
     """Rectified flow on drawn scenes, a tenth of the captions empty (for classifier-free guidance)."""
     torch.manual_seed(loop.seed)
     model = (start or Denoiser(size, guidance=False)).to(loop.device)
@@ -121,8 +121,8 @@ def teacher(loop: Loop, pool: Pool, size: models.Size, start: Denoiser | None = 
 def _student(parent: Denoiser, size: models.Size, *, guidance: bool) -> Denoiser:
     """A copy of ``parent``, with or without a guidance embedding."""
     child = Denoiser(size, guidance=guidance)
-    known = {k: v for k, v in parent.state_dict().items() if k in child.state_dict()}
-    child.load_state_dict({**child.state_dict(), **known})
+    shared = {k: v for k, v in parent.state_dict().items() if k in child.state_dict()}
+    child.load_state_dict({**child.state_dict(), **shared})
     return child
 
 
@@ -135,13 +135,13 @@ def _keep_text(model: Denoiser) -> None:
 def guided(model: Denoiser, x: torch.Tensor, s: torch.Tensor, ids: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     """Classifier-free guidance: v(empty) + w (v(caption) - v(empty)), w (N,)."""
     both = torch.cat([_empty(len(ids), str(ids.device)), ids])
-    without, given = model(x.repeat(2, 1, 1), s.repeat(2), model.encode(both)).float().chunk(2)
-    combined: torch.Tensor = without + w[:, None, None] * (given - without)
+    without, conditioned = model(x.repeat(2, 1, 1), s.repeat(2), model.encode(both)).float().chunk(2)
+    combined: torch.Tensor = without + w[:, None, None] * (conditioned - without)
     return combined
 
 
-def dev(loop: Loop, pool: Pool, parent: Denoiser, size: models.Size, start: Denoiser | None = None) -> Denoiser:
-    """Guidance distillation: one forward, told the guidance w in [1, 3], gives the teacher's guided velocity."""
+def train_dev(loop: Loop, pool: Pool, parent: Denoiser, size: models.Size, start: Denoiser | None = None) -> Denoiser:
+    """Guidance distillation: with the guidance w in [1, 3] as an input, one forward pass predicts the teacher's guided velocity."""
     torch.manual_seed(loop.seed)
     model = (start or _student(parent, size, guidance=True)).to(loop.device)
     _keep_text(model)
@@ -165,11 +165,11 @@ def dev(loop: Loop, pool: Pool, parent: Denoiser, size: models.Size, start: Deno
     return model.eval().requires_grad_(requires_grad=False)
 
 
-def schnell(loop: Loop, pool: Pool, parent: Denoiser, size: models.Size, start: Denoiser | None = None) -> Denoiser:
-    """Step distillation: from any noise level, the mean velocity of dev's own path to the picture.
+def train_schnell(loop: Loop, pool: Pool, parent: Denoiser, size: models.Size, start: Denoiser | None = None) -> Denoiser:
+    """Step distillation: predict, from any noise level, the mean velocity of dev's path to the picture.
 
-    One step from pure noise then jumps to where dev's many steps lead; more steps correct the jump on the way. Half of a
-    batch starts from pure noise, the hardest.
+    One step from pure noise then jumps to where dev's many steps lead; further steps correct it. Half of a batch starts
+    from pure noise, the hardest case.
     """
     torch.manual_seed(loop.seed)
     model = (start or _student(parent, size, guidance=False)).to(loop.device)
@@ -179,7 +179,7 @@ def schnell(loop: Loop, pool: Pool, parent: Denoiser, size: models.Size, start: 
     def step(rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         x0, ids = pool.draw(rng, loop.batch)
         e = torch.randn(x0.shape, generator=noise).to(loop.device)
-        part = _LEAST_LEVEL + (1 - _LEAST_LEVEL) * torch.rand(loop.batch, generator=noise)
+        part = _MIN_LEVEL + (1 - _MIN_LEVEL) * torch.rand(loop.batch, generator=noise)
         s = torch.where(torch.arange(loop.batch) % 2 == 0, 1.0, part).to(loop.device)
         x = x0 + s[:, None, None] * (e - x0)
         w = torch.full((loop.batch,), GUIDANCE, device=loop.device)

@@ -25,7 +25,7 @@ class Loop:
     """How one stage is trained.
 
     Attributes:
-        name: the stage; its checkpoint is ``folder/name.pt`` and its log ``folder/log.jsonl``.
+        name: the stage; its checkpoint is ``folder/name.pt``, its log ``folder/log.jsonl``.
         steps: optimiser steps in all; a finished stage is loaded, not repeated.
         batch: samples a step.
         warmup: steps over which the learning rate rises; it falls as a half cosine after ``hold`` of all steps.

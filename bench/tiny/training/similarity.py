@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from bench.tiny import scenes
 from bench.tiny.training import models, tokenizer
-from bench.tiny.training.data import training_scene
+from bench.tiny.training.data import to_input, training_scene
 from bench.tiny.training.flow import autocast
 
 if TYPE_CHECKING:
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
     from bench.tiny.training.loop import Loop
 
-_MOST = 6144
+_CAPACITY = 6144
 _FRESH = 24
+"""New pictures a step."""
 
 
 def _altered(scene: scenes.Scene, rng: np.random.Generator) -> scenes.Scene:
-    """The same scene with one thing changed: the hard negative that makes the model read and look closely."""
+    """The same scene with one letter, colour or kind changed: a hard negative."""
     if scene.word and rng.random() < 0.6:
         i = int(rng.integers(len(scene.word)))
         letter = scenes.ALPHABET[int(rng.integers(len(scenes.ALPHABET)))]
@@ -40,16 +41,11 @@ def _altered(scene: scenes.Scene, rng: np.random.Generator) -> scenes.Scene:
     return replace(scene, shapes=(part, *scene.shapes[1:]))
 
 
-def normalise(pixels: torch.Tensor) -> torch.Tensor:
-    """uint8 (N, 128, 128, 3) to float32 (N, 3, 128, 128) in [-1, 1]: what the saved image processor does too."""
-    return pixels.permute(0, 3, 1, 2).float().div(127.5).sub(1)
-
-
-def train(loop: Loop, rate: float = 1e-3) -> CLIPModel:
-    """Symmetric InfoNCE over batches in which a third of the scenes stand beside an altered twin."""
+def train_clip(loop: Loop, rate: float = 1e-3) -> CLIPModel:
+    """Train by symmetric InfoNCE; a third of each batch are pairs of a scene and its altered twin."""
     torch.manual_seed(loop.seed)
     model = models.clip_model().to(loop.device)
-    words = tokenizer.build()
+    words = tokenizer.build_tokenizer()
     pixels: list[np.ndarray] = []
     texts: list[str] = []
     cursor = 0
@@ -58,14 +54,14 @@ def train(loop: Loop, rate: float = 1e-3) -> CLIPModel:
         nonlocal cursor
         for _ in range(count // 2):
             scene = training_scene(rng)
-            for one in (scene, _altered(scene, rng)):
-                picture = np.asarray(scenes.draw(one, int(rng.integers(2**31))))
-                if len(pixels) < _MOST:
+            for twin in (scene, _altered(scene, rng)):
+                picture = np.asarray(scenes.draw(twin, int(rng.integers(2**31))))
+                if len(pixels) < _CAPACITY:
                     pixels.append(picture)
-                    texts.append(scenes.caption(one))
+                    texts.append(scenes.caption(twin))
                 else:
-                    pixels[cursor], texts[cursor] = picture, scenes.caption(one)
-                    cursor = (cursor + 1) % _MOST
+                    pixels[cursor], texts[cursor] = picture, scenes.caption(twin)
+                    cursor = (cursor + 1) % _CAPACITY
 
     def step(rng: np.random.Generator, _: torch.Generator) -> torch.Tensor:
         add(rng, loop.first // 4 if not pixels else _FRESH)
@@ -76,7 +72,7 @@ def train(loop: Loop, rate: float = 1e-3) -> CLIPModel:
         for i in chosen:
             seen.setdefault(texts[i], int(i))
         keep = list(seen.values())
-        images = normalise(torch.from_numpy(np.stack([pixels[i] for i in keep]))).to(loop.device)
+        images = to_input(np.stack([pixels[i] for i in keep])).to(loop.device)
         ids = words([texts[i] for i in keep], padding="max_length", max_length=models.TOKENS, return_tensors="pt").input_ids
         with autocast(loop.device):
             out = model(input_ids=ids.to(loop.device), pixel_values=images)

@@ -1,8 +1,8 @@
-"""The family's tokenizer: a word a token, and a sign's characters as tokens that name their column.
+"""The family's tokenizer: a token a word, and for the sign a token a character that also says its column.
 
-The word in quotation marks becomes one token a character, and each such token carries the column of the eight-cell
-sign in which the character stands (``③C ④A ⑤T`` for "CAT"). "an" is read as "a". Everything is in the ``tokenizers`` file: plain
-transformers and diffusers load it without this project.
+The word in quotation marks becomes one token a character, marked with the column of the sign's eight cells that the
+character is drawn in (``③C ④A ⑤T`` for "CAT"). "an" becomes "a". All rules are in the ``tokenizers`` file, so transformers
+and diffusers load it without this project.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _COLUMNS = [chr(0x2460 + i) for i in range(8)]
 @cache
 def vocabulary() -> dict[str, int]:
     """Token to id: three special tokens, the words of the grammar, 8 x 36 placed characters."""
-    said = [*scenes.PLACES, *scenes.RELATIONS, "a an in row on over with sign reading", *scenes.COUNTS.values()]
-    words = {w for phrase in said for w in phrase.split()}
+    phrases = [*scenes.PLACES, *scenes.RELATIONS, "a an in row on over with sign reading", *scenes.COUNTS.values()]
+    words = {w for phrase in phrases for w in phrase.split()}
     words |= {*scenes.COLOURS, *scenes.GROUNDS, *scenes.SIGNS, *scenes.KINDS, *map(scenes.plural, scenes.KINDS)}
     placed = [f"{c}{letter}" for c in _COLUMNS for letter in scenes.ALPHABET]
     return {t: i for i, t in enumerate(["<pad>", "</s>", "<unk>", ",", ".", '"', *sorted(words), *placed])}
 
 
-def build() -> PreTrainedTokenizerFast:
+def build_tokenizer() -> PreTrainedTokenizerFast:
     """The tokenizer, ready to be saved beside a pipeline."""
     steps: list[normalizers.Normalizer] = [normalizers.Replace(Regex(r"\ban "), "a ")]
     for length in range(1, 9):

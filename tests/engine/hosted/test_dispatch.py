@@ -54,7 +54,7 @@ class Scripted:
     seconds: float = 1.0
     name: str = "scripted"
     asked: list[tuple[str, float]] = field(default_factory=list)
-    known: list[Any] = field(default_factory=list)
+    submissions: list[Any] = field(default_factory=list)
     together: int = 0
     most: int = 0
 
@@ -69,7 +69,7 @@ class Scripted:
         await task.turn()
         turn = sum(t == text for t, _ in self.asked)
         self.asked.append((text, asyncio.get_running_loop().time()))
-        self.known.append(task.known)
+        self.submissions.append(task.submission)
         self.together += 1
         self.most = max(self.most, self.together)
         try:
@@ -292,7 +292,7 @@ def test_a_task_is_asked_for_again_and_not_paid_twice(tmp_path: Path) -> None:
 
     provider = Scripted({"x": [submit, ok(0.03)]})
     done = go(provider, jobs("x"), tmp_path)
-    assert provider.known == [None, {"id": "abc", "polling_url": "https://x"}]
+    assert provider.submissions == [None, {"id": "abc", "polling_url": "https://x"}]
     assert done.ledger.spending() == {"usd": pytest.approx(0.03), "presumed_usd": 0.0, "unknown": 0, "attempts": 1}
 
 
@@ -303,7 +303,7 @@ def test_a_task_the_server_lost_is_sent_anew(tmp_path: Path) -> None:
 
     provider = Scripted({"x": [submit, ok()]})
     done = go(provider, jobs("x"), tmp_path)
-    assert provider.known == [None, None]
+    assert provider.submissions == [None, None]
     assert done.ledger.spending()["attempts"] == 2
 
 
@@ -318,7 +318,7 @@ def test_a_killed_process_leaves_tasks_to_poll_and_attempts_that_count_as_paid(t
     assert before.spending() == Ledger(run).spending() == {"usd": 0, "presumed_usd": 0.08, "unknown": 0, "attempts": 2}
     provider = Scripted(limits=Limits(in_flight=1))
     done = go(provider, todo, tmp_path)
-    assert provider.known == [{"id": "abc"}, None, None]
+    assert provider.submissions == [{"id": "abc"}, None, None]
     assert done.ledger.spending() == {"usd": pytest.approx(0.12), "presumed_usd": 0.04, "unknown": 0, "attempts": 4}
 
 

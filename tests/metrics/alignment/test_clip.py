@@ -60,7 +60,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = models.clip_model()
     for p in model.parameters():
         torch.nn.init.normal_(p, std=0.2)
-    models.save_clip(path, model, tokenizer.build())
+    models.save_clip(path, model, tokenizer.build_tokenizer())
     return path
 
 

@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.2)
     model.logit_scale.data.fill_(math.log(80))
-    models.save_clip(path, model, tokenizer.build())
+    models.save_clip(path, model, tokenizer.build_tokenizer())
     return path
 
 

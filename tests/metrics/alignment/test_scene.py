@@ -106,7 +106,7 @@ def test_a_larger_picture_is_scaled_first() -> None:
 
 def test_two_shapes_of_one_look_are_told_apart_by_their_places() -> None:
     scene = scenes.Scene((scenes.Shape("star", "red"), scenes.Shape("star", "red")), "right of", ("white",))
-    assert analysis.check(scenes.draw(scene, 0), scene) == analysis.SceneMatch(shapes=True, places=True)
+    assert analysis.check_picture(scenes.draw(scene, 0), scene) == analysis.SceneMatch(shapes=True, places=True)
 
 
 def test_marks_and_verdict_agree() -> None:
@@ -115,8 +115,8 @@ def test_marks_and_verdict_agree() -> None:
         scene, other = scenes.sample(rng), scenes.sample(rng)
         shown = scene if i % 3 else replace(scene, shapes=other.shapes, relation=other.relation, count=other.count)
         image = scenes.draw(shown, i)
-        marks = analysis.match_scene(analysis.find(image), scene)
-        assert analysis.check(image, scene).places == marks.right
+        marks = analysis.match_scene(analysis.find_shapes(image), scene)
+        assert analysis.check_picture(image, scene).places == marks.right
 
 
 def test_other_prompts_are_not_applicable() -> None:

@@ -189,6 +189,6 @@ def test_the_interval_covers_the_value_of_a_large_set() -> None:
     inside = 0
     for _ in range(500):
         value, found = draws(rng.normal(size=(prompts, 3)) * spread + 0.7, reference, members)
-        interval = stats.half_interval(value, found, prompts, least=0.0)
+        interval = stats.half_interval(value, found, prompts, minimum=0.0)
         inside += interval.low <= truth <= interval.high
     assert 0.92 <= inside / 500 <= 0.98

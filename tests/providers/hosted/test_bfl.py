@@ -131,15 +131,15 @@ class Handler(BaseHTTPRequestHandler):
 class Slip:
     """The task as the dispatcher keeps it, and how often the server had been polled when it was told."""
 
-    def __init__(self, server: Server, known: dict[str, Any] | None = None) -> None:
-        self.known: Mapping[str, Any] | None = known
+    def __init__(self, server: Server, submission: dict[str, Any] | None = None) -> None:
+        self.submission: Mapping[str, Any] | None = submission
         self.server, self.polls_before = server, -1
 
     async def turn(self) -> None:
         """There is always a place."""
 
     def submitted(self, facts: Mapping[str, str | float | None]) -> None:
-        self.known, self.polls_before = dict(facts), len(self.server.gets)
+        self.submission, self.polls_before = dict(facts), len(self.server.gets)
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_a_picture_through_all_states(server: Server) -> None:
     }  # fmt: skip
     assert [(path, key) for _, path, key in server.gets] == [("/eu/v1/get_result", KEY)] * 4 + [("/delivery/4/square", None)]
     where = f"{server.url}/eu/v1/get_result?id=task-1-square"
-    assert slip.known == {"id": "task-1-square", "polling_url": where, "cost_usd": pytest.approx(0.04)}
+    assert slip.submission == {"id": "task-1-square", "polling_url": where, "cost_usd": pytest.approx(0.04)}
     assert slip.polls_before == 0
     timing = rendered.timing
     assert timing.queue_s + timing.generate_s + timing.download_s == pytest.approx(timing.latency_s)
@@ -213,8 +213,8 @@ def test_a_task_without_a_price_has_an_unknown_one(server: Server) -> None:
     server.submit = lambda told: Reply({**server.accept(told).body, "cost": None})
     slip = Slip(server)
     assert math.isnan(ask(server, slip).cost_usd)
-    assert slip.known is not None
-    assert slip.known["cost_usd"] is None
+    assert slip.submission is not None
+    assert slip.submission["cost_usd"] is None
 
 
 @pytest.mark.parametrize(
@@ -249,10 +249,10 @@ def test_the_key_is_not_sent_to_a_foreign_host(server: Server, where: str) -> No
     slip = Slip(server)
     error = failing(server, slip)
     assert (error.status, error.transient, error.keep_task) == ("provider_error", False, False)
-    assert slip.known is None
+    assert slip.submission is None
     assert server.gets == []
-    known = {"id": "1", "polling_url": where, "cost_usd": 0.04}
-    assert "the key does not go there" in str(failing(server, Slip(server, known)))
+    submission = {"id": "1", "polling_url": where, "cost_usd": 0.04}
+    assert "the key does not go there" in str(failing(server, Slip(server, submission)))
     assert len(server.posts) == 1
 
 
@@ -382,8 +382,8 @@ def test_a_ready_task_without_a_link_is_no_picture(server: Server) -> None:
 
 def test_a_known_task_is_fetched_and_never_submitted(server: Server) -> None:
     server.polls = [state("Generating"), None]
-    known = {"id": "task-9-square", "polling_url": f"{server.url}/eu/v1/get_result?id=task-9-square", "cost_usd": None}
-    rendered = ask(server, Slip(server, known))
+    submission = {"id": "task-9-square", "polling_url": f"{server.url}/eu/v1/get_result?id=task-9-square", "cost_usd": None}
+    rendered = ask(server, Slip(server, submission))
     assert (rendered.status, rendered.image) == ("ok", png())
     assert math.isnan(rendered.timing.latency_s)
     assert math.isnan(rendered.timing.queue_s)
@@ -404,8 +404,8 @@ def test_a_time_out_from_outside_leaves_the_task_known(server: Server) -> None:
         await client.close()
 
     asyncio.run(go())
-    assert slip.known is not None
-    assert slip.known["id"] == "task-1-square"
+    assert slip.submission is not None
+    assert slip.submission["id"] == "task-1-square"
 
 
 @pytest.mark.parametrize(
@@ -433,7 +433,7 @@ def test_a_declined_submission_costs_nothing(server: Server, code: int, status: 
     assert (error.status, error.transient, error.retry_after, error.usd) == (status, transient, wait, 0.0)
     assert "too wide" in str(error)
     assert KEY not in str(error)
-    assert slip.known is None
+    assert slip.submission is None
 
 
 @pytest.mark.parametrize("reply", [Reply(b"<html>"), Reply({"id": 5}), Reply({"id": "x"}), Reply(cut=True)])
@@ -449,7 +449,7 @@ def test_a_key_in_a_tasks_address_is_not_stored(server: Server) -> None:
     server.submit = lambda told: Reply({**server.accept(told).body, "polling_url": f"{server.url}/x?key={KEY}"})
     slip = Slip(server)
     assert KEY not in str(failing(server, slip))
-    assert slip.known is None
+    assert slip.submission is None
 
 
 def test_an_echoed_key_reaches_no_text(server: Server) -> None:

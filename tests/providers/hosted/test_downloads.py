@@ -251,9 +251,9 @@ def test_redirects_are_followed_five_times_and_not_in_circles(site: Site) -> Non
 
 def test_size_is_limited_before_and_while_reading(site: Site) -> None:
     for path in ("/announced", "/endless"):
-        refused(f"{site.address}{path}", "invalid_image", "larger than 0.5 MiB", transient=False, own=site.address, most_bytes=1 << 19)
-    refused(f"{site.address}/ok", "invalid_image", "larger than", transient=False, own=site.address, most_bytes=len(PICTURE) - 1)
-    assert fetch(f"{site.address}/ok", own=site.address, most_bytes=len(PICTURE)) == PICTURE
+        refused(f"{site.address}{path}", "invalid_image", "larger than 0.5 MiB", transient=False, own=site.address, max_bytes=1 << 19)
+    refused(f"{site.address}/ok", "invalid_image", "larger than", transient=False, own=site.address, max_bytes=len(PICTURE) - 1)
+    assert fetch(f"{site.address}/ok", own=site.address, max_bytes=len(PICTURE)) == PICTURE
 
 
 def test_half_a_picture_silence_and_nobody_there(site: Site) -> None:

@@ -17,7 +17,7 @@ from support.scripted import Reply, Server, attempt, attempts, coded, png, servi
 from bench.cli.availability import missing
 from bench.config import presets
 from bench.errors import BenchError, ConfigError, MissingKeyError, ProviderError
-from bench.images.decoding import MOST_BYTES
+from bench.images.decoding import MAX_BYTES
 from bench.providers.hosted.shared import retired
 from bench.providers.hosted.shared.openai_images import OpenAIClient
 from bench.types import Prompt, Rendered
@@ -384,8 +384,8 @@ def test_a_server_that_never_answers(server: Server) -> None:
 
 def test_an_answer_beyond_the_limit_is_not_read_to_its_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = OpenAIClient(at(server), time.perf_counter())
-    assert whole._most_bytes == MOST_BYTES * 4 // 3 + 2**20
-    monkeypatch.setattr("bench.images.decoding.MOST_BYTES", 2**16)
+    assert whole._max_bytes == MAX_BYTES * 4 // 3 + 2**20
+    monkeypatch.setattr("bench.images.decoding.MAX_BYTES", 2**16)
     packed = gzip.compress(b'{"data": [{"b64_json": "' + b"A" * 2**22 + b'"}]}')
     for error in failures(server, Reply(PICTURE | {"pad": "A" * 2**22}), Reply(packed, headers={"Content-Encoding": "gzip"})):
         assert error.status == "invalid_image"
@@ -394,7 +394,7 @@ def test_an_answer_beyond_the_limit_is_not_read_to_its_end(server: Server, monke
 
 @pytest.mark.parametrize(("status", "kind"), [(200, "invalid_image"), (500, "provider_error")])
 def test_an_endless_answer_is_hung_up_on(server: Server, monkeypatch: pytest.MonkeyPatch, status: int, kind: str) -> None:
-    monkeypatch.setattr("bench.images.decoding.MOST_BYTES", 2**16)
+    monkeypatch.setattr("bench.images.decoding.MAX_BYTES", 2**16)
     assert failure(server, Reply({}, status, endless=True)).status == kind
     assert server.endless < 2**25
 
@@ -458,6 +458,7 @@ def test_the_environment_cannot_send_requests_elsewhere(server: Server, monkeypa
         ("gpt-image-2", {}, "3:1", (1776, 592), None),
         ("gpt-image-2", {"size": "2048x2048"}, "1:3", (1184, 3552), None),
         ("gpt-image-2", {"size": "1536x1024"}, "1:1", (1536, 1024), "1:1"),
+        ("gpt-image", {"size": 1024}, "1:1", (1024, 1024), None),
         ("gpt-image", {"size": "auto"}, "1:1", (0, 0), None),
         ("gpt-image", {"size": "auto"}, "16:9", (0, 0), "16:9"),
         ("gpt-image", {"sizes": ["1024x1024", "1536x1024", "1024x1536"]}, "16:9", (1536, 1024), "16:9"),
@@ -514,7 +515,6 @@ def test_an_impossible_aspect_is_refused_before_anything_is_sent(name: str, chan
         ({"size": "3840x1024"}, "3 times"),
         ({"size": "3840x2176"}, "8,294,400"),
         ({"size": "big"}, "WIDTHxHEIGHT or auto"),
-        ({"size": 1024}, "WIDTHxHEIGHT"),
         ({"sizes": ["1024x1024"], "size": "512x512"}, "not offered by gpt-image-2.6-sunburst; say one of 1024x1024 or auto"),
         ({"sizes": "1024x1024"}, "must be a list"),
         ({"sizes": ["auto"]}, "model.sizes"),
@@ -523,7 +523,7 @@ def test_an_impossible_aspect_is_refused_before_anything_is_sent(name: str, chan
         ({"extra": {"n": 4}}, "model.extra.n"),
         ({"extra": {"stream": True}}, "model.extra.stream"),
         ({"extra": {"svg": {"model": "x"}}}, "model.extra.svg"),
-        ({"base_url": "http://images.example/v1"}, "in the clear"),
+        ({"base_url": "http://images.example/v1"}, "unencrypted"),
         ({"api_key_env": "sk-not-a-name"}, "not the key itself"),
     ],
 )
@@ -573,11 +573,11 @@ def test_the_shutdown_is_said_before_the_missing_key(monkeypatch: pytest.MonkeyP
 
 def test_a_model_is_gone_from_its_day_on() -> None:
     before, day = dt.date(2026, 11, 30), dt.date(2026, 12, 1)
-    assert retired.find("gpt-image-1.5", before) is None
-    gone = retired.find("gpt-image-1.5", day)
+    assert retired.find_retirement("gpt-image-1.5", before) is None
+    gone = retired.find_retirement("gpt-image-1.5", day)
     assert gone is not None
-    assert (gone.day, gone.called) == (day, "OpenAI")
-    assert retired.find("gpt-image-2.6-sunburst", dt.date(2999, 1, 1)) is None
+    assert (gone.day, gone.vendor) == (day, "OpenAI")
+    assert retired.find_retirement("gpt-image-2.6-sunburst", dt.date(2999, 1, 1)) is None
     assert set(gone.presets) <= set(presets.names("model"))
 
 

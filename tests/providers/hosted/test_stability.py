@@ -197,7 +197,7 @@ def test_what_no_other_prompt_would_change_ends_the_run(server: Server, word: st
 
 
 def test_a_huge_body_is_not_read_to_its_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stability, "MOST_BYTES", 50)
+    monkeypatch.setattr(stability, "MAX_BYTES", 50)
     error = failing(server.url, "plain")
     assert (error.status, error.transient) == ("invalid_image", False)
 

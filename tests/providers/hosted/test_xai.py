@@ -88,7 +88,7 @@ def test_aspects_are_offered_or_nearly(server: Server) -> None:
 
 
 def test_an_impossible_aspect_is_refused_before_anything_is_sent() -> None:
-    with pytest.raises(ConfigError, match="the aspect 4:1 cannot be had"):
+    with pytest.raises(ConfigError, match="aspect 4:1 is not supported; closest:"):
         presets.provider("grok-imagine").request(Prompt("p", "x", aspect="4:1"), 0)
 
 

@@ -30,7 +30,7 @@ def test_parameters_are_the_published_ones(repo: str) -> None:
 
 def test_an_undescribed_architecture_names_those_there_are() -> None:
     with pytest.raises(ConfigError, match=r"did you mean 'black-forest-labs/FLUX\.1-dev'"):
-        architectures.find("black-forest-labs/FLUX.2-dev")
+        architectures.find_architecture("black-forest-labs/FLUX.2-dev")
 
 
 @pytest.mark.parametrize("repo", ["black-forest-labs/FLUX.1-dev", "stabilityai/stable-diffusion-3-medium-diffusers"])

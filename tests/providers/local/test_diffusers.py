@@ -11,7 +11,6 @@ from PIL import Image
 
 from bench.config import presets
 from bench.errors import BenchError, ConfigError, MissingWeightsError
-from bench.providers.sizes import at_aspect, parse_size
 from bench.types import Prompt
 
 PROMPTS = [Prompt(f"p{i}", f"a red circle on the left, on {ground}") for i, ground in enumerate(("white", "sky", "mint", "grey"))]
@@ -96,10 +95,7 @@ def test_what_decides_the_picture_changes_the_id_and_nothing_else_does() -> None
     assert len({base, *changed}) == 7
 
 
-def test_sizes() -> None:
-    assert parse_size("768") == (768, 768)
-    assert parse_size("1024x512") == (1024, 512)
-    assert at_aspect(1024 * 1024, "16:9") == (1360, 768)
+def test_an_aspect_changes_the_size_unless_it_is_fixed() -> None:
     assert presets.provider("flux-dev").request(Prompt("a", "b", aspect="2:3"), 0).height > 1200
     assert presets.provider("tiny-dev").request(Prompt("a", "b", aspect="2:3"), 0).height == 128
 

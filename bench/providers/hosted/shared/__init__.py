@@ -1,1 +1,1 @@
-"""What several vendors' files use."""
+"""What several vendors share: addresses, downloads, answers, OpenAI's protocol."""

@@ -9,7 +9,7 @@ from bench.errors import ConfigError
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether ``host`` is this machine, by name or number."""
+    """Whether ``host``, a name or an IP address, is this machine."""
     if host is None:
         return False
     try:
@@ -19,7 +19,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def check_base_url(url: str, *, allow_http: bool) -> None:
-    """Raise ConfigError unless ``url`` is an address to which a key may be sent."""
+    """Raise ConfigError unless a key may be sent to ``url``: https, or http to this machine (anywhere with ``allow_http``)."""
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
@@ -30,4 +30,4 @@ def check_base_url(url: str, *, allow_http: bool) -> None:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError("model.base_url must hold no user name, password or query; the key goes into the environment variable")
     if parts.scheme == "http" and not is_loopback(host) and not allow_http:
-        raise ConfigError(f"model.base_url={url!r} would send key and prompts in the clear; use https, or say model.allow_http=true")
+        raise ConfigError(f"model.base_url={url!r} would send key and prompts unencrypted; use https, or set model.allow_http=true")

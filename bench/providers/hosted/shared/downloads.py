@@ -1,13 +1,12 @@
-"""Downloads that trust nobody: pictures behind a link that a server sent.
+"""Safe downloads of pictures from untrusted links.
 
-A link may be anything, so every hop is checked before it is asked: https, no user name, and an address that is public; the
-server the user configured is the one exception, and only as long as no other server has been asked. A name that
-resolves to a private address after it was checked meets two further walls: TLS wants a certificate for that name, and the
-peer's address is checked again before its answer is read. Where the environment names a proxy (as for every other
-program) the peer is the proxy and it resolves names: then numbers, and the names this machine can resolve, are checked.
+Every hop of a link is checked before its request: https, no user name, and only public IP addresses. The one exception is
+the server that the user configured, as long as no other server has been contacted on the way. A name may resolve to a
+private address after the check (DNS rebinding); then TLS still wants a certificate for that name, and the peer's address
+is checked again before its answer is read. With a proxy from the environment the peer is the proxy, which resolves names
+itself; then IP addresses, and names that this machine can resolve, are checked.
 
-Nothing is sent along: no key, no cookie, no referrer. What comes back is counted, not trusted; ``bench.images.decoding`` looks at
-it.
+No key, cookie or referrer is sent. The size of the answer is limited here; ``bench.images.decoding`` checks its content.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bench.core.http import retry_after
 from bench.errors import ProviderError
-from bench.images.decoding import MOST_BYTES
+from bench.images.decoding import MAX_BYTES
 from bench.providers.hosted.shared.addresses import is_loopback
 
 if TYPE_CHECKING:
@@ -29,22 +28,22 @@ if TYPE_CHECKING:
 
     import httpx2
 
-_MOST_REDIRECTS = 5
+_MAX_REDIRECTS = 5
 _REDIRECTS = {301, 302, 303, 307, 308}
 _EXPIRED = {400, 403, 404, 410}  # 400 is Google Cloud Storage's word for an expired signature
 _UNICAST, _NAT64 = IPv6Network("2000::/3"), IPv6Network("64:ff9b::/96")
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a name. Raises OSError when it has none."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
+    """The IP addresses of a name. Raises OSError where it has none."""
+    entries = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in entries]
 
 
 def is_public(address: str) -> bool:
-    """Whether an address belongs to the internet: not to this machine, a private network, a cloud's metadata or a group.
+    """Whether an IP address is on the internet: not this machine, a private network, a cloud's metadata service or multicast.
 
-    IPv6 addresses that stand for IPv4 ones (mapped, 6to4, NAT64) are judged by those.
+    An IPv6 address that stands for an IPv4 one (mapped, 6to4, NAT64) is judged by that.
     """
     try:
         ip: IPv4Address | IPv6Address = ip_address(address)
@@ -62,11 +61,11 @@ class Fetcher:
     """Downloads of one run; many at once.
 
     Args:
-        own: the address of the server that the user configured. Its host is trusted, and with http if ``own`` is http;
-            names and numbers of this machine are one host. None: there is no such server.
+        own: the address of the server that the user configured; None without one. Its host is trusted, also over http if
+            ``own`` is http. All names and addresses of this machine count as one host.
         timeout_s: seconds a download may take, redirects included.
-        most_bytes: a larger picture is not read to its end.
-        resolver: where names are looked up for the check.
+        max_bytes: a larger picture is not read to its end.
+        resolver: looks names up for the check.
     """
 
     def __init__(
@@ -74,20 +73,21 @@ class Fetcher:
         *,
         own: str | None,
         timeout_s: float,
-        most_bytes: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
         resolver: Callable[[str, int], Awaitable[list[str]]] = resolve,
     ) -> None:
         self._own = _url(own) if own else None
-        self._timeout_s, self._most_bytes, self._resolver = timeout_s, most_bytes, resolver
+        self._timeout_s, self._max_bytes, self._resolver = timeout_s, max_bytes, resolver
         self._transports: dict[str | None, httpx2.AsyncHTTPTransport] = {}
 
     async def get(self, url: str) -> bytes:
-        """What lies behind ``url``.
+        """The bytes behind ``url``.
 
         Raises:
-            ProviderError: "expired_url" (400, 403, 404, 410), "rate_limited", "timeout", "invalid_image" (too large) or
-                "provider_error" (everything else; not transient when the address is refused). Cost unknown, for the picture
-                was made. Messages name scheme and host only: the rest of a link may be a signature.
+            ProviderError: with status "expired_url" (400, 403, 404, 410), "rate_limited", "timeout", "invalid_image" (too
+                large) or "provider_error" (everything else; not transient where the address is refused). The cost is
+                unknown, for the server did make the picture. Messages name scheme and host only: the rest of a link may
+                hold a signature.
         """
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -103,27 +103,27 @@ class Fetcher:
 
     async def _follow(self, url: httpx2.URL) -> bytes:
         own = True
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(_MAX_REDIRECTS + 1):
             allowed = self._rule(url, own=own)
             own = own and allowed is not is_public
             proxy = _proxy(url)
             if allowed:
                 await self._check(url, allowed, proxied=proxy is not None)
-            found = await self._ask(url, proxy, allowed)
-            if isinstance(found, bytes):
-                return found
-            url = found
-        raise _fault(f"{_where(url)}: more than {_MOST_REDIRECTS} redirects")
+            answer = await self._request(url, proxy, allowed)
+            if isinstance(answer, bytes):
+                return answer
+            url = answer
+        raise _error(f"{_where(url)}: more than {_MAX_REDIRECTS} redirects")
 
     def _rule(self, url: httpx2.URL, *, own: bool) -> Callable[[str], bool] | None:
-        """Which addresses may be asked for ``url``; None: any, for the user named that server.
+        """Which IP addresses ``url`` may lead to: a test of an address, None where any may be used.
 
-        ``own``: nobody but the user's own server has been asked on the way here.
+        ``own``: only the user's own server has been contacted so far.
         """
         if url.scheme not in {"http", "https"} or not url.host:
-            raise _fault("the picture's address is no https address", transient=False)
+            raise _error("the picture's address is no https address", transient=False)
         if url.userinfo:
-            raise _fault(f"{_where(url)}: the picture's address holds a user name", transient=False)
+            raise _error(f"{_where(url)}: the picture's address holds a user name", transient=False)
         rule: Callable[[str], bool] | None = is_public
         if own and self._own:
             if url.host == self._own.host:
@@ -132,7 +132,7 @@ class Fetcher:
                 rule = is_loopback
         secure = url.scheme == "https" or (rule is not is_public and self._own is not None and self._own.scheme == "http")
         if not secure:
-            raise _fault(f"{_where(url)}: the picture's address is not https", transient=False)
+            raise _error(f"{_where(url)}: the picture's address is not https", transient=False)
         return rule
 
     async def _check(self, url: httpx2.URL, allowed: Callable[[str], bool], *, proxied: bool) -> None:
@@ -145,19 +145,19 @@ class Fetcher:
             except OSError as error:
                 if proxied:
                     return
-                raise _fault(f"{_where(url)}: the name cannot be resolved: {error.strerror or error}") from None
+                raise _error(f"{_where(url)}: the name cannot be resolved: {error.strerror or error}") from None
             except UnicodeError:
-                raise _fault(f"{_where(url)}: the picture's address is malformed", transient=False) from None
+                raise _error(f"{_where(url)}: the picture's address is malformed", transient=False) from None
         if not addresses or not all(map(allowed, addresses)):
             raise _unsafe(url)
 
-    async def _ask(self, url: httpx2.URL, proxy: str | None, allowed: Callable[[str], bool] | None) -> bytes | httpx2.URL:
-        """The body, or where to look next."""
+    async def _request(self, url: httpx2.URL, proxy: str | None, allowed: Callable[[str], bool] | None) -> bytes | httpx2.URL:
+        """The body, or the address that the server redirects to."""
         import httpx2  # noqa: PLC0415 - slow import
 
         if proxy not in self._transports:
             self._transports[proxy] = httpx2.AsyncHTTPTransport(proxy=proxy)
-        # A transport and no client: it keeps no cookies, adds no credentials and follows nothing.
+        # a transport instead of a client: it keeps no cookies, adds no credentials and follows no redirects
         request = httpx2.Request(
             "GET",
             url,
@@ -179,24 +179,24 @@ class Fetcher:
             finally:
                 await response.aclose()
         except (httpx2.InvalidURL, KeyError):
-            raise _fault(f"{_where(url)}: a redirect to nowhere") from None
+            raise _error(f"{_where(url)}: a redirect to nowhere") from None
         except httpx2.TimeoutException:
             raise TimeoutError from None
         except (httpx2.HTTPError, OSError) as error:
-            raise _fault(f"{_where(url)}: {str(error) or type(error).__name__}") from None
+            raise _error(f"{_where(url)}: {str(error) or type(error).__name__}") from None
 
     async def _body(self, url: httpx2.URL, response: httpx2.Response) -> bytes:
         too_large = ProviderError(
-            f"{_where(url)}: the picture is larger than {self._most_bytes / 2**20:g} MiB", status="invalid_image", transient=False
+            f"{_where(url)}: the picture is larger than {self._max_bytes / 2**20:g} MiB", status="invalid_image", transient=False
         )
         announced = response.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._most_bytes:
+        if announced.isdecimal() and int(announced) > self._max_bytes:
             raise too_large
         data = bytearray()
         async with contextlib.aclosing(response.aiter_raw()) as pieces:
             async for piece in pieces:
                 data += piece
-                if len(data) > self._most_bytes:
+                if len(data) > self._max_bytes:
                     raise too_large
         return bytes(data)
 
@@ -208,30 +208,30 @@ def _url(text: str) -> httpx2.URL:
         url = httpx2.URL(text)
         if (url.port or 443) < 1 << 16:
             return url
-    raise _fault("the picture's address is malformed", transient=False)
+    raise _error("the picture's address is malformed", transient=False)
 
 
 def _proxy(url: httpx2.URL) -> str | None:
-    """The proxy that the environment names for ``url``; this machine is asked directly."""
+    """The proxy that the environment names for ``url``; None for this machine, which is contacted directly."""
     host = url.raw_host.decode("ascii")
     if is_loopback(host) or urllib.request.proxy_bypass(f"{host}:{url.port}" if url.port else host):
         return None
-    known = urllib.request.getproxies()
-    proxy = known.get(url.scheme) or known.get("all")
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
 def _where(url: httpx2.URL) -> str:
-    """Scheme and host, all of an address that may be shown."""
+    """Scheme and host: the only parts of an address that may be shown."""
     return f"{url.scheme}://{url.host}"
 
 
-def _fault(message: str, *, transient: bool = True) -> ProviderError:
+def _error(message: str, *, transient: bool = True) -> ProviderError:
     return ProviderError(" ".join(message.split())[:300], status="provider_error", transient=transient)
 
 
 def _unsafe(url: httpx2.URL) -> ProviderError:
-    return _fault(f"{_where(url)}: the picture's address leads into a private network", transient=False)
+    return _error(f"{_where(url)}: the picture's address leads into a private network", transient=False)
 
 
 def _refused(url: httpx2.URL, response: httpx2.Response) -> ProviderError:

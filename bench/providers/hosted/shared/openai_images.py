@@ -1,4 +1,4 @@
-"""One attempt at an ``images/generations`` server: the call, and what its answer means."""
+"""OpenAI's ``images/generations``, as several vendors serve it: one call, and what its answer means."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
     from bench.providers.hosted.base import Task
     from bench.types import Request
 
-_MOST_ERROR = 2**20
-_MOST_WORDS, _MOST_REVISED = 1000, 4000
-"""Characters of an error that are looked at, and of a rewritten prompt that are kept."""
+_MAX_ERROR_BYTES = 2**20
+_MAX_MESSAGE, _MAX_REVISED = 1000, 4000
+"""Characters of an error message that are read, and of a rewritten prompt that are stored."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _ECHOED = ("size", "quality", "background")
-"""What servers repeat of a request; recorded where they did something else than they were told."""
+"""Fields of a request that servers repeat in the answer; recorded where they differ."""
 _MODERATION = {"moderation_blocked", "content_policy_violation", "content_filter", "contentfilter", "responsibleaipolicyviolation"}
 _MODERATED = re.compile(r"(?i)rejected by content moderation|violates usage guidelines")
-"""How xAI says it, whose code is that of any bad request."""
-_A_PICTURE = re.compile(r"(?i)\bgenerated image\b")
-"""In a refusal: it was the picture that displeased, not the prompt."""
+"""xAI's messages; its code is that of any bad request."""
+_OUTPUT_FILTERED = re.compile(r"(?i)\bgenerated image\b")
+"""In a refusal: the picture was filtered, not the prompt."""
 _BAD_KEY = re.compile(r"(?i)incorrect api key")
 _NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
-_SPENT = re.compile(r"(?i)used all available credits|monthly spending limit|have any credits")
+_NO_CREDIT_MESSAGE = re.compile(r"(?i)used all available credits|monthly spending limit|have any credits")
 
 
 class _NotOkError(Exception):
-    """The server answered with another status than success."""
+    """The server answered with a status that is no success."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         super().__init__(status)
@@ -52,17 +52,17 @@ class _NotOkError(Exception):
 
 @dataclass(frozen=True)
 class ServerError:
-    """An error in the server's words."""
+    """An error as the server states it; ``fields`` are those of its JSON object."""
 
     message: str
     code: str | None = None
-    error: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
     usage: Any = None
 
 
 @dataclass
 class _Call:
-    """An attempt on its way through the SDK, and when its request left."""
+    """An attempt inside the SDK, and when its request left."""
 
     task: Task
     began: float = 0.0
@@ -72,10 +72,10 @@ _CALL: ContextVar[_Call] = ContextVar("_CALL")
 
 
 class OpenAIClient:
-    """One call a picture, on the official SDK with its retries off.
+    """One call a picture, through the official SDK without its retries.
 
-    The head of the answer ends generation, for servers send it when the picture is there; its body, and the file behind
-    a link, are the download. Waiting in the server's queue cannot be told from generation.
+    Servers send the answer's headers once the picture exists, so generation ends there; reading the body, or the file
+    behind a link, is the download. Time in the server's queue counts as generation.
     """
 
     def __init__(self, provider: ImagesServer, began: float) -> None:
@@ -85,7 +85,7 @@ class OpenAIClient:
         from bench.providers.hosted.shared.downloads import Fetcher  # noqa: PLC0415 - as above
 
         self._provider = provider
-        self._most_bytes = decoding.MOST_BYTES * 4 // 3 + 2**20
+        self._max_bytes = decoding.MAX_BYTES * 4 // 3 + 2**20
         limit = provider.limits.timeout_s
         self._fetcher = Fetcher(own=provider.base_url, timeout_s=limit)
         hooks: dict[str, list[Any]] = {"request": [_begin], "response": [_stop_unless_ok]}
@@ -100,11 +100,11 @@ class OpenAIClient:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """Where pictures are made, and through what."""
+        """Where pictures are made, and with which SDK."""
         return self._facts
 
     async def make(self, request: Request, task: Task) -> Rendered:
-        """One attempt (``Client.make``). Its turn is awaited when the SDK has built the request, which takes a while."""
+        """One attempt (``Client.make``). Its turn is awaited once the SDK has built the request, which takes a while."""
         import anyio  # noqa: PLC0415 - imported with the SDK
         import httpx2  # noqa: PLC0415 - as above
         import openai  # noqa: PLC0415 - as above
@@ -113,31 +113,31 @@ class OpenAIClient:
         _CALL.set(call)
         try:
             async with self._sdk.images.with_streaming_response.generate(**self._provider.arguments(request)) as response:
-                headed = time.perf_counter()
-                body = await _at_most(response.iter_bytes(), self._most_bytes)
-        except _NotOkError as answered:
-            return self._declined(answered, call.began)
+                generated = time.perf_counter()
+                body = await _read_up_to(response.iter_bytes(), self._max_bytes)
+        except _NotOkError as not_ok:
+            return self._declined(not_ok, call.began)
         except openai.APIConnectionError as error:
             cause = error.__cause__
             raise responses.error_for_connection(self._provider, cause if isinstance(cause, Exception) else error) from None
         except (httpx2.HTTPError, httpx2.StreamError, anyio.EndOfStream, OSError) as error:
             raise responses.error_for_connection(self._provider, error) from None
-        if len(body) > self._most_bytes:
-            raise ProviderError(f"the answer is larger than {self._most_bytes // 2**20} MiB", status="invalid_image")
+        if len(body) > self._max_bytes:
+            raise ProviderError(f"the answer is larger than {self._max_bytes // 2**20} MiB", status="invalid_image")
         answer = _json(body)
         if not isinstance(answer, dict):
             raise ProviderError(
                 f"the answer is no JSON object: {self._provider.clean(_text(body))}", status="provider_error", transient=True
             )
-        return await self._answered(request, answer, call.began, headed)
+        return await self._answered(request, answer, call.began, generated)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._sdk.close()
         await self._fetcher.close()
 
-    async def _answered(self, request: Request, answer: dict[str, Any], began: float, headed: float) -> Rendered:
-        """What a successful call brought: a picture, or none."""
+    async def _answered(self, request: Request, answer: dict[str, Any], began: float, generated: float) -> Rendered:
+        """The result of a successful call: a picture, or a refusal where it holds none."""
         usage = self._provider.redact(_numbers(answer.get("usage")))
         usd = self._provider.money(usage)
         detail: dict[str, Any] = {"usage": usage} if usage else {}
@@ -145,7 +145,7 @@ class OpenAIClient:
         item = items[0] if isinstance(items, list) and items and isinstance(items[0], dict) else {}
         withheld = item.get("respect_moderation") is False
         if withheld or not (item.get("b64_json") or item.get("url")):
-            timing = Timing(latency_s=time.perf_counter() - began, generate_s=headed - began)
+            timing = Timing(latency_s=time.perf_counter() - began, generate_s=generated - began)
             return self._empty(answer, withheld, Rendered("refused", timing=timing, cost_usd=usd, detail=detail))
         image = await self._bytes(item, usd)
         ended = time.perf_counter()
@@ -155,7 +155,7 @@ class OpenAIClient:
         return Rendered(
             "ok",
             image,
-            Timing(latency_s=ended - began, generate_s=headed - began, download_s=ended - headed),
+            Timing(latency_s=ended - began, generate_s=generated - began, download_s=ended - generated),
             revised_prompt=self._revised(item.get("revised_prompt"), request.prompt),
             cost_usd=usd,
             detail=detail,
@@ -173,22 +173,22 @@ class OpenAIClient:
             raise ProviderError("the picture is no base64", status="invalid_image", transient=True, usd=usd) from None
 
     def _revised(self, revised: object, prompt: str) -> str | None:
-        """The rewritten prompt, None where the server reports none or drew what it was told."""
+        """The rewritten prompt; None where the server reports none or left the prompt as it was."""
         if not isinstance(revised, str) or not revised.strip() or revised == prompt:
             return None
-        return str(self._provider.redact(revised))[:_MOST_REVISED]
+        return str(self._provider.redact(revised))[:_MAX_REVISED]
 
     def _empty(self, answer: dict[str, Any], withheld: bool, refused: Rendered) -> Rendered:  # noqa: FBT001 - private
-        """A success without a picture, which is how some servers decline; ``refused`` holds time and money."""
-        told = _parse_error(answer)
-        why = _refusal(told)
+        """The refusal in a successful answer without a picture, as some servers decline; ``refused`` holds its time and cost."""
+        error = _parse_error(answer)
+        moderation = _moderation(error)
         reason = next((v for k, v in answer.items() if "reason" in k and isinstance(v, str) and v), None)
-        if why:
-            return self._refused(told, why, refused)
+        if moderation:
+            return self._refused(error, moderation, refused)
         if answer.get("error"):
-            said, code = self._provider.clean(told.message), self._code(told)
+            message, code = self._provider.clean(error.message), self._code(error)
             raise ProviderError(
-                f"an error instead of a picture: {said}", status="provider_error", transient=True, usd=refused.cost_usd, code=code
+                f"an error instead of a picture: {message}", status="provider_error", transient=True, usd=refused.cost_usd, code=code
             )
         if withheld:
             return self._refused(
@@ -198,69 +198,69 @@ class OpenAIClient:
             return self._refused(ServerError(f"the server answered without a picture: {reason}", reason), ("refused", []), refused)
         return self._refused(ServerError("the server answered without a picture"), ("empty", []), refused)
 
-    def _refused(self, told: ServerError, why: tuple[str, list[str]], refused: Rendered) -> Rendered:
-        """``refused`` with its reason: the kind, and the categories in the server's words."""
-        kind, found = why
-        categories = [self._provider.clean(name)[:60] for name in dict.fromkeys(found)][:16]
-        detail = {**refused.detail, "refusal": kind, "code": self._code(told), "categories": categories}
+    def _refused(self, error: ServerError, moderation: tuple[str, list[str]], refused: Rendered) -> Rendered:
+        """``refused`` with its reason: the kind of refusal, and the server's names of the categories."""
+        kind, names = moderation
+        categories = [self._provider.clean(name)[:60] for name in dict.fromkeys(names)][:16]
+        detail = {**refused.detail, "refusal": kind, "code": self._code(error), "categories": categories}
         return Rendered(
-            "refused", timing=refused.timing, error=self._provider.clean(told.message), cost_usd=refused.cost_usd, detail=detail
+            "refused", timing=refused.timing, error=self._provider.clean(error.message), cost_usd=refused.cost_usd, detail=detail
         )
 
     def _declined(self, answer: _NotOkError, began: float) -> Rendered:
-        """A refusal, or what any other unsuccessful answer means, raised."""
+        """The refusal in an answer that is no success. Raises the error of any other such answer."""
         parsed = _json(answer.body)
-        told = _parse_error(parsed if isinstance(parsed, dict) else {"message": _text(answer.body)})
-        why = _refusal(told)
-        if why:
-            usage = self._provider.redact(_numbers(told.usage))
+        error = _parse_error(parsed if isinstance(parsed, dict) else {"message": _text(answer.body)})
+        moderation = _moderation(error)
+        if moderation:
+            usage = self._provider.redact(_numbers(error.usage))
             refused = Rendered(
                 "refused",
                 timing=Timing(latency_s=time.perf_counter() - began),
                 cost_usd=self._provider.money(usage),
                 detail={"usage": usage} if usage else {},
             )
-            return self._refused(told, why, refused)
-        status, words = _effective_status(answer.status, told), self._provider.clean(told.message)
-        raise responses.error_for_status(self._provider, status, answer.headers, words, code=self._code(told))
+            return self._refused(error, moderation, refused)
+        status, message = _effective_status(answer.status, error), self._provider.clean(error.message)
+        raise responses.error_for_status(self._provider, status, answer.headers, message, code=self._code(error))
 
-    def _code(self, told: ServerError) -> str | None:
-        return self._provider.clean(told.code)[:60] if told.code else None
+    def _code(self, error: ServerError) -> str | None:
+        return self._provider.clean(error.code)[:60] if error.code else None
 
 
 async def _begin(_request: Any) -> None:  # noqa: ANN401 - httpx2.Request
-    """Wait for the attempt's turn; called when the request is built and about to leave."""
+    """Wait for the attempt's turn; the SDK calls this when the request is about to leave."""
     call = _CALL.get()
     await call.task.turn()
     call.began = time.perf_counter()
 
 
 async def _stop_unless_ok(response: Any) -> None:  # noqa: ANN401 - httpx2.Response
-    """Raise _NotOkError for redirects and errors, with as much of the body as an error can need, before the SDK reads all of it."""
+    """Raise _NotOkError for redirects and errors, with at most 1 MiB of the body, before the SDK reads all of it."""
     import httpx2  # noqa: PLC0415 - imported with the SDK
 
     if response.is_success:
         return
     try:
-        body = await _at_most(response.aiter_bytes(), _MOST_ERROR)
+        body = await _read_up_to(response.aiter_bytes(), _MAX_ERROR_BYTES)
     except httpx2.HTTPError:
         body = b""
     raise _NotOkError(response.status_code, dict(response.headers), body)
 
 
-async def _at_most(chunks: AsyncGenerator[bytes], most: int) -> bytes:
-    """The bytes, read no further than just above ``most``."""
-    kept = bytearray()
+async def _read_up_to(chunks: AsyncGenerator[bytes], max_bytes: int) -> bytes:
+    """The bytes; reading stops at the first chunk that passes ``max_bytes``."""
+    data = bytearray()
     async with aclosing(chunks):
         async for chunk in chunks:
-            kept += chunk
-            if len(kept) > most:
+            data += chunk
+            if len(data) > max_bytes:
                 break
-    return bytes(kept)
+    return bytes(data)
 
 
 def _json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """The value, None where there is none."""
+    """The JSON value, None where it is none."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -268,55 +268,55 @@ def _json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _text(body: bytes) -> str:
-    return body[:_MOST_WORDS].decode("utf-8", "replace")
+    return body[:_MAX_MESSAGE].decode("utf-8", "replace")
 
 
 def _parse_error(answer: Mapping[str, Any]) -> ServerError:
     """The error in an answer: ``{"error": {"message", "code", …}}``, xAI's ``{"code", "error": text}``, FastAPI's ``{"detail"}``."""
     inner = answer.get("error")
-    error = inner if isinstance(inner, dict) else answer
-    words = str(error.get("message") or (inner if isinstance(inner, str) else None) or error.get("detail") or "")[:_MOST_WORDS]
-    code = error.get("code")
+    fields = inner if isinstance(inner, dict) else answer
+    message = str(fields.get("message") or (inner if isinstance(inner, str) else None) or fields.get("detail") or "")[:_MAX_MESSAGE]
+    code = fields.get("code")
     return ServerError(
-        unquote(words) if "%20" in words else words, str(code) if isinstance(code, str | int) else None, error, answer.get("usage")
+        unquote(message) if "%20" in message else message, str(code) if isinstance(code, str | int) else None, fields, answer.get("usage")
     )
 
 
-def _refusal(told: ServerError) -> tuple[str, list[str]] | None:
-    """Kind and categories, None where the error is no moderation.
+def _moderation(error: ServerError) -> tuple[str, list[str]] | None:
+    """Kind of refusal ("refused": the prompt, "filtered": the picture) and categories; None where the error is no moderation.
 
     OpenAI names categories in ``moderation_details`` and in its message, Azure in the filters' results, xAI in its message.
     """
-    filters = told.error.get("inner_error") or told.error.get("innererror")
+    filters = error.fields.get("inner_error") or error.fields.get("innererror")
     filters = filters if isinstance(filters, dict) else {}
-    codes = {str(code).casefold() for code in (told.code, filters.get("code"))}
-    if not codes & _MODERATION and not _MODERATED.search(told.message):
+    codes = {str(code).casefold() for code in (error.code, filters.get("code"))}
+    if not codes & _MODERATION and not _MODERATED.search(error.message):
         return None
-    details = told.error.get("moderation_details")
+    details = error.fields.get("moderation_details")
     details = details if isinstance(details, dict) else {}
     named = details.get("categories")
-    found = [str(name) for name in named] if isinstance(named, list) else []
-    for listed in re.findall(r"safety_violations=\[([^\]\[]*)\]", told.message):
-        found += [name.strip() for name in listed.split(",") if name.strip()]
+    categories = [str(name) for name in named] if isinstance(named, list) else []
+    for listed in re.findall(r"safety_violations=\[([^\]\[]*)\]", error.message):
+        categories += [name.strip() for name in listed.split(",") if name.strip()]
     for results in (filters.get("content_filter_results"), filters.get("content_filter_result")):
         if isinstance(results, dict):
-            found += [str(name) for name, result in results.items() if isinstance(result, dict) and result.get("filtered") is True]
-    found += re.findall(r"SAFETY_CHECK_TYPE_\w+", told.message)
-    made = details.get("moderation_stage") == "output" or _A_PICTURE.search(told.message)
-    return ("filtered" if made else "refused"), found
+            categories += [str(name) for name, result in results.items() if isinstance(result, dict) and result.get("filtered") is True]
+    categories += re.findall(r"SAFETY_CHECK_TYPE_\w+", error.message)
+    filtered = details.get("moderation_stage") == "output" or _OUTPUT_FILTERED.search(error.message)
+    return ("filtered" if filtered else "refused"), categories
 
 
-def _effective_status(status: int, told: ServerError) -> int:
-    """The status that says what the server means: xAI answers 400 to a wrong key, OpenAI 400 or 429 to an empty account."""
-    if told.code in _NO_CREDIT or _SPENT.search(told.message):
+def _effective_status(status: int, error: ServerError) -> int:
+    """The HTTP status that fits the error: xAI answers 400 to a wrong key, OpenAI 400 or 429 to an account without credit."""
+    if error.code in _NO_CREDIT or _NO_CREDIT_MESSAGE.search(error.message):
         return 402
-    if _BAD_KEY.search(told.message):
+    if _BAD_KEY.search(error.message):
         return 401
-    return 404 if told.code == "model_not_found" or told.error.get("param") == "model" else status
+    return 404 if error.code == "model_not_found" or error.fields.get("param") == "model" else status
 
 
 def _numbers(usage: object, depth: int = 2) -> dict[str, Any]:
-    """The numbers of a usage report and of the reports inside it, but for NaN and what no count can be."""
+    """The numbers of a usage report and of the reports inside it, without NaN and numbers beyond 64 bits."""
     kept: dict[str, Any] = {}
     for name, value in list(usage.items())[:32] if isinstance(usage, dict) else ():
         if not _NAME.fullmatch(name):
@@ -329,28 +329,28 @@ def _numbers(usage: object, depth: int = 2) -> dict[str, Any]:
 
 
 def _differs(served: object, request: Request, name: str) -> bool:
-    """Whether the server says it used something else than it was told."""
+    """Whether the server says that it used another value than the request's."""
     if not isinstance(served, str) or not served:
         return False
-    asked = f"{request.width}x{request.height}" if name == "size" else request.settings.get(name)
-    return served != asked
+    requested = f"{request.width}x{request.height}" if name == "size" else request.settings.get(name)
+    return served != requested
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImagesServer(Hosted, ABC):
-    """What servers with OpenAI's ``images/generations`` share. Each adds ``request`` and ``arguments``."""
+    """What providers of OpenAI's ``images/generations`` share. Each adds ``request`` and ``arguments``."""
 
     @abstractmethod
     def arguments(self, request: Request) -> dict[str, Any]:
-        """What ``images.generate`` is told."""
+        """The arguments of the SDK's ``images.generate``."""
 
     def money(self, usage: Mapping[str, Any]) -> float:  # noqa: ARG002 - OpenAI reports tokens, no money
-        """USD that ``usage`` says the answer cost; NaN where it does not."""
+        """USD that the answer cost according to ``usage``; NaN where it does not say."""
         return math.nan
 
     def check(self) -> None:
-        """Raise ConfigError for a model that its vendor shut down; else as ``Hosted.check``."""
-        gone = retired.find(self.model) if self.base_url is None else None
+        """As ``Hosted.check``; raise ConfigError for a model that its vendor has shut down."""
+        gone = retired.find_retirement(self.model) if self.base_url is None else None
         if gone:
             raise ConfigError(str(gone))
         super().check()

@@ -14,29 +14,30 @@ from bench.core import resources
 
 @dataclass(frozen=True)
 class Retirement:
-    """A model's end at its vendor.
+    """A model that its vendor has shut down.
 
     Attributes:
-        called: the vendor, for people.
-        day: the first day without it.
-        presets: what to use instead.
+        model: the vendor's name for it.
+        vendor: the vendor's name as people write it.
+        day: the first day without the model.
+        presets: presets of models to use instead.
     """
 
     model: str
-    called: str
+    vendor: str
     day: date
     presets: tuple[str, ...]
 
     def __str__(self) -> str:
-        """What happened and every way on."""
+        """What happened, and what to do instead."""
         use = " or ".join(f"model={name}" for name in self.presets)
         return (
-            f"{self.model} was shut down on {self.called}'s API on {self.day}; use {use}, set model.base_url to a server that still has "
+            f"{self.model} was shut down on {self.vendor}'s API on {self.day}; use {use}, set model.base_url to a server that still has "
             f"it, or import archived pictures: python -m bench import FOLDER --name {self.model} --prompts SET"
         )
 
 
-def find(model: str, today: date | None = None) -> Retirement | None:
+def find_retirement(model: str, today: date | None = None) -> Retirement | None:
     """The retirement of a model that is gone ``today`` (UTC); None for a live or unknown one."""
     for vendor in _vendors():
         day = vendor["models"].get(model)
