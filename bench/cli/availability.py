@@ -29,7 +29,7 @@ def price(name: str) -> str:
 
 def missing_for_model(data: Mapping[str, Any]) -> str:
     """What a model preset lacks on this machine; "" if it can run."""
-    shut_down = retired.find(str(data.get("model"))) if data.get("base_url") is None else None
+    shut_down = retired.find_retirement(str(data.get("model"))) if data.get("base_url") is None else None
     if shut_down:
         return f"shut down {shut_down.day}; set model.base_url"
     if data.get("api_key_env"):

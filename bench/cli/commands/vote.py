@@ -113,7 +113,7 @@ def _offer(runs: Mapping[str, Run], args: argparse.Namespace) -> tuple[list[Ball
         if name not in category.values():
             raise unknown("category", name, set(category.values()))
     kept = frozenset([p for p in category if p in shared and (not categories or category[p] in categories)][: args.limit])
-    offered = ballots.select_ballots([b for b in everything if b.prompt_id in kept], seed=args.seed, most=args.votes)
+    offered = ballots.select_ballots([b for b in everything if b.prompt_id in kept], seed=args.seed, limit=args.votes)
     if not offered:
         raise ConfigError(f"no prompt of {', '.join(categories)} has a picture in two of these runs")
     return offered, identical

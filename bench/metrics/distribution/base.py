@@ -154,7 +154,7 @@ class SetDistance(ABC):
         draws = centre + (draws - centre) * math.sqrt(halves.kept / (halves.prompts - halves.kept))
         base = {"drawn": digest({"version": 1, "resamples": self.resamples, "prompts": names})[:16], "prompts": len(names)}
         intervals = [
-            stats.half_interval(value, column, len(names), least=low, most=high)
+            stats.half_interval(value, column, len(names), minimum=low, maximum=high)
             for value, column, (low, high) in zip(values, draws.T, self.limits, strict=True)
         ]
         return [{**base, "draws": d.tolist(), "low": i.low, "high": i.high} for d, i in zip(draws.T, intervals, strict=True)]
