@@ -79,5 +79,5 @@ def test_tables_call_a_run_by_label_then_name_then_path(tmp_path: Path) -> None:
         Store(tmp_path / folder).run(name, create=True).update_info(label=label)
     runs = [Store(tmp_path).find(str(tmp_path / place)) for place in places]
     assert list(labelled(runs)) == ["a/x", "y", "b/x", "own"]
-    with pytest.raises(ConfigError, match="run y is given twice; name different runs"):
+    with pytest.raises(ConfigError, match="run y is given twice; compare needs different runs"):
         labelled([runs[1], runs[1]])
