@@ -58,7 +58,10 @@ def change_fingerprints(run: Run, *metrics: str) -> None:
 
 
 def test_advice_is_read_from_messages() -> None:
-    message = "no. Do: python -m bench score a b metric=[x,y]; or leave out with: python -m bench compare … --without x, and (see: python -m bench list runs)"
+    message = (
+        "no. Do: python -m bench score a b metric=[x,y]; or leave out with: python -m bench compare … --without x, and "
+        "(see: python -m bench list runs)"
+    )
     assert [" ".join(words) for words in advised(message)] == ["score a b metric=[x,y]", "compare RUN RUN --without x", "list runs"]
     assert wrong(["score", "a", "metric=[images_per_s]"])
     assert wrong(["compare", "a", "--withuot", "x"])

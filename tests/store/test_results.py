@@ -65,7 +65,7 @@ def test_a_damaged_run_hides_no_other(tmp_path: Path) -> None:
 
 
 def test_an_unknown_run_names_the_nearest_label_or_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="unknown run 'x': there is no run in .*; make one with: python -m bench run"):
+    with pytest.raises(ConfigError, match=r"unknown run 'x': there is no run in .*; make one with: python -m bench run"):
         Store(tmp_path).find("x")
     Store(tmp_path).run("tiny-dev.tiny.28steps", create=True).update_info(label="tiny-dev")
     with pytest.raises(ConfigError, match="unknown run 'tiny-dve'; did you mean 'tiny-dev'"):
