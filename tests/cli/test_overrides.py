@@ -53,8 +53,10 @@ def test_in_a_sweep_commas_separate_texts_but_between_quotes() -> None:
     assert [config["label"] for config in composed] == ["2026", "a, b", "it's", "1e3"]
 
 
-@pytest.mark.parametrize(("typed", "value"), [("text", ["text"]), ("[text,people]", ["text", "people"]), ("[]", [])])
-def test_one_category_needs_no_brackets(typed: str, value: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("typed", "value"), [("text", ["text"]), ("[text,people]", ["text", "people"]), ("[]", []), ("", []), ("null", None)]
+)
+def test_one_category_needs_no_brackets(typed: str, value: list[str] | None) -> None:
     assert configurations([f"categories={typed}"])[0]["categories"] == value
 
 
