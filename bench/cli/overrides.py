@@ -204,7 +204,7 @@ def _line(word: Word, data: Sequence[Mapping[str, Any]], *, sweep: bool) -> str:
     override = _parse(word, text=any(isinstance(value, str) for value in present))
     if override.is_sweep_override() and not sweep:
         raise _several(word, override)
-    if any(isinstance(value, list) for value in present) and not isinstance(override.value(), list | ChoiceSweep):
+    if any(isinstance(value, list) for value in present) and not isinstance(override.value(), list | ChoiceSweep | None):
         return word.line(f"[{word.text}]")
     # Before a sweep chooses its models Hydra looks for their fields in the default model: they are checked here instead.
     over_models = sweep and option == "model" and len(word.path) > 1 and not (added or word.key.is_delete())
@@ -226,7 +226,7 @@ def _parse(word: Word, *, text: bool = False) -> Override:
 
 def _quoted(text: str) -> str:
     """``text`` as a value that Hydra and OmegaConf leave alone."""
-    literal = re.sub(r"(\\*)\$\{", lambda found: f"{2 * found[1]}\\${{", text)
+    literal = re.sub(r"(\\*)\$\{", lambda match: f"{2 * match[1]}\\${{", text)
     return str(QuotedString(literal, Quote.single).with_quotes())
 
 

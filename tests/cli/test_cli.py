@@ -1,17 +1,25 @@
-"""The command line as a user meets it: every check starts a process of its own."""
+"""The command line as a user meets it."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from support.command import bench
 from support.paths import ROOT
 
 from bench.cli.app import COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from .conftest import Outcome
+
+    Here = Callable[[Sequence[str]], Outcome]
 
 
 def test_help_lists_every_command_and_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -27,10 +35,17 @@ def test_help_lists_every_command_and_imports_nothing_heavy(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
-    shown = bench([command, "--help"], tmp_path)
-    assert shown.returncode == 0
-    assert f"bench {command}" in shown.stdout
+def test_every_command_explains_itself(command: str, here: Here) -> None:
+    shown = here([command, "--help"])
+    assert shown.code == 0
+    assert f"usage: python -m bench {command}" in shown.stdout
+
+
+def test_a_mistake_ends_a_process_without_a_traceback(tmp_path: Path) -> None:
+    done = bench(["run", "model=flux-dve"], tmp_path)
+    assert done.returncode == 2
+    assert "did you mean 'flux-dev'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -59,11 +74,10 @@ def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
         (["import", "nowhere", "--name", "mj", "--prompts", "tiny"], "neither a folder of pictures"),
     ],
 )
-def test_what_cannot_be_done_is_one_message_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
-    done = bench(arguments, tmp_path)
-    assert done.returncode == 2, done.stderr
+def test_what_cannot_be_done_is_one_message_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path, here: Here) -> None:
+    done = here(arguments)
+    assert done.code == 2, done.stderr
     assert message in done.stderr
-    assert "Traceback" not in done.stderr
     assert done.stderr.count("error:") == 1
     assert not list(tmp_path.rglob("*.jsonl"))
 

@@ -7,7 +7,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.command import bench
 from support.paths import ROOT
 
 from bench.cli import overrides
@@ -41,8 +40,8 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["2026", "true", "null", "1e3", "0123", "ünï", "标签", "it's", 'say "hi"', "a, v2=final", "a,b", "[x]", "{y: 1}", "${model.name}", "\\${x}", "a\\",
-     "\\'", "  two  words ", "", "range(0,3)", "x:y", "#1"],
+    ["2026", "true", "null", "1e3", "0123", "ünï", "标签", "it's", 'say "hi"', "a, v2=final", "a,b", "[x]", "{y: 1}",
+     "${model.name}", "\\${x}", "a\\", "\\'", "  two  words ", "", "range(0,3)", "x:y", "#1"],
 )  # fmt: skip
 def test_text_stays_as_typed(text: str) -> None:
     (config,) = configurations([f"{option}={text}" for option in overrides.TEXTS])
@@ -54,8 +53,10 @@ def test_in_a_sweep_commas_separate_texts_but_between_quotes() -> None:
     assert [config["label"] for config in composed] == ["2026", "a, b", "it's", "1e3"]
 
 
-@pytest.mark.parametrize(("typed", "value"), [("text", ["text"]), ("[text,people]", ["text", "people"]), ("[]", [])])
-def test_one_category_needs_no_brackets(typed: str, value: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("typed", "value"), [("text", ["text"]), ("[text,people]", ["text", "people"]), ("[]", []), ("", []), ("null", None)]
+)
+def test_one_category_needs_no_brackets(typed: str, value: list[str] | None) -> None:
     assert configurations([f"categories={typed}"])[0]["categories"] == value
 
 
@@ -135,8 +136,12 @@ def test_score_takes_the_metrics_of_the_run_unless_words_name_some() -> None:
     assert chosen("results=2026", stored={"scene": presets.read("metric", "scene")}) == ["scene"]
     assert chosen("metric=[ocr,scene]") == ["ocr", "scene"]
     assert chosen("metric.ocr.engine.least=256") == ["ocr"]
-    for words, stored, message in ((["metric=[]"], None, "names nothing to score"), ([], {}, "was rendered without metrics"),
-                                   (["metric=ocr,scene"], None, r"metric=\[ocr,scene\]"), (["limit=3"], None, "unknown option 'limit'")):  # fmt: skip
+    for words, stored, message in (
+        (["metric=[]"], None, "names nothing to score"),
+        ([], {}, "was rendered without metrics"),
+        (["metric=ocr,scene"], None, r"metric=\[ocr,scene\]"),
+        (["limit=3"], None, "unknown option 'limit'"),
+    ):
         with pytest.raises(ConfigError, match=message):
             chosen(*words, stored=stored)
 
@@ -154,7 +159,9 @@ def test_values_out_of_range_are_one_message(words: list[str], message: str, her
     assert done.stderr.count("error:") == 1
 
 
-@pytest.mark.parametrize("name", ["it's.csv", "a, v2=final.csv", "Bücher.txt", "2026.txt", "two words.jsonl", "12:30 Uhr.txt", "${x}.txt", "提示.txt"])
+@pytest.mark.parametrize(
+    "name", ["it's.csv", "a, v2=final.csv", "Bücher.txt", "2026.txt", "two words.jsonl", "12:30 Uhr.txt", "${x}.txt", "提示.txt"]
+)
 def test_prompt_files_of_any_name_are_read(name: str, tmp_path: Path, here: Here) -> None:
     text = "a red circle on the left, on white"
     header = '{"name": "x", "version": "1", "language": "en", "licence": "CC0", "source": "here"}'
@@ -162,7 +169,7 @@ def test_prompt_files_of_any_name_are_read(name: str, tmp_path: Path, here: Here
     (tmp_path / name).write_text(content[name.rpartition(".")[2]], encoding="utf-8")
     done = here(["run", "model=tiny-oracle", f"prompts={name}", "metric=[]", "seeds=[0]", "dry_run=true"])
     assert done.code == 0, done.stderr
-    assert "1 pictures, 1 to render" in done.stderr or "1 picture, 1 to render" in done.stderr
+    assert "1 pictures, 1 to render" in done.stderr
 
 
 def test_text_options_name_runs_and_folders(tmp_path: Path, here: Here) -> None:
@@ -179,15 +186,13 @@ def test_text_options_name_runs_and_folders(tmp_path: Path, here: Here) -> None:
 
 
 @pytest.mark.parametrize("model", ["tiny-oracle", pytest.param("tiny-dev", marks=pytest.mark.slow)])
-def test_a_label_that_is_a_number_goes_all_the_way(model: str, tmp_path: Path) -> None:
-    done = bench(["run", f"model={model}", "label=2026", "limit=1", "metric=[latency]"], tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert bench(["run", f"model={model}", "label=true", "limit=1", "metric=[latency]"], tmp_path).returncode == 0
-    assert bench(["score", "2026", "metric=[scene]"], tmp_path).returncode == 0
-    assert bench(["compare", "2026", "true", "--without", "latency", "scene"], tmp_path).returncode in {0, 2}
-    compared = bench(["compare", "2026", "true"], tmp_path)
-    assert compared.returncode == 0, compared.stderr
-    assert "2026" in compared.stderr
+def test_a_label_that_is_a_number_goes_all_the_way(model: str, here: Here) -> None:
+    for label in ("2026", "true"):
+        assert here(["run", f"model={model}", f"label={label}", "limit=1", "seeds=[0]", "metric=[latency]"]).code == 0
+    assert here(["score", "2026", "metric=[scene]"]).code == 0
+    compared = here(["compare", "2026", "true"])
+    assert compared.code == 0, compared.stderr
+    assert {"2026", "true"} <= set(compared.stderr.split())
 
 
 @pytest.mark.parametrize("command", ["run", "score"])

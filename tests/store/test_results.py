@@ -65,7 +65,7 @@ def test_a_damaged_run_hides_no_other(tmp_path: Path) -> None:
 
 
 def test_an_unknown_run_names_the_nearest_label_or_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="unknown run 'x': there is no run in .*; make one with: python -m bench run"):
+    with pytest.raises(ConfigError, match=r"unknown run 'x': there is no run in .*; make one with: python -m bench run"):
         Store(tmp_path).find("x")
     Store(tmp_path).run("tiny-dev.tiny.28steps", create=True).update_info(label="tiny-dev")
     with pytest.raises(ConfigError, match="unknown run 'tiny-dve'; did you mean 'tiny-dev'"):
@@ -79,5 +79,5 @@ def test_tables_call_a_run_by_label_then_name_then_path(tmp_path: Path) -> None:
         Store(tmp_path / folder).run(name, create=True).update_info(label=label)
     runs = [Store(tmp_path).find(str(tmp_path / place)) for place in places]
     assert list(labelled(runs)) == ["a/x", "y", "b/x", "own"]
-    with pytest.raises(ConfigError, match="run y is given twice; name different runs"):
+    with pytest.raises(ConfigError, match="run y is given twice; compare needs different runs"):
         labelled([runs[1], runs[1]])

@@ -1,0 +1,147 @@
+"""Every command that a message advises can be typed: the words are read as the command line reads them, and nothing runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from support.runs import render_oracle
+from support.understand import wrong
+
+import bench
+from bench.cli.app import COMMANDS
+from bench.config import presets
+from bench.errors import BenchError
+from bench.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from bench.store import Run
+
+    from .conftest import Outcome
+
+    Here = Callable[[Sequence[str]], Outcome]
+
+
+def advised(message: str) -> list[list[str]]:
+    """The words after each ``python -m bench`` of a message, up to the end of the sentence or clause."""
+    texts = re.findall(r"python -m bench (.+?)(?=[.;,)]+(?:\s|$)|\n|$)", message)
+    return [["tiny" if word == "SET" else word for word in shlex.split(text.replace("compare …", "compare RUN RUN"))] for text in texts]
+
+
+def check(message: str, *commands: str) -> None:
+    """The message advises these commands and no others, and each is understood."""
+    words = advised(message)
+    assert [each[0] for each in words] == list(commands), message
+    assert [wrong(each) for each in words] == [""] * len(words)
+
+
+@pytest.fixture
+def pair(tmp_path: Path, here: Here) -> tuple[Run, Run]:
+    """Two scored runs in ``results``."""
+    results = tmp_path / "results"
+    runs = render_oracle(results, limit=2, label="one", seeds=(0,)), render_oracle(results, limit=2, label="two", seeds=(0,))
+    assert here(["score", "one", "two", "metric=[scene,latency]"]).code == 0
+    return runs
+
+
+def change_fingerprints(run: Run, *metrics: str) -> None:
+    """As if another version had scored these columns."""
+    rows = [row for row in run.scores() if row.metric.partition(".")[0] in metrics]
+    assert rows
+    run.save_scores([replace(row, fingerprint=row.fingerprint.replace('"version":', '"version":9')) for row in rows])
+
+
+def test_advice_is_read_from_messages() -> None:
+    message = (
+        "no. Do: python -m bench score a b metric=[x,y]; or leave out with: python -m bench compare … --without x, and "
+        "(see: python -m bench list runs)"
+    )
+    assert [" ".join(words) for words in advised(message)] == ["score a b metric=[x,y]", "compare RUN RUN --without x", "list runs"]
+    assert wrong(["score", "a", "metric=[images_per_s]"])
+    assert wrong(["compare", "a", "--withuot", "x"])
+    assert wrong(["rnu"])
+
+
+@pytest.mark.parametrize(
+    ("words", "commands"),
+    [
+        ("run limit", ["run"]),
+        ("run model=tiny-dev,tiny-pro", ["run"]),
+        ("run model.steps=2,4", ["run"]),
+        ("score", ["list"]),
+        ("score nothing", ["run"]),
+        ("compare nothing", ["run"]),
+        ("gate nothing nobody --max-drop scene=1", ["run"]),
+        ("vote nothing nobody", ["run"]),
+        ("report nothing", ["run"]),
+        ("rm nothing", ["run"]),
+    ],
+)
+def test_advice_without_a_run(words: str, commands: list[str], here: Here) -> None:
+    done = here(words.split())
+    assert done.code == 2
+    check(done.stderr, *commands)
+
+
+def test_help_advises_what_can_be_typed(here: Here) -> None:
+    for command in COMMANDS:
+        text = here([command, "--help"]).stdout.replace("usage: python -m bench", "")
+        for words in advised(text):
+            assert not wrong(words), words
+
+
+def test_advice_about_a_damaged_run(pair: tuple[Run, Run], here: Here) -> None:
+    run = pair[0]
+    (run.path / "scores.parquet").write_bytes(b"PAR1")
+    check(here(["compare", "one", "two"]).stderr, "rm")
+    (run.path / "run.json").write_text("{")
+    check(here(["report", run.name]).stderr, "rm")
+
+
+def test_advice_about_unlike_scores(pair: tuple[Run, Run], here: Here) -> None:
+    change_fingerprints(pair[0], "scene")
+    check(here(["compare", "one", "two"]).stderr, "score", "compare")
+    check(here(["gate", "one", "two", "--max-drop", "scene=0.1"]).stderr, "score")
+
+
+def test_advice_about_a_missing_score(tmp_path: Path, here: Here) -> None:
+    plain = render_oracle(tmp_path / "results", limit=1, label="plain", seeds=(0,))
+    plain.update_info(config={"metric": {}})
+    check(here(["score", "plain"]).stderr, "list")
+
+
+def test_advice_about_an_empty_run(pair: tuple[Run, Run], here: Here) -> None:
+    Store(pair[0].path.parent).run("empty", create=True).update_info(label="empty")
+    check(here(["vote", "one", "empty"]).stderr, "run")
+
+
+@pytest.mark.parametrize("metric", ["vqa", "clip"])
+def test_advice_about_a_missing_key_or_weights(metric: str, pair: tuple[Run, Run], here: Here) -> None:
+    done = here(["score", pair[0].name, f"metric=[{metric}]"])
+    assert done.code == 1
+    check(next(line for line in done.stderr.splitlines() if line.startswith("unscored")), "score")
+
+
+def test_advice_about_a_scenario_that_was_not_measured(pair: tuple[Run, Run], here: Here) -> None:
+    here(["score", "one", "metric.latency.scenario=offline"])
+    (reason,) = {str(row.reason) for row in pair[0].scores() if row.reason and "python -m bench" in row.reason}
+    check(reason, "run")
+
+
+def test_advice_about_a_model_that_was_shut_down() -> None:
+    with pytest.raises(BenchError) as raised:
+        presets.provider("dalle3").check()
+    check(str(raised.value), "import")
+
+
+def test_advice_in_python(pair: tuple[Run, Run], here: Here) -> None:
+    here(["score", "one", "metric=[refusals]"])
+    with pytest.raises(BenchError) as raised:
+        bench.compare(["one", "two"], pair[0].path.parent).disagreements("refused")
+    check(str(raised.value).replace("metric=[…]", "metric=[refusals]"), "score")
