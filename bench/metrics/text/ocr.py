@@ -1,4 +1,4 @@
-"""Text accuracy: what an OCR engine reads in a picture against the text the prompt asked for."""
+"""Text accuracy: what an OCR engine reads in a picture against the text the prompt asks for."""
 
 from __future__ import annotations
 
