@@ -227,7 +227,7 @@ class StrayText:
     shapes. ``detail`` lists the words.
 
     Attributes:
-        confidence: of a line that counts, 0 to 1, at least.
+        confidence: 0 to 1; lines that the engine is less sure of do not count.
     """
 
     name: str = "stray_text"
