@@ -1,4 +1,4 @@
-"""What is measured. One file a metric; each is a frozen dataclass that a YAML under conf/metric fills in."""
+"""The protocols of metrics and extractors. Each metric is a frozen dataclass whose fields a YAML in conf/metric gives."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Extractor(Protocol):
 
     @property
     def name(self) -> str:
-        """What a distance is called after; "inception" for the network FID is defined on."""
+        """Part of the name of a distance; "inception" for the network FID is defined on."""
 
     def fingerprint_fields(self) -> Mapping[str, Trait]:
         """Weights, preprocessing, numeric type and library versions; cheap, loads no network. Keys the feature cache."""
@@ -53,7 +53,7 @@ class ImageMetric(Protocol):
         """What the numbers depend on (``bench.core.fingerprint``); cheap, loads no weights beyond hashing them."""
 
     def not_applicable_reason(self, record: ImageRecord) -> str | None:
-        """Why the metric does not apply to what this picture should show (no text asked for, say); None if it does."""
+        """Why the metric does not apply to this picture (its prompt asks for no text, say); None if it does."""
 
     def score(self, samples: Sequence[Sample]) -> list[ScoreRow]:
         """Rows for a batch of pictures it applies to, one of each column a picture."""
@@ -61,7 +61,7 @@ class ImageMetric(Protocol):
 
 @runtime_checkable
 class SetMetric(Protocol):
-    """Scores a run from the features of its pictures: distances to a reference set, spread, doubles."""
+    """Scores a run from the features of its pictures: distances to a reference set, diversity, duplicates."""
 
     @property
     def name(self) -> str:
@@ -73,13 +73,13 @@ class SetMetric(Protocol):
 
     @property
     def extractor(self) -> Extractor:
-        """What makes features; metrics with one extractor share them."""
+        """What computes features; metrics with one extractor share them."""
 
     def fingerprint(self) -> str:
         """As for ImageMetric."""
 
     def unavailable_reason(self) -> str | None:
-        """Why nothing can be scored (no reference, say), with the way out; None if something can. Asked before features are made."""
+        """Why nothing can be scored (no reference, say), with the way out; None if it can. Called before any features are computed."""
 
     def compare(self, features: np.ndarray, records: Sequence[ImageRecord]) -> list[ScoreRow]:
         """Rows of the run (or of single pictures), given features (N, D) and the N records they belong to."""

@@ -1,4 +1,4 @@
-"""Fingerprints: every metric says what its numbers depend on, twice the same, and a change of it is seen."""
+"""Fingerprints: every metric names what its numbers depend on, the same each time, and shows a change of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How different the seeds of a prompt come out."""
+"""How different the pictures of a prompt are from seed to seed."""
 
 from __future__ import annotations
 

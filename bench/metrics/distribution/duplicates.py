@@ -1,4 +1,4 @@
-"""Pictures that come out nearly the same for different prompts, by a perceptual hash and coarse colours."""
+"""Pictures that are nearly the same for different prompts, by a perceptual hash and coarse colours."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ class Duplicates:
 
     Nearly identical: at most ``most`` of the 64 bits of ``phash`` differ, and no block of ``blocks`` by more than ``shade``. The hash
     alone is blind to colour: among 600 drawn scenes of the embedded domain, all different, it calls 11 % doubles. JPEG
-    and scaling change neither; a mirror image is another picture. Prompts that ask for nearly the same picture raise the
-    share through no fault of the model. n and the groups in ``detail``.
+    and scaling change neither; a mirror image is another picture. Prompts for nearly the same picture raise the share
+    through no fault of the model. n and the groups in ``detail``.
 
     Attributes:
         most: largest number of bits that may differ.

@@ -19,7 +19,7 @@ from bench.types import Column
 
 @dataclass(frozen=True)
 class PrecisionRecall(SetDistance):
-    """How far pictures and reference lie in one another, told by balls that reach to the k-th nearest of their own set.
+    """How far pictures and reference lie in one another, by balls that reach to the k-th nearest member of their own set.
 
     ``NAME.precision``: share of pictures inside the ball of any reference, 0 to 1. ``NAME.recall``: share of references
     inside the ball of any picture, 0 to 1 (Kynkäänniemi et al., NeurIPS 2019). ``NAME.density``: references whose ball

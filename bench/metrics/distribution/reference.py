@@ -1,7 +1,7 @@
 """What a run is compared with: a folder of pictures, another run, stored statistics or features, or the renderer.
 
-Pictures stream through the extractor a batch at a time; their features are kept in the cache folder under the content of the
-pictures and the extractor's traits, so that a second scoring does not make them again.
+Pictures stream through the extractor a batch at a time. Their features are cached under the content of the pictures and the
+extractor's fingerprint fields, so that a second scoring does not compute them again.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def _gib(session: Mapping[str, Any], key: str) -> float | None:
 
 
 def _host(session: Mapping[str, Any]) -> float | None:
-    """Host memory where it is not what ``peak_memory`` says already."""
+    """Host memory in GiB; None where ``peak_memory`` is the same number."""
     key = "peak_host_memory_bytes"
     return None if session.get(key) == session.get("peak_memory_bytes") else _gib(session, key)
 
@@ -119,7 +119,7 @@ class Latency:
         return Scenario(self.scenario, self.min_duration_s, self.min_queries) if self.scenario else None
 
     def fingerprint(self) -> str:
-        """The definition; machines are told apart by the environment of each row, not here."""
+        """The definition; the environment of each row says which machine it is, not the fingerprint."""
         return fingerprint(
             self.name,
             VERSION,

@@ -1,1 +1,1 @@
-"""Is the text in the picture the text that was asked for?"""
+"""Is the text in the picture the text that the prompt asks for?"""

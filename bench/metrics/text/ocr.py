@@ -1,4 +1,4 @@
-"""Text accuracy: what an OCR engine reads in a picture against the text the prompt asked for."""
+"""Text accuracy: what an OCR engine reads in a picture against the text the prompt asks for."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ class StrayText:
     shapes. ``detail`` lists the words.
 
     Attributes:
-        confidence: of a line that counts, 0 to 1, at least.
+        confidence: 0 to 1; lines that the engine is less sure of do not count.
     """
 
     name: str = "stray_text"

@@ -19,7 +19,7 @@ class Manifold(NamedTuple):
 
 
 def prdc(pictures: np.ndarray, reference: np.ndarray, k: int = 5) -> Manifold:
-    """How far pictures and reference lie in one another, told by balls around each member.
+    """How far pictures and reference lie in one another, by balls around each member.
 
     B(x) is the closed ball around x that reaches the k-th nearest other member of x's own set. Precision: share of pictures
     inside B of any reference. Recall: share of references inside B of any picture (Kynkäänniemi et al., NeurIPS 2019).
