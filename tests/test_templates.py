@@ -112,6 +112,17 @@ def test_a_model_renders(tmp_path: Path) -> None:
     assert "1 rendered" in python(folder, "-m", "bench", "run", "model=my-model", "limit=1", "seeds=[0]", "metric=[latency]")
 
 
+def test_a_section_is_on_the_page_and_in_its_navigation(tmp_path: Path) -> None:
+    folder = checkout(tmp_path / "copy")
+    add("report-section", folder)
+    compared(folder, "scene")
+    page = (folder / "page" / "index.html").read_text(encoding="utf-8")
+    assert '<a href="#settings">Settings</a>' in page
+    shown = section(page, "settings")
+    assert "first" in shown
+    assert "128 × 128" in shown
+
+
 def test_the_templates_pass_their_own_tests_and_keep_the_rules_of_the_code(tmp_path: Path) -> None:
     folder = checkout(tmp_path / "copy")
     files = [str(file) for template in TEMPLATES for file in add(template, folder) if file.suffix == ".py"]

@@ -95,13 +95,13 @@ def wrong_options(page: Path) -> list[str]:
 
 def _is_option(key: str, value: str) -> bool:
     head, _, field = key.partition(".")
-    if _PLACEHOLDER.search(key):
+    if _PLACEHOLDER.search(key) or set("()") & set(value):  # a keyword of a call is no option
         return True
     if head in {"model", "metric"} and not field:
         wanted = [name for name in value.strip("[]").split(",") if name and not _PLACEHOLDER.search(name)]
         return set(wanted) <= set(presets.names(head))
     if key == "prompts":
-        return bool(_PLACEHOLDER.search(value)) or "." in value or ":" in value or value in prompts.shipped()
+        return not value or bool(_PLACEHOLDER.search(value)) or "." in value or ":" in value or value in prompts.shipped()
     if head == "metric":
         name, _, field = field.partition(".")
         return name in presets.names("metric") and field in _fields("metric", name)

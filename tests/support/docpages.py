@@ -1,6 +1,6 @@
 """The documentation as tests see it: pages, fenced blocks, commands, links.
 
-A block of bash or Python in a page that is executed (tutorial, how-to, frames, design) runs where it stands, in a copy of the
+A block of bash or Python in a page that is executed (tutorial, how-to, frames) runs where it stands, in a copy of the
 checkout, after the blocks before it. A block with ``title="PATH"`` is a file, written there. Comments before a block:
 
 - ``<!-- needs: WORD -->``: cannot run everywhere (weights, key, gpu, person …); its commands are still parsed.
@@ -17,7 +17,7 @@ from pathlib import Path
 from support.paths import ROOT
 
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
-EXECUTED = tuple(p for p in PAGES if p.parent.name == "how-to" or p.name in {"tutorial.md", "frames.md", "design.md"})
+EXECUTED = tuple(p for p in PAGES if p.parent.name == "how-to" or p.name in {"tutorial.md", "frames.md"})
 
 _FENCE = re.compile(r"```(?P<language>\w*)(?P<rest>[^`]*)$")
 _COMMENT = re.compile(r"<!-- (?P<key>needs|exit): (?P<value>[\w ]+) -->")

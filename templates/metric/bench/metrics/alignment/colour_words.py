@@ -48,7 +48,10 @@ def share_present(pixels: np.ndarray, words: Sequence[str]) -> float:
 
 @dataclass(frozen=True)
 class ColourWords:
-    """``colour_words`` of each picture: the share of the colours its prompt names that it shows."""
+    """``colour_words`` of each picture: the share of the colours its prompt names that it shows.
+
+    It asks whether they are there, not where: a picture of noise has them all and scores 1.
+    """
 
     name: str = "colour_words"
 

@@ -1,4 +1,4 @@
-"""``noise``: pictures of random pixels, the floor of every metric."""
+"""``noise``: pictures of random pixels: what does a metric give to no picture at all?"""
 
 from __future__ import annotations
 
