@@ -100,7 +100,7 @@ def test_tiny_prompts_are_of_the_domain_and_were_never_trained_on() -> None:
         ([HEADER, {"id": "a", "text": " "}], r":2: the prompt has no text"),
         ([HEADER, {"id": "a", "text": "x"}, {"id": "a", "text": "y"}], r":3: id 'a' is taken by line 2"),
         ([HEADER, {"id": "a", "text": "x", "categroy": "y"}], "did you mean 'category'"),
-        ([HEADER, {"id": "../a", "text": "x"}], "names files"),
+        ([HEADER, {"id": "../a", "text": "x"}], "pictures are named after it"),
         ([HEADER, {"id": "a", "text": "x", "aspect": "wide"}], "like 16:9"),
         ([HEADER, {"id": "a", "text": "x", "expected_text": "y"}], "must be a list of texts"),
         ([{**HEADER, "licence": ""}, {"id": "a", "text": "x"}], "'licence'"),
