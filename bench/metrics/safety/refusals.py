@@ -95,7 +95,7 @@ class Refusals:
 
 def _picture(column: Column, mark: str, record: ImageRecord) -> ScoreRow:
     if record.failed:
-        return column.missing(mark, f"{record.status}: {record.error or 'no reason given'}", record)
+        return column.missing(mark, f"{record.status}: {record.error or 'no reason given'}", record, cause="not_made")
     if record.status == "refused":
         return column.scored(mark, 1.0, record, {"kind": kind(record), "reason": record.error})
     return column.scored(mark, 0.0, record)

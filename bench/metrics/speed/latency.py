@@ -168,9 +168,9 @@ def _picture(record: ImageRecord, mark: str, *, imported: bool) -> ScoreRow:
     if record.status == "ok" and not math.isnan(timing.latency_s):
         return _PICTURE.scored(mark, timing.latency_s, record, {"environment": record.environment, "batch_size": timing.batch_size})
     if record.status == "refused":
-        return _PICTURE.missing(mark, f"refused: {record.error or 'no reason given'}", record, status="not_applicable")
+        return _PICTURE.missing(mark, f"refused: {record.error or 'no reason given'}", record, status="not_applicable", cause="refused")
     if record.failed:
-        return _PICTURE.missing(mark, f"{record.status}: {record.error or 'no reason given'}", record)
+        return _PICTURE.missing(mark, f"{record.status}: {record.error or 'no reason given'}", record, cause="not_made")
     if imported or record.detail.get("imported"):
         return _PICTURE.missing(mark, _IMPORTED, record, status="not_applicable")
     untimed = record.detail.get("no_latency")
