@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench import stats
 from bench.core.fingerprint import fingerprint
+from bench.types import Column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bench.store import Run, Vote
 
 METRIC = "human_preference"
+CARD = Column(METRIC, "share", about="people prefer it", order=50)
 VOTES = ("session", "rater", "prompt_id", "category", "a", "b", "choice", "left", "seconds", "created", "ballot", "a_request_id",
          "b_request_id", "a_seed", "b_seed", "status")  # fmt: skip
 AGREEMENT = ("kind", "metric", "share", "low", "high", "n", "prompts", "ties", "missing", "alpha", "reason")

@@ -12,6 +12,7 @@ import numpy as np
 from bench.core.fingerprint import fingerprint
 from bench.errors import BenchError
 from bench.metrics import ImageMetric, RunMetric, Sample, SetMetric
+from bench.store import schema
 from bench.types import digest
 
 if TYPE_CHECKING:
@@ -112,7 +113,16 @@ def score(run: Run, metrics: Sequence[Metric], progress: Progress) -> list[Score
         new += _compare(metric, extraction, records)
     if new:
         run.save_scores(new)
+    _save_columns(run, metrics)
     return new
+
+
+def _save_columns(run: Run, metrics: Sequence[Metric]) -> None:
+    """Keep the card of every column in run.json, so that reports need no metric's code."""
+    stored = run.info().get("columns", {})
+    cards = {column.name: schema.column_to_json(column, metric.name) for metric in metrics for column in metric.columns}
+    if {**stored, **cards} != stored:
+        run.update_info(columns={**stored, **cards})
 
 
 def unscored_reasons(rows: Sequence[ScoreRow]) -> list[str]:

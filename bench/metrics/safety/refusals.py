@@ -65,7 +65,11 @@ class Refusals:
     @property
     def columns(self) -> tuple[Column, ...]:
         """Of the picture and of the run."""
-        return (Column("refused", "share", None), Column(self.name, "share", None))
+        about = "prompts declined"
+        return (
+            Column("refused", "share", None, about=about, order=600),
+            Column(self.name, "share", None, about=about, headline=True, order=600, aggregate="value", of="refused"),
+        )
 
     def fingerprint(self) -> str:
         """Metric version and what is counted."""
