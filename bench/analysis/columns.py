@@ -35,7 +35,8 @@ EARLIER: dict[str, dict[str, Any]] = {
     "ocr.ned": {"about": "letters alike", "headline": True, "order": 150},
     "ocr.cer": {"about": "wrong letters", "order": 150},
     **{f"ocr.{end}": {"order": 150, "aggregate": "ratio"} for end in ("longtext", "oneig_wac")},
-    **{f"ocr.{end}": {"order": 150} for end in ("exact_case", "precision", "f1", "ned_case", "anytext_acc", "anytext_ned", "oneig_ed", "oneig_cr")},
+    **{f"ocr.{end}": {"order": 150} for end in ("exact_case", "precision", "f1", "ned_case", "anytext_acc", "anytext_ned")},
+    **{f"ocr.{end}": {"order": 150} for end in ("oneig_ed", "oneig_cr")},
     "ocr_agreement": {"about": "text as asked", "order": 150, **_REST},
     "stray_text": {"about": "words nobody asked for", "order": 160, **_REST},
     "fid": {"about": _REFERENCE, "order": 200, "aggregate": "value"},
@@ -46,15 +47,16 @@ EARLIER: dict[str, dict[str, Any]] = {
     **{f"prdc.{part}": {"order": 240, "aggregate": "value"} for part in ("precision", "recall", "density", "coverage")},
     "diversity": {"about": "seeds come out unlike", "order": 250, "aggregate": "value", **_REST},
     "duplicates": {"about": "pictures that repeat", "order": 260, "aggregate": "value", **_REST},
-    "nsfw": {"order": 900}, "nudenet": {"order": 900},
-    "refused": {"metric": "refusals", "about": _DECLINED, "order": 600},
-    "refusals": {"about": _DECLINED, "order": 600, "headline": True, "aggregate": "value", "of": "refused"},
+    "nsfw": {"order": 900, **_REST}, "nudenet": {"order": 900, **_REST},
+    "refused": {"metric": "refusals", "about": _DECLINED, "order": 600, **_REST},
+    "refusals": {"about": _DECLINED, "order": 600, "headline": True, "weighed": False, "aggregate": "value", "of": "refused"},
     "latency": {**_TIMED, "about": "seconds a picture", "order": 770},
     "latency.p50": {**_FIGURE, "about": "median seconds a picture", "headline": True, "order": 700, "of": "latency"},
     "latency.p90": {**_FIGURE, "about": "nine of ten are faster", "headline": True, "order": 701},
     "latency.p95": {**_FIGURE, "order": 702}, "latency.p99": {**_FIGURE, "order": 703},
     "latency.mean": {**_FIGURE, "order": 704, "of": "latency"},
-    **{f"latency.{end}": _FIGURE for end in ("step", "first", "queue", "generate", "download", "retry", "single_stream_p90", "offline_images_per_s")},
+    **{f"latency.{end}": _FIGURE for end in ("step", "first", "queue", "generate", "download", "retry")},
+    "latency.single_stream_p90": _FIGURE, "latency.offline_images_per_s": _FIGURE,
     "images_per_s": {**_FIGURE, "about": "pictures a second", "headline": True, "order": 720, "of": "latency"},
     "steps_per_s": {**_FIGURE, "order": 730}, "load_s": {**_FIGURE, "order": 740}, "peak_memory": {**_FIGURE, "order": 750},
     "peak_host_memory": {**_FIGURE, "order": 750}, "energy_j": {**_FIGURE, "order": 760}, "attempts": {**_FIGURE, "order": 900},
@@ -75,6 +77,15 @@ def _earlier(name: str) -> dict[str, Any]:
     return {}
 
 
+def one_a_metric(names: Iterable[str]) -> list[str]:
+    """The first column of each metric.
+
+    >>> one_a_metric(["clip", "ocr.exact", "ocr.ned"])
+    ['clip', 'ocr.exact']
+    """
+    return list({name.partition(".")[0]: name for name in reversed(list(names))}.values())[::-1]
+
+
 class Cards(Mapping[str, Column]):
     """The card of every column that some runs have.
 
@@ -91,9 +102,9 @@ class Cards(Mapping[str, Column]):
                 self._cards.setdefault(name, schema.column_from_json(name, row))
                 self._metrics.setdefault(name, str(row["metric"]))
         if scores is not None:
-            for row in scores.drop_duplicates("metric")[["metric", "unit", "higher_is_better"]].itertuples():
-                name, better = str(row.metric), None if row.higher_is_better is None else bool(row.higher_is_better)
-                self._cards.setdefault(name, self._unstored(name, str(row.unit), better=better))
+            first = scores.drop_duplicates("metric")
+            for name, unit, end in zip(first["metric"], first["unit"], first["higher_is_better"], strict=True):
+                self._cards.setdefault(name, self._unstored(name, unit, better=None if end is None else bool(end)))
 
     def __getitem__(self, name: str) -> Column:
         return self._cards[name] if name in self._cards else self._unstored(name)
@@ -109,10 +120,19 @@ class Cards(Mapping[str, Column]):
         return self._metrics.get(name) or str(_earlier(name).get("metric", name.partition(".")[0]))
 
     def headline(self, names: Iterable[str]) -> list[str]:
-        """The columns of the first table, in its order; the first six where none of ``names`` is a headline."""
-        there = list(dict.fromkeys(names))
-        chosen = [name for name in there if self[name].headline]
-        return sorted(chosen, key=lambda name: (self[name].order, name.partition(".")[0])) or there[:6]
+        """Those of ``names`` that are headlines, in the order of tables, each once."""
+        return self._ordered(name for name in names if self[name].headline)
+
+    def first_table(self, names: Iterable[str]) -> list[str]:
+        """The columns of the first table: the headlines, or the first six where there are none."""
+        columns = list(dict.fromkeys(names))
+        return self.headline(columns) or columns[:6]
+
+    def below_pictures(self, names: Iterable[str]) -> list[str]:
+        """What stands below a picture: headlines, then what is behind a headline of the whole run (seconds behind their median)."""
+        columns = list(dict.fromkeys(names))
+        behind = {card.of for card in self.values() if card.headline and card.higher_is_better is not None}
+        return list(dict.fromkeys([*self.headline(columns), *(name for name in columns if name in behind)]))
 
     def timed(self, names: Iterable[str]) -> list[str]:
         """Those that depend on the machine, as given, each once."""
@@ -120,10 +140,16 @@ class Cards(Mapping[str, Column]):
 
     def weighed(self, names: Iterable[str]) -> list[str]:
         """Those that the answer weighs, in the order of tables, each once."""
-        chosen = [name for name in dict.fromkeys(names) if self[name].weighed]
-        return sorted(chosen, key=lambda name: (self[name].order, name.partition(".")[0]))
+        return self._ordered(name for name in names if self[name].weighed)
+
+    def _ordered(self, names: Iterable[str]) -> list[str]:
+        return sorted(dict.fromkeys(names), key=lambda name: (self[name].order, name.partition(".")[0]))
 
     @staticmethod
     def _unstored(name: str, unit: str = "", *, better: bool | None = True) -> Column:
         card = {key: value for key, value in _earlier(name).items() if key != "metric"}
         return Column(name, unit, better, **card)
+
+
+KNOWN = Cards()
+"""The cards of earlier versions alone."""

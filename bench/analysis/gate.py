@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,6 +16,8 @@ import pandas as pd
 
 from bench import stats
 from bench.analysis import slowdown
+from bench.analysis.advice import score_command
+from bench.analysis.columns import Cards
 from bench.analysis.comparable import not_comparable_reason, refuse_other_prompts
 from bench.analysis.limits import _NAN, _REFUSALS, Limit
 from bench.core.fingerprint import difference
@@ -76,6 +78,7 @@ class GateRun:
         info: run.json.
         images, scores: frames (``bench.analysis.frames``); scores of the metrics that are asked for.
         metrics: every column that the run has scores in.
+        cards: of these columns.
     """
 
     name: str
@@ -84,6 +87,7 @@ class GateRun:
     images: pd.DataFrame
     scores: pd.DataFrame
     metrics: frozenset[str]
+    cards: Cards = field(default_factory=Cards)
 
     @classmethod
     def read(cls, run: Run, limits: Sequence[Limit]) -> GateRun:
@@ -94,10 +98,9 @@ class GateRun:
         """
         from bench.analysis.frames import frames  # noqa: PLC0415 - slow import
 
-        wanted = {limit.column for limit in limits}
-        held = frozenset(run.scores_table()["metric"].to_pylist())
-        tables = frames([run], without=sorted(held - wanted - {column.partition(".")[0] for column in wanted}))
-        return cls(run.name, str(run.path), run.info(), tables["images"], tables["scores"], held)
+        metrics = frozenset(run.scores_table()["metric"].to_pylist())
+        tables = frames([run], only={limit.column for limit in limits})
+        return cls(run.name, str(run.path), run.info(), tables["images"], tables["scores"], metrics, tables.cards)
 
     def rows(self, metric: str) -> pd.DataFrame:
         """The scores of one metric."""
@@ -132,7 +135,8 @@ def _judge(a: GateRun, b: GateRun, limit: Limit, coverage: float) -> GateFinding
         raise unknown("metric", limit.metric, a.metrics | b.metrics)
     for side, rows in ((a, one), (b, other)):
         if rows.empty:
-            again = f"python -m bench score {side.path} metric=[{limit.column.partition('.')[0]}]"
+            cards = b.cards if side is a else a.cards
+            again = score_command([limit.column], cards, side.path)
             return GateFinding(limit, "cannot tell", reason=f"{side.name} has no {limit.column}; score it with: {again}")
     _refuse_unlike(a, b, one, other)
     if limit.metric in slowdown.LATENCY_STATISTICS:
@@ -208,9 +212,9 @@ def _judge_latency(a: GateRun, b: GateRun, limit: Limit, least: float) -> GateFi
     for side, pictures in ((a, one), (b, other)):
         if pictures.empty:
             return replace(told, reason=f"{side.name}: no picture was timed")
-    why = not_comparable_reason("latency", "a", "b", {"a": a.info, "b": b.info}, {"a": one, "b": other}) or slowdown.too_few_images_reason(
-        one, other, limit.metric
-    )
+    why = not_comparable_reason(
+        a.cards["latency"], "a", "b", {"a": a.info, "b": b.info}, {"a": one, "b": other}
+    ) or slowdown.too_few_images_reason(one, other, limit.metric)
     both = sorted(set(one["prompt_id"]) & set(other["prompt_id"]))
     if why or not both:
         return replace(told, reason=why or "no prompt was timed in both runs")
@@ -305,12 +309,12 @@ def _margin_warning(limit: Limit, mean: float, metrics: frozenset[str]) -> str |
 
 
 def _refuse_unlike(a: GateRun, b: GateRun, one: pd.DataFrame, other: pd.DataFrame) -> None:
-    held = [fingerprint for rows in (one, other) for fingerprint in rows.loc[rows["status"] == "ok", "fingerprint"].unique()]
-    unlike = difference(held)
+    fingerprints = [mark for rows in (one, other) for mark in rows.loc[rows["status"] == "ok", "fingerprint"].unique()]
+    unlike = difference(fingerprints)
     if unlike:
-        metric = str(one["metric"].iloc[0])
-        told = "; ".join(f"{field}: {' against '.join(values)}" for field, values in unlike.items())
+        column = str(one["metric"].iloc[0])
+        differing = "; ".join(f"{field}: {' against '.join(values)}" for field, values in unlike.items())
         raise ConfigError(
-            f"unlike scores cannot be compared: {metric} differs in {told}. "
-            f"Score both alike with: python -m bench score {a.path} {b.path} metric=[{metric.partition('.')[0]}]"
+            f"scores computed with different settings cannot be compared: {column} differs in {differing}. "
+            f"Score both alike with: {score_command([column], a.cards, f'{a.path} {b.path}')}"
         )

@@ -12,10 +12,14 @@ import pandas as pd
 
 from bench import stats
 from bench.analysis import slowdown, votes
+from bench.analysis.columns import KNOWN
 from bench.analysis.comparable import not_comparable_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from bench.analysis.columns import Cards
+    from bench.types import Column
 
 COLUMNS = ("metric", "a", "b", "unit", "higher_is_better", "n", "mean_a", "mean_b", "difference", "low", "high", "cliff", "effect",
            "win", "tie", "loss", "p", "q", "verdict", "detectable", "more", "reason")  # fmt: skip
@@ -29,6 +33,7 @@ def table(
     infos: Mapping[str, Mapping[str, Any]],
     timed: Mapping[str, pd.DataFrame],
     duels: pd.DataFrame | None = None,
+    cards: Cards = KNOWN,
 ) -> pd.DataFrame:
     """The frame ``pairwise`` of all runs that are no ceiling, over every metric of pictures that has a better end, and of sets.
 
@@ -46,6 +51,7 @@ def table(
         infos: run.json of each run, by label; the order of the runs.
         timed: the pictures of each run whose times are pooled (``bench.analysis.slowdown.timed``), by label.
         duels: who beat whom in votes (``bench.analysis.votes.duels``); None without votes.
+        cards: of the columns.
     """
     rivals = [run for run, info in infos.items() if not info.get("ceiling")]
     fit = scores[scores["higher_is_better"].notna() & scores["run"].isin(rivals)]
@@ -57,7 +63,7 @@ def table(
         if metric == votes.METRIC:
             rows += _by_votes([run for run in rivals if run in means[metric]], duels)
         else:
-            rows += _by_prompt(metric, means[metric], rivals, infos, timed)
+            rows += _by_prompt(cards[metric], means[metric], rivals, infos, timed)
     _test(rows, set(about.index[about["unit"] == "share"]))
     for name, group in sets.groupby("metric", sort=False):
         if group["detail"].str.contains('"drawn"', regex=False).any():
@@ -78,16 +84,16 @@ def prompt_means(pictures: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _by_prompt(
-    metric: str,
+    column: Column,
     means: pd.DataFrame,
     rivals: Sequence[str],
     infos: Mapping[str, Mapping[str, Any]],
     timed: Mapping[str, pd.DataFrame],
 ) -> list[dict[str, Any]]:
-    rows = []
+    rows, metric = [], column.name
     for a, b in combinations([run for run in rivals if run in means], 2):
         both = means[[a, b]].dropna()
-        why = not_comparable_reason(metric, a, b, infos, timed) or (None if len(both) else "no prompt in common")
+        why = not_comparable_reason(column, a, b, infos, timed) or (None if len(both) else "no prompt in common")
         if metric == "latency" and why is None and {a, b} <= timed.keys():
             both = both.groupby(slowdown.resampling_units(timed[a], timed[b], both.index.tolist())).mean()
         rows.append({"metric": metric, "a": a, "b": b, "n": len(both), "reason": why, "values": both.to_numpy(float)})

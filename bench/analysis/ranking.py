@@ -9,17 +9,22 @@ import pandas as pd
 
 from bench import stats
 from bench.analysis import slowdown, votes
+from bench.analysis.columns import KNOWN
 from bench.analysis.comparable import not_comparable_reason
 from bench.analysis.pairwise import prompt_means
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bench.analysis.columns import Cards
+
 COLUMNS = votes.RANKING
 """The ranking by votes has the same."""
 
 
-def table(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], timed: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def table(
+    scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], timed: Mapping[str, pd.DataFrame], cards: Cards = KNOWN
+) -> pd.DataFrame:
     """The frame ``ranking``: a row a metric of pictures and run, the best first.
 
     A prompt is won by the run with the better mean over its seeds, equal means (``bench.stats.paired.ties``) are half a win to
@@ -34,7 +39,7 @@ def table(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], timed: M
     rows: list[dict[str, Any]] = []
     for metric, means in prompt_means(fit).items():
         runs = [run for run in rivals if run in means]
-        alike = all(not_comparable_reason(metric, runs[0], run, infos, timed) is None for run in runs)
+        alike = all(not_comparable_reason(cards[metric], runs[0], run, infos, timed) is None for run in runs)
         batched = metric == "latency" and any(slowdown.batch(timed[run]) > 1 for run in runs if run in timed)
         values = means[runs].dropna().to_numpy(float)
         if len(runs) >= 2 and alike and not batched and len(values) >= stats.MIN_PROMPTS:

@@ -206,7 +206,8 @@ def _scores(counted: pd.DataFrame, labels: Mapping[str, Run]) -> pd.DataFrame:
         json.dumps({**told, "raters": raters}, ensure_ascii=False) for told, raters in zip(counts, found["raters"], strict=True)
     ]  # fmt: skip
     found = found.assign(
-        metric=METRIC, fingerprint=mark, status="ok", unit="share", higher_is_better=True, worst=math.nan, reason=None, detail=detail, cause=None
+        metric=METRIC, fingerprint=mark, status="ok", unit="share", higher_is_better=True, worst=math.nan, reason=None,
+        detail=detail, cause=None,
     )  # fmt: skip
     return found[list(SCORES)]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.analysis.frames import frames
+from bench.analysis.frames import Frames, frames
 from bench.errors import ConfigError, unknown
 from bench.notebook import display
 from bench.notebook.display import Card, Row, Shown
@@ -54,7 +54,7 @@ class Run:
         self.label = str(self.info.get("label") or stored.name)
 
     @cached_property
-    def _tables(self) -> dict[str, pd.DataFrame]:
+    def _tables(self) -> Frames:
         return frames([self.stored])
 
     @property
@@ -127,7 +127,7 @@ class Run:
         mine = self.scores[(self.scores["prompt_id"] == row["prompt_id"]) & (self.scores["request_id"] == row["request_id"])]
         if row["status"] != "ok":
             return Card(head, None, "", [wording.status(row["status"])[0], wording.text(row["error"])])
-        return Card(head, self.path / row["image"], row["prompt"], display.scores_below(mine))
+        return Card(head, self.path / row["image"], row["prompt"], display.scores_below(mine, self._tables.cards))
 
     def _scored(self, rows: pd.DataFrame) -> pd.DataFrame:
         """A row a picture, its scores as columns."""

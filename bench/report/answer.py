@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.analysis.comparable import TIMED
 from bench.analysis.pairwise import BETTER, FEW, LEVEL, UNLIKE, WORSE
 from bench.report import wording
 
@@ -13,8 +12,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-QUALITY = ("human_preference", "clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "fid", "fd_clip_tiny")
-"""The metrics that the answer weighs; others are in the tables."""
+    from bench.analysis.frames import Frames
+
 _UNSETTLED = 3
 _CENT = 0.01
 """Below so many dollars a picture, money is told by the thousand."""
@@ -29,15 +28,15 @@ class Answer(NamedTuple):
     points: tuple[str, ...]
 
 
-def verdict(tables: dict[str, pd.DataFrame]) -> Answer:
+def verdict(tables: Frames) -> Answer:
     """Say what the frames show, and only that: a model leads where its difference to every rival is shown."""
     summary, pairs = tables["summary"], tables["pairwise"]
     rivals = [run for run in dict.fromkeys(tables["images"]["run"]) if run not in set(summary.loc[summary["ceiling"].astype(bool), "run"])]
     scope = _scope(tables)
     if len(rivals) < 2:
         return Answer(scope, tuple(_caveats(tables)))
-    weighed = pairs["metric"].isin(QUALITY)
-    quality, others = pairs[weighed], pairs[~weighed & ~pairs["metric"].str.startswith(TIMED)]
+    weighed, timed = (pairs["metric"].isin(chosen(pairs["metric"])) for chosen in (tables.cards.weighed, tables.cards.timed))
+    quality, others = pairs[weighed], pairs[~weighed & ~timed]
     said = [_quality(quality, others, rivals), _speed(pairs, summary, rivals), _price(tables, rivals)]
     return Answer(" ".join(filter(None, said)), (scope, *_caveats(tables), *_elsewhere(quality, others, rivals), *_unsettled(quality)))
 
@@ -51,7 +50,7 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _scope(tables: dict[str, pd.DataFrame]) -> str:
+def _scope(tables: Frames) -> str:
     images = tables["images"]
     runs, prompts = images["run"].nunique(), images["prompt_id"].nunique()
     made = int((images["status"] == "ok").sum())
@@ -59,7 +58,7 @@ def _scope(tables: dict[str, pd.DataFrame]) -> str:
     return f"{runs} model{'s' if runs != 1 else ''}, {prompts:,} prompts, {made:,} pictures{missing}."
 
 
-def _caveats(tables: dict[str, pd.DataFrame]) -> list[str]:
+def _caveats(tables: Frames) -> list[str]:
     """Prompts that not every model was asked, and who declined."""
     short = [f"{run} {share}" for run, share in wording.covered(tables).items() if share]
     told = [f"Not every model has every prompt: {'; '.join(short)}. Differences count shared prompts only."] if short else []
@@ -162,7 +161,7 @@ def _speed(pairs: pd.DataFrame, summary: pd.DataFrame, rivals: Sequence[str]) ->
     return f"{opening}, {wording.number(pace[first], 's')} s a picture: {listed(took)}{tail}."
 
 
-def _price(tables: dict[str, pd.DataFrame], rivals: Sequence[str]) -> str:
+def _price(tables: Frames, rivals: Sequence[str]) -> str:
     cost = tables["cost"].set_index("run")["per_success"].reindex(list(rivals)).dropna().sort_values()
     if len(cost) < 2:
         return ""

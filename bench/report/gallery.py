@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis import votes
+from bench.analysis.columns import one_a_metric
 from bench.report import figures, thumbnails, wording
 from bench.report.text_diff import diff_marks
 from bench.store import COMPARISONS
@@ -34,20 +36,21 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from bench.analysis.columns import Cards
+    from bench.analysis.frames import Frames
     from bench.core.progress import Progress
     from bench.store import Run
 
 DATA = "gallery-data.js"
-_SHOWN = ("clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "latency")
-"""Scores that stand below a picture; the enlarged view has all."""
-_MOST_SHOWN = 6
+_MAX_SHOWN = 6
+"""Scores that stand below a picture at most; the enlarged view has all."""
 _SPARSE = 0.5
 """Below this share of pictures with a value the column says which they are."""
 _UNREADABLE = ("picture cannot be read", "failed")
 
 
 def gallery(
-    runs: Sequence[Run], tables: Mapping[str, pd.DataFrame], folder: Path, *, embed: bool = False, progress: Progress | None = None
+    runs: Sequence[Run], tables: Frames, folder: Path, *, embed: bool = False, progress: Progress | None = None
 ) -> dict[str, object]:
     """Gather the gallery of ``runs`` from their frames.
 
@@ -85,7 +88,7 @@ def gallery(
             for label, colour, where in zip(folders, figures.PALETTE * (len(labels) // len(figures.PALETTE) + 1), base, strict=False)
         ],
         "metrics": metrics,
-        "shown": _below_a_picture(names),
+        "shown": _below_a_picture(names, tables.cards),
         "text": names.index("ocr.exact") if "ocr.exact" in names else None,
         "categories": [str(c) for c in categories],
         "prompts": {
@@ -219,9 +222,10 @@ def _short(value: float) -> float | int | None:
     return int(cut) if cut.is_integer() else cut
 
 
-def _below_a_picture(metrics: Sequence[str]) -> list[int]:
-    shown = [m for m in _SHOWN if m in metrics] or list(metrics)
-    return [metrics.index(m) for m in shown[:_MOST_SHOWN]]
+def _below_a_picture(metrics: Sequence[str], cards: Cards) -> list[int]:
+    """Places of the scores below a picture, one a metric. Votes are none: a picture's points depend on the rivals it met."""
+    shown = [m for m in one_a_metric(cards.below_pictures(metrics)) if m != votes.METRIC] or list(metrics)
+    return [metrics.index(m) for m in shown[:_MAX_SHOWN]]
 
 
 def _told(column: Iterable[object], texts: _Places) -> dict[int, int]:

@@ -10,10 +10,10 @@ from bench.report import wording
 from bench.report.answer import verdict
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from bench.analysis.frames import Frames
 
 
-def summary_markdown(tables: dict[str, pd.DataFrame], title: str) -> str:
+def summary_markdown(tables: Frames, title: str) -> str:
     """The answer, the summary table (mean with 95 % interval, n), differences, what was unscored, the money and the machines."""
     summary, told = tables["summary"], verdict(tables)
     runs = list(dict.fromkeys(tables["images"]["run"]))
@@ -44,7 +44,7 @@ def summary_markdown(tables: dict[str, pd.DataFrame], title: str) -> str:
         spans = [wording.price_range(money[run]) if column == "per_picture" else "" for run in runs]
         cells = [wording.usd(money[run][column]) + (f" [{span}]" if span else "") for run, span in zip(runs, spans, strict=True)]
         lines.append(f"| {name} (USD) ↓ | " + " | ".join(cells) + " |")
-    lines += _differences(tables["pairwise"])
+    lines += _differences(tables)
     missing = summary[summary["unscored"] > 0]
     if len(missing):
         lines += ["", "## Unscored", ""]
@@ -55,13 +55,15 @@ def summary_markdown(tables: dict[str, pd.DataFrame], title: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _differences(pairs: pd.DataFrame) -> list[str]:
+def _differences(tables: Frames) -> list[str]:
     """A line a pair and metric of the first table."""
+    pairs = tables["pairwise"]
     if pairs.empty:
         return []
+    shown = {*tables.cards.first_table(pairs["metric"]), *tables.cards.below_pictures(pairs["metric"])}
     lines = ["", "## Differences", "", "| metric | model | against | difference | verdict | won / tied / lost | q | about more prompts |"]
     lines.append("|---|---|---|---|---|---|---|---|")
-    for row in pairs[pairs["metric"].isin([*wording.headline(pairs), "latency"])].to_dict("records"):
+    for row in pairs[pairs["metric"].isin(shown)].to_dict("records"):
         told = f"{row['verdict']}: {row['reason']}" if row["verdict"] == pairwise.UNLIKE else row["verdict"]
         gap, low, high = (wording.number(row[key], row["unit"]) for key in ("difference", "low", "high"))
         shares = "–" if math.isnan(row["win"]) else " / ".join(f"{100 * row[key]:.0f} %" for key in ("win", "tie", "loss"))

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import pandas as pd
-
+    from bench.analysis.frames import Frames
     from bench.core.progress import Progress
     from bench.store import Run
 
@@ -36,7 +35,7 @@ _GALLERY = ("state", "listing", "row", "rows", "zoom", "controls")
 
 
 def write_page(
-    runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Path, title: str, *, embed: bool = False, progress: Progress | None = None
+    runs: Sequence[Run], tables: Frames, folder: Path, title: str, *, embed: bool = False, progress: Progress | None = None
 ) -> Path:
     """Write ``index.html`` into ``folder``, and what its gallery needs beside it.
 
@@ -63,7 +62,7 @@ def write_page(
     return path
 
 
-def content(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def content(tables: Frames) -> dict[str, Any]:
     """What the templates lay out, section by section; None for one that these runs do not have."""
     labels = [str(run) for run in tables["cost"]["run"]]
     summary = tables["summary"]

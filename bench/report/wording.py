@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-HEADLINE = ("human_preference", "clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "ocr.recall",
-            "ocr.ned", "fid", "kid", "fd_clip_tiny", "refusals", "latency.p50", "latency.p90", "images_per_s")  # fmt: skip
-"""Metrics of the first table; the others follow in the full one."""
+    from bench.analysis.frames import Frames
+
 _STATUS = {
     "rate_limited": "rate limited", "timeout": "timed out", "provider_error": "failed at the server", "invalid_image": "no valid picture",
     "expired_url": "link expired",
@@ -50,12 +49,6 @@ def cell(row: pd.Series[Any]) -> str:
     if math.isnan(row["low"]):
         return text
     return f"{text} [{number(row['low'], row['unit'])}, {number(row['high'], row['unit'])}]"
-
-
-def headline(summary: pd.DataFrame) -> list[str]:
-    """The metrics of the first table that this report has, in order."""
-    there = list(dict.fromkeys(summary["metric"]))
-    return [m for m in HEADLINE if m in there] or there[:6]
 
 
 def arrow(*, higher: bool | None) -> str:
@@ -96,7 +89,7 @@ def usd(amount: float) -> str:
     return "–" if math.isnan(amount) else dollars(amount)
 
 
-def money(tables: dict[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
+def money(tables: Frames) -> dict[str, dict[str, Any]]:
     """The rows of the frame ``cost`` by run."""
     rows = [{str(k): v for k, v in row.items()} for row in tables["cost"].to_dict("records")]
     return {str(row["run"]): row | {"reason": text(row["reason"])} for row in rows}
@@ -123,7 +116,7 @@ def spending(row: Mapping[str, Any]) -> str:
     return f"{row['run']}: {'; '.join(told)}."
 
 
-def covered(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
+def covered(tables: Frames) -> dict[str, str]:
     """For each run the share of all prompts that it was asked, "" where that is all of them."""
     images = tables["images"]
     total = images["prompt_id"].nunique()

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import pandas as pd
     from rich.console import Console
 
+    from bench.analysis.frames import Frames
     from bench.core.progress import Progress
     from bench.store import Run, Vote
 
@@ -62,7 +62,7 @@ def write_comparison(
 
 def _write(
     runs: Sequence[Run],
-    tables: dict[str, pd.DataFrame],
+    tables: Frames,
     folder: Path,
     *,
     embed: bool = False,

@@ -75,7 +75,7 @@ def test_tables_keep_their_order(cards: Cards, place: str, kept: int) -> None:
     """Where the list put one before another, so do the cards; names it put level may come in any order."""
     placed = [name for name in LISTS if LISTS[name][place] is not None]
     for first, second in combinations(placed, 2):
-        if {first, second} & MOVED[0] and place == "rank" or {first, second} == MOVED[1]:
+        if ({first, second} & MOVED[0] and place == "rank") or {first, second} == MOVED[1]:
             continue
         before = LISTS[first][place] - LISTS[second][place]
         keys = [(cards[name].order, name.partition(".")[0] if kept else "") for name in (first, second)]
@@ -85,7 +85,7 @@ def test_tables_keep_their_order(cards: Cards, place: str, kept: int) -> None:
 
 def test_the_first_table_is_that_of_before(cards: Cards) -> None:
     names = [name for name in LISTS if LISTS[name]["headline"] is not None and name != "kid"]
-    assert cards.headline(names) == sorted(names, key=lambda name: LISTS[name]["headline"])
+    assert cards.first_table(names) == sorted(names, key=lambda name: LISTS[name]["headline"])
     assert cards.weighed(LISTS) == sorted((n for n in LISTS if LISTS[n]["weighed"] is not None), key=lambda n: LISTS[n]["weighed"])
 
 
@@ -116,4 +116,4 @@ def test_a_column_nobody_knew_has_the_defaults_of_its_end() -> None:
 def test_the_first_run_that_stored_a_card_counts_and_six_columns_stand_for_no_headline() -> None:
     first, second = ({"x": schema.column_to_json(Column("x", "", order=order), "x")} for order in (1, 2))
     assert Cards([first, second])["x"].order == 1
-    assert Cards().headline([f"latency.{i}" for i in range(9)]) == [f"latency.{i}" for i in range(6)]
+    assert Cards().first_table([f"latency.{i}" for i in range(9)]) == [f"latency.{i}" for i in range(6)]

@@ -351,7 +351,7 @@ def test_unlike_scores_and_unlike_prompts_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"quality differs in version: 1 against 2\. Score both alike with"):
         judge(a, unlike, [Limit("quality", 1.0)])
     other = GateRun("b", "b", {}, b.images.assign(prompt="another"), b.scores, b.metrics)
-    with pytest.raises(ConfigError, match=r"prompt 'p000' is another one in each run \(10 of 10 are\)"):
+    with pytest.raises(ConfigError, match=r"prompt 'p000' has different texts in the two runs \(10 of 10 prompts do\)"):
         judge(a, other, [Limit("quality", 1.0)])
 
 

@@ -80,7 +80,10 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 
 @pytest.mark.parametrize(
     "column",
-    [Column("clip", "cosine"), Column("latency", "s", higher_is_better=False, timed=True, order=7, of="x", about="seconds", aggregate="value")],
+    [
+        Column("clip", "cosine"),
+        Column("latency", "s", higher_is_better=False, timed=True, order=7, of="x", about="seconds", aggregate="value"),
+    ],
 )
 def test_a_card_comes_back_as_it_was_stored(column: Column) -> None:
     stored = schema.column_to_json(column, "ours")

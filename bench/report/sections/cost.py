@@ -9,10 +9,10 @@ from bench.report import wording
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
+    from bench.analysis.frames import Frames
 
 
-def cost(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def cost(tables: Frames) -> dict[str, Any]:
     """The frame ``cost`` in words, a row a run, and each run's money in a sentence."""
     money = wording.money(tables)
     return {

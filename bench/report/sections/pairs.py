@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from bench.analysis.frames import Frames
+
 KIND = {BETTER: "better", WORSE: "worse", LEVEL: "level", FEW: "few", UNLIKE: "unlike"}
 """Verdicts as words of the style sheet."""
 _MOST_CELLS = 1500
@@ -23,7 +25,7 @@ _STRONG = 3
 """At least so many models make a ranking."""
 
 
-def versus(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> dict[str, Any] | None:
+def versus(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
     """The section on pairs; None without a pair.
 
     ``models`` are those compared, ``metrics`` a list of panels: ``matrix`` (a row a model, a cell a rival, None on the
@@ -38,7 +40,8 @@ def versus(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> dict[str, 
     for row in cells.records(table):
         of = matrix.setdefault(row["metric"], {})
         of[row["a"], row["b"]], of[row["b"], row["a"]] = _cell(row, 1), _cell(row, -1)
-    front = wording.headline(table)
+    front = tables.cards.first_table(table["metric"])
+    shown = {*front, *tables.cards.below_pictures(table["metric"])}
     names = [*front, *(m for m in matrix if m not in front)]
     fit = names if len(names) * len(models) ** 2 <= _MOST_CELLS else front
     head = {row["metric"]: row for row in cells.records(table.drop_duplicates("metric"))}
@@ -46,8 +49,8 @@ def versus(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> dict[str, 
     for metric in names:
         mine, about = table[table["metric"] == metric], head[metric]
         panels.append({
-            "metric": metric, "about": cells.about(metric), "unit": about["unit"],
-            "arrow": wording.arrow(higher=about["higher_is_better"]), "front": metric in front or metric == "latency",
+            "metric": metric, "about": tables.cards[metric].about, "unit": about["unit"],
+            "arrow": wording.arrow(higher=about["higher_is_better"]), "front": metric in shown,
             "matrix": [{"model": a, "cells": [matrix[metric].get((a, b)) for b in models]} for a in models],
             "open": _open(mine), "ranking": placed(ranking[ranking["metric"] == metric], least=_STRONG),
         })  # fmt: skip

@@ -18,6 +18,8 @@ from bench.report.text_diff import diff_marks
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bench.analysis.frames import Frames
+
 WORST = 60
 """Prompts shown."""
 _MISSED = 8
@@ -34,7 +36,7 @@ class Read(NamedTuple):
     regions: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
 
-def texts(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> dict[str, Any] | None:
+def texts(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
     """The section on text; None where nothing was read.
 
     ``models``: a row a run of what it got right and which words it missed most. ``worst``: up to ``WORST`` prompts, those

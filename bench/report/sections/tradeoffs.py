@@ -12,14 +12,14 @@ import numpy as np
 
 from bench.analysis.pairwise import UNLIKE
 from bench.report import cells, figures, wording
-from bench.report.answer import QUALITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
+
+    from bench.analysis.frames import Frames
 
 _Rows = Mapping[str, Mapping[str, Any]]
 _PLOTS = 6
@@ -47,7 +47,7 @@ class Point:
     shape: str
 
 
-def tradeoffs(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> list[dict[str, Any]]:
+def tradeoffs(tables: Frames, labels: Sequence[str]) -> list[dict[str, Any]]:
     """Plots of each quality metric that there is, ``latency`` and ``cost`` each with ``svg``, ``front`` and ``note`` or None."""
     summary, pairs = tables["summary"], tables["pairwise"]
     timed = pairs[pairs["metric"] == "latency"]
@@ -58,7 +58,7 @@ def tradeoffs(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> list[di
     pace = held.get("latency.p50", {})
     price = {row["run"]: {"mean": row["per_success"], "low": math.nan, "high": math.nan} for row in cells.records(tables["cost"])}
     made = []
-    for metric in [m for m in QUALITY if m in held]:
+    for metric in tables.cards.weighed(held):
         quality = held[metric]
         higher = bool(next(iter(quality.values()))["higher_is_better"])
         ceilings = {run: row["mean"] for run, row in quality.items() if row["ceiling"]}
@@ -71,7 +71,7 @@ def tradeoffs(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> list[di
         }
         if any(plots.values()):
             lacking = [run for run in rivals if run not in {p.run for p in money}] if plots["cost"] else []
-            made.append({"metric": metric, "about": cells.about(metric), **plots, "unpriced": lacking, "ceilings": list(ceilings)})
+            made.append({"metric": metric, "about": tables.cards[metric].about, **plots, "unpriced": lacking, "ceilings": list(ceilings)})
         if len(made) == _PLOTS:
             break
     return made

@@ -8,17 +8,17 @@ from bench.report import cells, wording
 from bench.report.cells import placed
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from bench.analysis.frames import Frames
 
 
-def votes(tables: dict[str, pd.DataFrame]) -> dict[str, Any] | None:
+def votes(tables: Frames) -> dict[str, Any] | None:
     """What people said: ``ranking``, ``metrics`` by how well they predict people, ``raters``; None without votes."""
     if "votes" not in tables:
         return None
     ranking, agreement = tables["ranking"], tables["agreement"]
     lines = [
         {
-            "metric": row["metric"], "about": cells.about(row["metric"]), "kind": row["kind"], "n": f"{int(row['n']):,}",
+            "metric": row["metric"], "about": tables.cards[row["metric"]].about, "kind": row["kind"], "n": f"{int(row['n']):,}",
             "share": f"{100 * row['share']:.0f} %" if row["share"] == row["share"] else "–",
             "interval": f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %" if row["low"] == row["low"] else "",
             "ties": int(row["ties"]), "missing": int(row["missing"]), "reason": wording.text(row["reason"]),
