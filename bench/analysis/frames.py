@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -64,6 +64,10 @@ class Frames(Mapping[str, pd.DataFrame]):
     def __len__(self) -> int:
         return len(self._make)
 
+    def __or__(self, tables: Mapping[str, pd.DataFrame]) -> Frames:
+        """These tables with some replaced or added."""
+        return Frames({name: partial(self.__getitem__, name) for name in self} | {name: t.copy for name, t in tables.items()}, self.cards)
+
     def __repr__(self) -> str:
         return f"Frames({', '.join(self)})"
 
@@ -84,15 +88,7 @@ def frames(runs: Sequence[Run], *, without: Sequence[str] = (), only: Collection
     reading = _Reading(runs, without, only, votes)
     names = ["images", "scores", "summary", "pairwise", "ranking", "latency", "cost", "environment"]
     names += ["votes", "agreement"] if reading.has_votes else []
-    return Frames({name: _maker(reading, name) for name in names}, reading.cards)
-
-
-def _maker(reading: _Reading, name: str) -> Callable[[], pd.DataFrame]:
-    def make() -> pd.DataFrame:
-        table: pd.DataFrame = getattr(reading, name)
-        return table
-
-    return make
+    return Frames({name: partial(getattr, reading, name) for name in names}, reading.cards)
 
 
 class _Reading:

@@ -38,10 +38,10 @@ def print_table(tables: Frames, console: Console) -> None:
     columns = {metric: _column(tables, metric, runs) for metric in tables.cards.first_table(summary["metric"])}
     costs = {column: [Text(wording.usd(money[run][column])) for run in runs] for column in priced}
     used = [_width(_COSTS[column], cells) for column, cells in costs.items()]
-    room = console.width - min(_MAX_NAME, max(map(len, runs), default=0), max(len("tiny-schnell"), console.width // 4)) - sum(used)
-    shown = _fitting(tables.cards, {metric: _width(*column) for metric, column in columns.items()}, room)
+    name = min(_MAX_NAME, max(map(len, runs), default=0), console.width // 4)
+    shown = _fitting(tables.cards, {metric: _width(*column) for metric, column in columns.items()}, console.width - name - sum(used))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model", overflow="fold", max_width=_MAX_NAME)
+    table.add_column("model", overflow="fold", max_width=max(name, len("model")))
     for metric in shown:
         table.add_column(columns[metric][0], justify="right", min_width=_MIN_NUMBER)
     for column in priced:

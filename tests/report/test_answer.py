@@ -43,7 +43,7 @@ def tables(
         "pairwise": pd.DataFrame([{**base, **row} for row in made], columns=[*pairwise.COLUMNS]),
         "cost": pd.DataFrame([{"run": r, "per_success": (usd or {}).get(r, math.nan)} for r in runs]),
     }
-    return Frames({name: table.copy for name, table in {**made_up, **changed}.items()})
+    return Frames({}) | made_up | changed
 
 
 def test_one_leader_is_named_with_its_amount() -> None:

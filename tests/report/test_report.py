@@ -190,7 +190,8 @@ def test_what_cannot_be_compared_or_left_out_is_said(runs: list[Run], tmp_path: 
 
 def test_the_terminals_numbers_stay_whole_beside_long_names(runs: list[Run]) -> None:
     tables = frames(runs)
-    long = {name: table.replace({"run": {"first": "first." + 70 * "x"}}) if "run" in table else table for name, table in tables.items()}
+    named = {"first": "first." + 70 * "x"}
+    long = tables | {name: table.replace({"run": named}) for name, table in tables.items() if "run" in table}
     console = Console(width=80, file=io.StringIO())
     print_table(long, console)
     told = console.file.getvalue()  # type: ignore[attr-defined]

@@ -18,7 +18,7 @@ from support.paths import TEMPLATE
 
 from bench import report
 from bench.analysis import pairwise, ranking
-from bench.analysis.frames import frames
+from bench.analysis.frames import Frames, frames
 from bench.config import presets
 from bench.core.fingerprint import fingerprint
 from bench.report import figures
@@ -89,7 +89,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
 
 
 @pytest.fixture(scope="module")
-def tables(runs: list[Run]) -> dict[str, pd.DataFrame]:
+def tables(runs: list[Run]) -> Frames:
     return frames(runs)
 
 
@@ -191,7 +191,7 @@ def test_a_folder_loads_its_pictures_beside_it(page: Path) -> None:
 # ---- sections ------------------------------------------------------------------------------------------------------------
 
 
-def test_colours_of_categories_follow_the_distance_and_stay_pale_where_it_may_be_chance(tables: dict[str, pd.DataFrame]) -> None:
+def test_colours_of_categories_follow_the_distance_and_stay_pale_where_it_may_be_chance(tables: Frames) -> None:
     labels = ["alpha", "beta", NASTY]
     (clip,) = [table for table in categories.heat(tables, labels) if table["metric"] == "clip"]
     rows = {row["category"]: row["cells"] for row in clip["rows"]}
@@ -227,7 +227,7 @@ def test_every_table_has_a_caption(runs: list[Run], tmp_path: Path) -> None:
     assert set(after) == {("table", "caption")}
 
 
-def test_a_ceiling_is_neither_coloured_nor_in_the_mean(tables: dict[str, pd.DataFrame]) -> None:
+def test_a_ceiling_is_neither_coloured_nor_in_the_mean(tables: Frames) -> None:
     crowned = tables | {"summary": tables["summary"].assign(ceiling=tables["summary"]["run"] == "alpha")}
     clip = next(table for table in categories.heat(crowned, ["alpha", "beta", NASTY]) if table["metric"] == "clip")
     assert {cell["tone"] for row in clip["rows"] for cell in row["cells"]} == {""}, "the two others are alike"
@@ -240,13 +240,13 @@ def row(a: str, b: str, verdict: str, **more: Any) -> dict[str, Any]:
     return told | more
 
 
-def compared(rows: Sequence[dict[str, Any]], ranks: Sequence[tuple[str, float]] = ()) -> dict[str, pd.DataFrame]:
+def compared(rows: Sequence[dict[str, Any]], ranks: Sequence[tuple[str, float]] = ()) -> Frames:
     order = [
         {"metric": "clip", "run": run, "strength": s, "low": s - 0.2, "high": s + 0.2, "rank": i + 1, "rank_low": max(1, i),
          "rank_high": i + 2, "wins": 5.0, "ties": 1.0, "losses": 4.0, "n": 10}
         for i, (run, s) in enumerate(ranks)
     ]  # fmt: skip
-    return {
+    return Frames({}) | {
         "pairwise": pd.DataFrame(rows, columns=[*pairwise.COLUMNS]),
         "ranking": pd.DataFrame(order, columns=[*ranking.COLUMNS]),
     }
@@ -285,7 +285,7 @@ def test_a_ranking_needs_three_models_and_lies_on_one_line() -> None:
 
 def test_many_pairs_leave_the_page_to_the_headline() -> None:
     names = [f"m{i:02}" for i in range(12)]
-    metrics = ["clip", *(f"x{k}" for k in range(11))]
+    metrics = ["clip", *(f"clip.x{k}" for k in range(11))]
     rows = [row(a, b, "better", metric=m) for m in metrics for i, a in enumerate(names) for b in names[i + 1 :]]
     found = pairs.versus(compared(rows), names)
     assert found is not None
@@ -294,7 +294,7 @@ def test_many_pairs_leave_the_page_to_the_headline() -> None:
     assert len(found["overview"]) == 12
 
 
-def test_text_is_counted_and_its_worst_prompts_are_shown_with_their_marks(tables: dict[str, pd.DataFrame]) -> None:
+def test_text_is_counted_and_its_worst_prompts_are_shown_with_their_marks(tables: Frames) -> None:
     found = texts.texts(tables, ["alpha", "beta", NASTY])
     assert found is not None
     models = {model["run"]: model for model in found["models"]}
@@ -310,7 +310,7 @@ def test_text_is_counted_and_its_worst_prompts_are_shown_with_their_marks(tables
     assert "".join(text for kind, text in cells[2]["regions"][0][1] if kind == "-") == "OPEN TODAY"
 
 
-def test_the_list_of_worst_texts_ends(tables: dict[str, pd.DataFrame]) -> None:
+def test_the_list_of_worst_texts_ends(tables: Frames) -> None:
     scores = tables["scores"]
     many = pd.concat([scores.assign(prompt_id=scores["prompt_id"] + f"#{i}") for i in range(4)], ignore_index=True)
     images = pd.concat([tables["images"].assign(prompt_id=tables["images"]["prompt_id"] + f"#{i}") for i in range(4)], ignore_index=True)
@@ -325,14 +325,14 @@ def test_links_lead_to_a_prompt_whatever_it_is_called(page: Path) -> None:
     assert all(" " not in link for link in links if link)
 
 
-def test_sets_say_what_they_were_measured_against_and_why_not(tables: dict[str, pd.DataFrame]) -> None:
+def test_sets_say_what_they_were_measured_against_and_why_not(tables: Frames) -> None:
     fid, kid = sets(tables, ["alpha", "beta", NASTY])
     assert (fid["metric"], fid["n"], fid["notes"]) == ("fid", "n\u00a024", [f"fid: {NASTY}"])
     assert [(cell["mean"], cell["reference"]) for cell in fid["cells"]] == [("40.0", "5,000"), ("50.0", "5,000"), ("50.0", "5,000")]
     assert [(cell["known"], cell["reason"]) for cell in kid["cells"]] == [(False, f"too few: {NASTY}")] * 3
 
 
-def test_gaps_machines_and_settings_are_told_once(tables: dict[str, pd.DataFrame]) -> None:
+def test_gaps_machines_and_settings_are_told_once(tables: Frames) -> None:
     gaps = unscored(tables)
     assert {(gap["run"], gap["metrics"], gap["count"]) for gap in gaps} >= {("alpha", "clip", 1), ("beta", "kid", 1)}
     (machine,) = environments(tables)
@@ -367,7 +367,7 @@ def test_the_front_is_what_nobody_beats_in_both() -> None:
     assert [p.run for p in tradeoffs.front(points, higher=False)] == ["fast", "beaten"]
 
 
-def test_plots_need_two_points_and_say_what_they_show(tables: dict[str, pd.DataFrame]) -> None:
+def test_plots_need_two_points_and_say_what_they_show(tables: Frames) -> None:
     plots = {plot["metric"]: plot for plot in tradeoffs.tradeoffs(tables, ["alpha", "beta", NASTY])}
     assert list(plots) == ["clip", "ocr.exact", "fid"]
     assert plots["clip"]["latency"]["front"] == ["beta", "alpha"]
@@ -489,6 +489,6 @@ def test_a_link_of_the_text_section_opens_the_prompt(browser: Any, page: Path) -
     assert browser.find_element("id", "g-zoom-meta").text.startswith(wanted)
 
 
-def test_content_is_the_same_twice(tables: dict[str, pd.DataFrame]) -> None:
+def test_content_is_the_same_twice(tables: Frames) -> None:
     first, second = (json.dumps(html.content(tables), default=str, sort_keys=True) for _ in range(2))
     assert first == second
