@@ -21,7 +21,7 @@ from bench.analysis import pairwise, ranking
 from bench.analysis.frames import Frames, frames
 from bench.config import presets
 from bench.core.fingerprint import fingerprint
-from bench.report import figures
+from bench.report import figures, sections
 from bench.report import page as html
 from bench.report.cells import not_compared
 from bench.report.sections import categories, pairs, texts, tradeoffs
@@ -257,7 +257,7 @@ def test_a_pair_reads_the_same_from_both_sides() -> None:
         row("a", "b", "better"), row("a", "c", pairwise.LEVEL, more=140.0, difference=0.01, low=-0.01, high=0.03),
         row("b", "c", pairwise.UNLIKE, reason="other machines", **dict.fromkeys(("difference", "low", "high", "win", "loss", "q"), np.nan)),
     ])  # fmt: skip
-    found = pairs.versus(told, ["a", "b", "c"])
+    found = pairs.section(told, ["a", "b", "c"])
     assert found is not None
     (clip,) = found["metrics"]
     (_, ab, ac), (ba, _, bc), (ca, cb, _) = (line["cells"] for line in clip["matrix"])
@@ -273,21 +273,21 @@ def test_a_pair_reads_the_same_from_both_sides() -> None:
 
 def test_a_ranking_needs_three_models_and_lies_on_one_line() -> None:
     three = [row("a", "b", "better"), row("a", "c", "better"), row("b", "c", "better")]
-    found = pairs.versus(compared(three, [("a", 0.6), ("b", 0.0), ("c", -0.6)]), ["a", "b", "c"])
+    found = pairs.section(compared(three, [("a", 0.6), ("b", 0.0), ("c", -0.6)]), ["a", "b", "c"])
     assert found is not None
     ranks = found["metrics"][0]["ranking"]
     assert [(r["run"], r["rank"], r["strength"]) for r in ranks] == [("a", 1, "+0.60"), ("b", 2, "+0.00"), ("c", 3, "−0.60")]
     assert (ranks[0]["left"], ranks[0]["at"], ranks[0]["width"]) == (75.0, 87.5, 25.0)
     assert (ranks[2]["left"], ranks[1]["ranks"]) == (0.0, "1 to 3")
-    assert pairs.versus(compared(three[:1], [("a", 0.6), ("b", -0.6)]), ["a", "b"])["metrics"][0]["ranking"] is None  # type: ignore[index]
-    assert pairs.versus(compared([]), ["a"]) is None
+    assert pairs.section(compared(three[:1], [("a", 0.6), ("b", -0.6)]), ["a", "b"])["metrics"][0]["ranking"] is None  # type: ignore[index]
+    assert pairs.section(compared([]), ["a"]) is None
 
 
 def test_many_pairs_leave_the_page_to_the_headline() -> None:
     names = [f"m{i:02}" for i in range(12)]
     metrics = ["clip", *(f"clip.x{k}" for k in range(11))]
     rows = [row(a, b, "better", metric=m) for m in metrics for i, a in enumerate(names) for b in names[i + 1 :]]
-    found = pairs.versus(compared(rows), names)
+    found = pairs.section(compared(rows), names)
     assert found is not None
     assert [panel["metric"] for panel in found["metrics"]] == ["clip"]
     assert len(found["left_out"]) == 11
@@ -295,7 +295,7 @@ def test_many_pairs_leave_the_page_to_the_headline() -> None:
 
 
 def test_text_is_counted_and_its_worst_prompts_are_shown_with_their_marks(tables: Frames) -> None:
-    found = texts.texts(tables, ["alpha", "beta", NASTY])
+    found = texts.section(tables, ["alpha", "beta", NASTY])
     assert found is not None
     models = {model["run"]: model for model in found["models"]}
     assert [models[r]["exact"] for r in ("alpha", "beta")] == ["100 %", "100 %"], "where spaces fall is the score's affair"
@@ -314,7 +314,7 @@ def test_the_list_of_worst_texts_ends(tables: Frames) -> None:
     scores = tables["scores"]
     many = pd.concat([scores.assign(prompt_id=scores["prompt_id"] + f"#{i}") for i in range(4)], ignore_index=True)
     images = pd.concat([tables["images"].assign(prompt_id=tables["images"]["prompt_id"] + f"#{i}") for i in range(4)], ignore_index=True)
-    found = texts.texts(tables | {"scores": many, "images": images}, ["alpha", "beta", NASTY])
+    found = texts.section(tables | {"scores": many, "images": images}, ["alpha", "beta", NASTY])
     assert found is not None
     assert (len(found["worst"]), found["failed"]) == (texts.WORST, 96)
 
@@ -490,5 +490,24 @@ def test_a_link_of_the_text_section_opens_the_prompt(browser: Any, page: Path) -
 
 
 def test_content_is_the_same_twice(tables: Frames) -> None:
-    first, second = (json.dumps(html.content(tables), default=str, sort_keys=True) for _ in range(2))
+    first, second = (
+        json.dumps([html.content(tables), html.parts_of(tables, ["alpha", "beta", NASTY])], default=str, sort_keys=True) for _ in range(2)
+    )
     assert first == second
+
+
+def test_a_section_is_found_by_its_file(tables: Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "palette.py").write_text(
+        'TITLE, ORDER = "Palette", 25\n\n\ndef section(tables, labels):\n    return {"models": labels} if len(labels) > 1 else None\n'
+    )
+    monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(tmp_path)])
+    names = [part["anchor"] for part in html.parts_of(tables, ["alpha", "beta", NASTY])]
+    assert names[:4] == ["summary", "tradeoffs", "palette", "heat"]
+    assert "palette" not in [part["anchor"] for part in html.parts_of(tables, ["alpha"])]
+    part = html.parts_of(tables, ["alpha", "beta"])[2]
+    assert part == {
+        "title": "Palette",
+        "anchor": "palette",
+        "template": "sections/palette.html.j2",
+        "section": {"models": ["alpha", "beta"]},
+    }

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from bench.analysis.frames import Frames
     from bench.types import Column
 
+TITLE, ORDER, ANCHOR = "Categories", 30, "heat"
+
 STEPS = 4
 """Depths of colour on either side."""
 ALL = "all prompts"
@@ -28,6 +30,12 @@ class Means(NamedTuple):
     n: np.ndarray
     mean: np.ndarray
     error: np.ndarray
+
+
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
+    """The tables as ``panels``, one a metric; None where there is one category."""
+    panels = heat(tables, labels)
+    return {"panels": panels} if panels else None
 
 
 def heat(tables: Frames, labels: Sequence[str]) -> list[dict[str, Any]]:

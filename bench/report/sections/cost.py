@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
     from bench.analysis.frames import Frames
 
+TITLE, ORDER = "Cost", 70
 
-def cost(tables: Frames) -> dict[str, Any]:
+
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any]:  # noqa: ARG001 - every section takes them
     """The frame ``cost`` in words, a row a run, and each run's money in a sentence."""
     money = wording.money(tables)
     return {

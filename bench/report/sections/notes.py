@@ -5,9 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.core.fingerprint import parse_fingerprint
+from bench.report.cells import not_compared
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.analysis.frames import Frames
+
+TITLE, ORDER = "Notes", 100
+
+
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any]:  # noqa: ARG001 - every section takes them
+    """All notes: ``apart`` (what was not compared), ``unscored``, ``environments`` and ``fingerprints``."""
+    return {
+        "apart": not_compared(tables),
+        "unscored": unscored(tables),
+        "environments": environments(tables),
+        "fingerprints": fingerprints(tables),
+    }
 
 
 def unscored(tables: Frames) -> list[dict[str, Any]]:

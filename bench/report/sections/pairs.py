@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from bench.analysis.frames import Frames
 
+TITLE, ORDER, ANCHOR = "Pairs", 40, "versus"
+
 KIND = {BETTER: "better", WORSE: "worse", LEVEL: "level", FEW: "few", UNLIKE: "unlike"}
 """Verdicts as words of the style sheet."""
 _MOST_CELLS = 1500
@@ -25,7 +27,7 @@ _STRONG = 3
 """At least so many models make a ranking."""
 
 
-def versus(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
     """The section on pairs; None without a pair.
 
     ``models`` are those compared, ``metrics`` a list of panels: ``matrix`` (a row a model, a cell a rival, None on the

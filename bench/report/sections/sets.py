@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 
     from bench.analysis.frames import Frames
 
+TITLE, ORDER = "Sets", 90
+
+
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
+    """Metrics of whole sets as ``rows``; None without any."""
+    lines = sets(tables, labels)
+    return {"rows": lines} if lines else None
+
 
 def sets(tables: Frames, labels: Sequence[str]) -> list[dict[str, Any]]:
     """Metrics of whole sets: as ``rows``, each cell with the ``reference`` it was measured against and its ``notes``.

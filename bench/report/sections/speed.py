@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.report import cells, wording
+from bench.report import cells, figures, wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.analysis.frames import Frames
+
+TITLE, ORDER = "Speed", 60
 
 _NAMES = {
     "latency.p50": "median", "latency.p90": "90th", "latency.p95": "95th", "latency.p99": "99th", "latency.mean": "mean",
@@ -18,8 +20,11 @@ _NAMES = {
 """Heads of the columns that are always in the table; other headline times come under their names, the rest behind."""
 
 
-def speed(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
-    """The section on time: ``columns`` and ``rows`` (a row a model), ``rest`` (a row a metric), ``apart``; None without timings."""
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
+    """The section on time; None without timings.
+
+    ``columns`` and ``rows`` (a row a model), ``rest`` (a row a metric), ``apart``, ``distribution`` (a figure).
+    """
     timed = tables.cards.timed(tables["summary"]["metric"])
     first = [m for m in timed if m in _NAMES or tables.cards[m].headline]
     if not timed:
@@ -31,16 +36,18 @@ def speed(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
         "rest": cells.rows(tables, labels, [m for m in timed if m not in first]),
         "apart": [pair for pair in cells.not_compared(tables) if tables.cards[pair["metrics"].partition(",")[0]].timed],
         "measured": _measured(tables, labels),
+        "distribution": figures.latency_distribution(tables["images"], labels),
+        "points": figures.POINTS,
     }
 
 
-def _row(run: str, figures: Sequence[dict[str, Any] | None], shared: Sequence[str]) -> dict[str, Any]:
+def _row(run: str, times: Sequence[dict[str, Any] | None], shared: Sequence[str]) -> dict[str, Any]:
     """A model's row; a count of pictures that all its cells share stands in its own column."""
-    counts = {(cell["n"] or head).removeprefix("n\u00a0") for cell, head in zip(figures, shared, strict=True) if cell and cell["known"]}
+    counts = {(cell["n"] or head).removeprefix("n\u00a0") for cell, head in zip(times, shared, strict=True) if cell and cell["known"]}
     alike = len(counts) == 1
     return {
         "model": run, "n": counts.pop() if alike else "",
-        "cells": [cell and {**cell, "n": "" if alike else cell["n"] or head} for cell, head in zip(figures, shared, strict=True)],
+        "cells": [cell and {**cell, "n": "" if alike else cell["n"] or head} for cell, head in zip(times, shared, strict=True)],
     }  # fmt: skip
 
 

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
     from bench.analysis.frames import Frames
 
+TITLE, ORDER = "Summary", 10
 
-def first_table(tables: Frames, labels: Sequence[str]) -> dict[str, Any]:
+
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any]:
     """Models by metrics: the headline in ``front``, ``rest`` for the others, ``pictures``, ``costs`` and ``notes`` on both parts.
 
     ``declined``: some means count refusals too.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from bench.analysis.frames import Frames
 
+TITLE, ORDER = "Text", 80
+
 WORST = 60
 """Prompts shown."""
 _MISSED = 8
@@ -36,7 +38,7 @@ class Read(NamedTuple):
     regions: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
 
-def texts(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
     """The section on text; None where nothing was read.
 
     ``models``: a row a run of what it got right and which words it missed most. ``worst``: up to ``WORST`` prompts, those

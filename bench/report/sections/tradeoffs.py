@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from bench.analysis.frames import Frames
 
+TITLE, ORDER = "Trade-offs", 20
+
 _Rows = Mapping[str, Mapping[str, Any]]
 _PLOTS = 6
 """Quality metrics that have their plots."""
@@ -45,6 +47,12 @@ class Point:
     ys: tuple[float, float]
     colour: str
     shape: str
+
+
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
+    """The plots as ``panels``, one a quality metric; None without any."""
+    panels = tradeoffs(tables, labels)
+    return {"panels": panels} if panels else None
 
 
 def tradeoffs(tables: Frames, labels: Sequence[str]) -> list[dict[str, Any]]:

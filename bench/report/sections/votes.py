@@ -8,10 +8,14 @@ from bench.report import cells, wording
 from bench.report.cells import placed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.analysis.frames import Frames
 
+TITLE, ORDER = "Votes", 50
 
-def votes(tables: Frames) -> dict[str, Any] | None:
+
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:  # noqa: ARG001 - every section takes them
     """What people said: ``ranking``, ``metrics`` by how well they predict people, ``raters``; None without votes."""
     if "votes" not in tables:
         return None
