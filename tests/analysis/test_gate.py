@@ -341,7 +341,7 @@ def test_refusals_must_not_rise_and_other_columns_without_a_better_end_are_refus
     assert judge(few, many, [Limit("refusals", 0.1)])[0].verdict == "regression"
     assert judge(many, few, [Limit("refusals", 0.1)])[0].verdict == "pass"
     neutral = side("a", spread(draw.random(20)), column=Column("pixels", "", None))
-    with pytest.raises(ConfigError, match="neither end of pixels is better"):
+    with pytest.raises(ConfigError, match="pixels has no better direction, so it cannot be a limit"):
         judge(neutral, neutral, [Limit("pixels", 0.1)])
 
 
