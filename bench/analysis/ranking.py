@@ -55,23 +55,23 @@ def placed(metric: str, runs: list[str], wins: np.ndarray) -> list[dict[str, Any
         runs: k labels.
         wins: float (n, k, k), how often each run beat each other one in each prompt; a tie is half a win to both.
     """
-    found = stats.bradley_terry(wins)
+    strengths = stats.bradley_terry(wins)
     total, halves = wins.sum(0), np.minimum(wins, wins.swapaxes(1, 2)).sum(0)
     rows = [
         {
-            "metric": metric, "run": run, "strength": one.value, "low": one.low, "high": one.high, "rank": one.rank,
-            "rank_low": one.rank_low, "rank_high": one.rank_high, "wins": float((total - halves)[i].sum()),
+            "metric": metric, "run": run, "strength": strength.value, "low": strength.low, "high": strength.high, "rank": strength.rank,
+            "rank_low": strength.rank_low, "rank_high": strength.rank_high, "wins": float((total - halves)[i].sum()),
             "ties": float(2 * halves[i].sum()), "losses": float((total - halves)[:, i].sum()), "n": len(wins),
         }
-        for i, (run, one) in enumerate(zip(runs, found, strict=True))
+        for i, (run, strength) in enumerate(zip(runs, strengths, strict=True))
     ]  # fmt: skip
     return sorted(rows, key=lambda row: row["rank"])
 
 
 def _wins(values: np.ndarray) -> np.ndarray:
     """Wins (n, k, k) of values (n, k), higher better."""
-    one, other = values[:, :, None], values[:, None, :]
-    wins: np.ndarray = np.where(stats.ties(one, other), 0.5, one > other)
+    row_values, column_values = values[:, :, None], values[:, None, :]
+    wins: np.ndarray = np.where(stats.ties(row_values, column_values), 0.5, row_values > column_values)
     diagonal = np.arange(values.shape[1])
     wins[:, diagonal, diagonal] = 0.0
     return wins

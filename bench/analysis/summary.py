@@ -53,12 +53,12 @@ def _row(run: str, column: Column, group: pd.DataFrame) -> dict[str, Any]:
         mean, low, high = float(ok["value"].iloc[0]), _number(detail.get("low")), _number(detail.get("high"))
     elif len(ok) and column.aggregate == "ratio":
         parts = [json.loads(d) for d in ok["detail"]]
-        hits, asked = (np.array([p[key] for p in parts], dtype=float) for key in ("hits", "asked"))
-        mean, low, high = stats.cluster_ratio(hits, asked, ok["prompt_id"].to_numpy())
+        hits, words_asked = (np.array([p[key] for p in parts], dtype=float) for key in ("hits", "asked"))
+        mean, low, high = stats.cluster_ratio(hits, words_asked, ok["prompt_id"].to_numpy())
     elif len(ok):
         share = ok["unit"].iloc[0] == "share"
         mean, low, high = stats.cluster_mean(ok["value"].to_numpy(), ok["prompt_id"].to_numpy(), proportion=bool(share))
-    said = [json.loads(d).get("note") for d in group["detail"]] if whole else []
+    notes = [json.loads(d).get("note") for d in group["detail"]] if whole else []
     first = (ok if len(ok) else group).iloc[0]
     return {
         "run": run, "metric": column.name, "fingerprint": first["fingerprint"], "mean": mean, "low": low, "high": high,
@@ -67,7 +67,7 @@ def _row(run: str, column: Column, group: pd.DataFrame) -> dict[str, Any]:
         "refused": len(refused), "mean_all": _with_refused(ok, refused), "unscored": len(unscored),
         "not_applicable": int((group["status"] == "not_applicable").sum()), "unit": first["unit"],
         "higher_is_better": first["higher_is_better"], "reason": next(iter(unscored["reason"].dropna()), None),
-        "environment": detail.get("environment"), "note": next((s for s in said if s), None),
+        "environment": detail.get("environment"), "note": next((s for s in notes if s), None),
     }  # fmt: skip
 
 
@@ -103,8 +103,8 @@ def mark_best(table: pd.DataFrame, pairs: pd.DataFrame, cards: Cards = KNOWN) ->
             continue
         order = rivals.sort_values("mean", ascending=not rivals["higher_is_better"].iloc[0])
         name, runs = cards[str(metric)].of or str(metric), order["run"].tolist()
-        found = [verdicts.get((name, runs[0], run), UNLIKE) for run in runs[1:]]
-        compared[order.index] = UNLIKE not in found
-        behind[order.index[1:]] = [one == BETTER for one in found]
-        best[order.index] = [all(verdicts.get((name, run, other)) == BETTER for other in runs if other != run) for run in runs]
+        verdicts_on_rivals = [verdicts.get((name, runs[0], run), UNLIKE) for run in runs[1:]]
+        compared[order.index] = UNLIKE not in verdicts_on_rivals
+        behind[order.index[1:]] = [verdict == BETTER for verdict in verdicts_on_rivals]
+        best[order.index] = [all(verdicts.get((name, run, rival)) == BETTER for rival in runs if rival != run) for run in runs]
     return table.assign(best=best, behind=behind, compared=compared)

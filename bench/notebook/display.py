@@ -90,8 +90,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], bold: Sequence[tup
     for i, row in enumerate(rows):
         cells = [f'<th scope="row" style="{_CELL};text-align:left">{escape(row[0])}</th>']
         for j, text in enumerate(row[1:], 1):
-            told = f"<strong>{escape(text)}</strong>" if (i, j) in bold else escape(text)
-            cells.append(f'<td style="{_CELL}">{told}</td>')
+            cell = f"<strong>{escape(text)}</strong>" if (i, j) in bold else escape(text)
+            cells.append(f'<td style="{_CELL}">{cell}</td>')
         lines.append(f"<tr>{''.join(cells)}</tr>")
     return f'<table style="border-collapse:collapse"><thead><tr>{tops}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
 

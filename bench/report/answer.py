@@ -86,8 +86,8 @@ def verdict(tables: Frames) -> Answer:
         return Answer(scope, tuple(_caveats(tables)))
     weighed, timed = (pairs["metric"].isin(chosen(pairs["metric"])) for chosen in (tables.cards.weighed, tables.cards.timed))
     quality, others = pairs[weighed], pairs[~weighed & ~timed]
-    said = [_quality(quality, others, rivals), _speed(pairs, summary, rivals), _price(tables, rivals)]
-    return Answer(" ".join(filter(None, said)), (scope, *_caveats(tables), *_elsewhere(quality, others, rivals), *_unsettled(quality)))
+    sentences = [_quality(quality, others, rivals), _speed(pairs, summary, rivals), _price(tables, rivals)]
+    return Answer(" ".join(filter(None, sentences)), (scope, *_caveats(tables), *_elsewhere(quality, others, rivals), *_unsettled(quality)))
 
 
 def listed(names: Sequence[str]) -> str:
@@ -102,25 +102,25 @@ def listed(names: Sequence[str]) -> str:
 def _scope(tables: Frames) -> str:
     images = tables["images"]
     runs, prompts = images["run"].nunique(), images["prompt_id"].nunique()
-    made = int((images["status"] == "ok").sum())
+    pictures = int((images["status"] == "ok").sum())
     missing = "".join(f", {n} {words}" for n, words, kind in wording.counted(images["status"]) if kind != "ok")
-    return f"{runs} model{'s' if runs != 1 else ''}, {prompts:,} prompts, {made:,} pictures{missing}."
+    return f"{runs} model{'s' if runs != 1 else ''}, {prompts:,} prompts, {pictures:,} pictures{missing}."
 
 
 def _caveats(tables: Frames) -> list[str]:
     """Prompts that not every model was asked, and who declined."""
     short = [f"{run} {share}" for run, share in wording.covered(tables).items() if share]
-    told = [f"Not every model has every prompt: {'; '.join(short)}. Differences count shared prompts only."] if short else []
+    sentences = [f"Not every model has every prompt: {'; '.join(short)}. Differences count shared prompts only."] if short else []
     groups = tables["images"].groupby("run", sort=False)["status"]
     refused = [f"{run} refused {n:,} of {len(group):,} pictures" for run, group in groups if (n := int((group == "refused").sum()))]
-    return [*told, f"{listed(refused)}; means are over the others."] if refused else told
+    return [*sentences, f"{listed(refused)}; means are over the others."] if refused else sentences
 
 
 def _against(pairs: pd.DataFrame, run: str) -> list[tuple[str, str, str]]:
     """(metric, rival, verdict on ``run``) of every row it is in."""
     turned = {BETTER: WORSE, WORSE: BETTER}
-    told = [(r["metric"], r["b"], r["verdict"]) for r in pairs[pairs["a"] == run].to_dict("records")]
-    return told + [(r["metric"], r["a"], turned.get(r["verdict"], r["verdict"])) for r in pairs[pairs["b"] == run].to_dict("records")]
+    lines = [(r["metric"], r["b"], r["verdict"]) for r in pairs[pairs["a"] == run].to_dict("records")]
+    return lines + [(r["metric"], r["a"], turned.get(r["verdict"], r["verdict"])) for r in pairs[pairs["b"] == run].to_dict("records")]
 
 
 def decide(pairs: pd.DataFrame, rivals: Sequence[str]) -> Decision:
@@ -209,7 +209,7 @@ def _is(runs: Sequence[str]) -> str:
 
 
 def _ahead_on(lines: Sequence[tuple[str, str, str]], rival: str) -> list[str]:
-    return [metric for metric, other, v in lines if other == rival and v == BETTER]
+    return [metric for metric, against, v in lines if against == rival and v == BETTER]
 
 
 def _leads(pairs: pd.DataFrame, run: str, rivals: Sequence[str]) -> list[str]:
@@ -279,8 +279,8 @@ def _elsewhere(quality: pd.DataFrame, others: pd.DataFrame, rivals: Sequence[str
                 ahead.setdefault(tuple(where), []).append(rival)
         for metrics, beaten in ahead.items():
             same.setdefault((metrics, tuple(beaten)), []).append(run)
-    told = [f"{listed(runs)} better than {listed(beaten)} on {listed(metrics)}" for (metrics, beaten), runs in same.items()]
-    return [f"Shown by other metrics: {'; '.join(told)}."] if told else []
+    ways = [f"{listed(runs)} better than {listed(beaten)} on {listed(metrics)}" for (metrics, beaten), runs in same.items()]
+    return [f"Shown by other metrics: {'; '.join(ways)}."] if ways else []
 
 
 def _unsettled(pairs: pd.DataFrame) -> list[str]:

@@ -35,14 +35,14 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def summary_cell(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the frame ``summary`` as a cell: ``known`` or the ``reason``, ``mean``, ``interval``, ``n`` and what to add."""
-    known = row["mean"] == row["mean"]
+    has_mean = row["mean"] == row["mean"]
     low, high = (wording.number(row[k], row["unit"]) for k in ("low", "high"))
     return {
-        "known": known, "mean": wording.number(row["mean"], row["unit"]), "interval": f"{low} to {high}" if low != "–" else "",
-        "n": f"n\u00a0{row['n']:,}" if known else "", "best": bool(row["best"]),
+        "known": has_mean, "mean": wording.number(row["mean"], row["unit"]), "interval": f"{low} to {high}" if low != "–" else "",
+        "n": f"n\u00a0{row['n']:,}" if has_mean else "", "best": bool(row["best"]),
         "coverage": f"{100 * row['coverage']:.0f} % scored" if row["coverage"] < 1 else "",
         "refused": "" if math.isnan(row["mean_all"]) else f"{wording.number(row['mean_all'], row['unit'])} with refusals",
-        "reason": "" if known else wording.text(row["reason"]) or _absent(row),
+        "reason": "" if has_mean else wording.text(row["reason"]) or _absent(row),
     }  # fmt: skip
 
 
@@ -91,9 +91,9 @@ def chance(q: float) -> str:
     return "" if math.isnan(q) else "< 0.001" if q < 0.001 else f"{q:.3f}" if q < 0.1 else f"{q:.2f}"
 
 
-def placed(rows: pd.DataFrame, *, least: int = 2) -> list[dict[str, Any]] | None:
+def placed(rows: pd.DataFrame, *, min_models: int = 2) -> list[dict[str, Any]] | None:
     """A ranking for reading, best first; ``left``, ``width`` and ``at`` place the interval on a line, in percent of it."""
-    if len(rows) < least:
+    if len(rows) < min_models:
         return None
     low, high = float(np.nanmin(rows[["low", "strength"]])), float(np.nanmax(rows[["high", "strength"]]))
     return [_place(row, low, (high - low) or 1.0) for row in records(rows.sort_values("rank"))]

@@ -72,11 +72,11 @@ def gallery(
     named = labelled(runs)
     folders = {str(label): named[label].path for label in labels}
     pictures = _pictures(images, folders)
-    made = thumbnails.embedded(pictures, progress) if embed else thumbnails.write(pictures, folder / "thumbs", progress)
+    thumbs = thumbnails.embedded(pictures, progress) if embed else thumbnails.write(pictures, folder / "thumbs", progress)
     texts = _Places()
     first = images.groupby(prompt).head(1)
     category, categories = pd.factorize(first["category"], sort=True)
-    shown, files = _files(images["sha256"], made)
+    shown, files = _files(images["sha256"], thumbs)
     statuses = _statuses(images["status"], shown)
     status = _Places()
     metrics = _metrics(images, tables["scores"], tables["summary"], texts)
@@ -103,16 +103,16 @@ def gallery(
             "seed": [None if pd.isna(seed) else int(seed) for seed in images["seed"]],
             "status": [status[pair] for pair in statuses],
             "file": shown,
-            "original": _originals(images, run, base, made),
+            "original": _originals(images, run, base, thumbs),
         },
         "files": files,
         "folder": "" if embed else "thumbs/",
-        "error": _told(images["error"], texts),
-        "revised": _told(images["revised_prompt"], texts),
-        "notes": _told(_remarks(images), texts),
+        "error": _text_places(images["error"], texts),
+        "revised": _text_places(images["revised_prompt"], texts),
+        "notes": _text_places(_remarks(images), texts),
         "ocr": _regions(images, tables["scores"]),
-        "statuses": status.held,
-        "texts": texts.held,
+        "statuses": status.items,
+        "texts": texts.items,
     }
     if not embed:
         (folder / DATA).write_text(f"window.GALLERY = {script_json(data)};\n", encoding="utf-8")
@@ -129,13 +129,13 @@ class _Places:
     """Values by the place where each is kept once."""
 
     def __init__(self) -> None:
-        self.held: list[Any] = []
+        self.items: list[Any] = []
         self._places: dict[Hashable, int] = {}
 
     def __getitem__(self, value: Hashable) -> int:
-        place = self._places.setdefault(value, len(self.held))
-        if place == len(self.held):
-            self.held.append(value)
+        place = self._places.setdefault(value, len(self.items))
+        if place == len(self.items):
+            self.items.append(value)
         return place
 
 
@@ -156,11 +156,11 @@ def _base(path: Path, folder: Path) -> str | None:
     return None
 
 
-def _files(hashes: pd.Series[str], made: Mapping[str, thumbnails.Thumb]) -> tuple[list[int], dict[str, list[Any]]]:
+def _files(hashes: pd.Series[str], thumbs: Mapping[str, thumbnails.Thumb]) -> tuple[list[int], dict[str, list[Any]]]:
     """Each picture's place among the thumbnails, -1 for none, and the thumbnails."""
-    place = {sha: i for i, sha in enumerate(made)}
+    place = {sha: i for i, sha in enumerate(thumbs)}
     shown = hashes.map(place).fillna(-1).astype(int).tolist()
-    return shown, {key: [getattr(thumb, key) for thumb in made.values()] for key in ("src", "width", "height")}
+    return shown, {key: [getattr(thumb, key) for thumb in thumbs.values()] for key in ("src", "width", "height")}
 
 
 def _statuses(status: pd.Series[str], shown: Sequence[int]) -> list[tuple[str, str]]:
@@ -168,11 +168,11 @@ def _statuses(status: pd.Series[str], shown: Sequence[int]) -> list[tuple[str, s
     return [_UNREADABLE if name == "ok" and file < 0 else words[name] for name, file in zip(status, shown, strict=True)]
 
 
-def _originals(images: pd.DataFrame, run: np.ndarray, base: Sequence[str | None], made: Mapping[str, thumbnails.Thumb]) -> dict[int, str]:
+def _originals(images: pd.DataFrame, run: np.ndarray, base: Sequence[str | None], thumbs: Mapping[str, thumbnails.Thumb]) -> dict[int, str]:
     """Pictures that have more pixels than their thumbnail, and can be reached."""
     if not any(base):
         return {}
-    larger = images["sha256"].isin([sha for sha, thumb in made.items() if not thumb.whole]).to_numpy()
+    larger = images["sha256"].isin([sha for sha, thumb in thumbs.items() if not thumb.whole]).to_numpy()
     reached = larger & np.array([b is not None for b in base])[run]
     return dict(zip(np.flatnonzero(reached).tolist(), images.loc[reached, "image"], strict=True))
 
@@ -181,23 +181,23 @@ def _metrics(images: pd.DataFrame, scores: pd.DataFrame, summary: pd.DataFrame, 
     """The metrics that have a value for a picture, in the order of the summary."""
     keys = ["run", "prompt_id", "request_id"]
     places = pd.MultiIndex.from_frame(images[keys].astype(object))
-    mine = scores[scores["request_id"].notna() & (scores["status"] != "not_applicable")]
-    at = places.get_indexer(pd.MultiIndex.from_frame(mine[keys].astype(object)))
-    mine, at = mine[at >= 0], at[at >= 0]
-    made = (images["status"] == "ok").to_numpy()
-    found = {}
-    for metric, rows in mine.assign(at=at).groupby("metric", sort=False):
-        ok, not_ok = rows[rows["status"] == "ok"], rows[(rows["status"] == "unscored") & made[rows["at"]]]
+    of_pictures = scores[scores["request_id"].notna() & (scores["status"] != "not_applicable")]
+    at = places.get_indexer(pd.MultiIndex.from_frame(of_pictures[keys].astype(object)))
+    of_pictures, at = of_pictures[at >= 0], at[at >= 0]
+    has_picture = (images["status"] == "ok").to_numpy()
+    columns = {}
+    for metric, rows in of_pictures.assign(at=at).groupby("metric", sort=False):
+        ok, not_ok = rows[rows["status"] == "ok"], rows[(rows["status"] == "unscored") & has_picture[rows["at"]]]
         if ok.empty:
             continue
         unit, higher = ok["unit"].iloc[0], ok["higher_is_better"].iloc[0]
-        found[str(metric)] = {
+        columns[str(metric)] = {
             "name": str(metric), "unit": unit, "higher": None if pd.isna(higher) else bool(higher),
             **_column(ok["at"].to_numpy(), ok["value"].to_numpy(float), len(images)),
             "missing": {int(i): texts[wording.text(why)] for i, why in zip(not_ok["at"], not_ok["reason"], strict=True)},
         }  # fmt: skip
-    ranked = [m for m in dict.fromkeys(summary["metric"]) if m in found]
-    return [found[m] for m in dict.fromkeys([*ranked, *found])]
+    ranked = [m for m in dict.fromkeys(summary["metric"]) if m in columns]
+    return [columns[m] for m in dict.fromkeys([*ranked, *columns])]
 
 
 def _column(at: np.ndarray, values: np.ndarray, length: int) -> dict[str, list[Any]]:
@@ -228,7 +228,7 @@ def _below_a_picture(metrics: Sequence[str], cards: Cards) -> list[int]:
     return [metrics.index(m) for m in shown[:_MAX_SHOWN]]
 
 
-def _told(column: Iterable[object], texts: _Places) -> dict[int, int]:
+def _text_places(column: Iterable[object], texts: _Places) -> dict[int, int]:
     return {i: texts[value] for i, value in enumerate(column) if isinstance(value, str) and value}
 
 
@@ -236,18 +236,18 @@ def _remarks(images: pd.DataFrame) -> list[str]:
     """What sets a picture apart from those beside it: no seed where others have one, another shape or size than asked for."""
     seeded = bool(images["seed"].notna().any())
     columns = (images[c] for c in ("seed", "width", "height", "settings", "detail"))
-    wanted = {text: json.loads(text).get("aspect") for text in images["settings"].unique()}
-    told = []
+    aspects = {text: json.loads(text).get("aspect") for text in images["settings"].unique()}
+    remarks = []
     for seed, width, height, settings, detail in zip(*columns, strict=True):
-        said = ["no seed"] if seeded and pd.isna(seed) else []
-        sent, aspect = f"{width:.0f} × {height:.0f}" if width and height else "", wanted[settings]
+        words = ["no seed"] if seeded and pd.isna(seed) else []
+        sent, aspect = f"{width:.0f} × {height:.0f}" if width and height else "", aspects[settings]
         if aspect is not None:
-            said.append(f"wanted {aspect}" + (f", asked for {sent}" if sent else ""))
+            words.append(f"wanted {aspect}" + (f", asked for {sent}" if sent else ""))
         came = json.loads(detail).get("size") if '"size"' in detail else None
         if sent and came and tuple(came) != (width, height):
-            said.append(f"came as {came[0]} × {came[1]}" + ("" if aspect is not None else f", asked for {sent}"))
-        told.append(" · ".join(said))
-    return told
+            words.append(f"came as {came[0]} × {came[1]}" + ("" if aspect is not None else f", asked for {sent}"))
+        remarks.append(" · ".join(words))
+    return remarks
 
 
 def _regions(images: pd.DataFrame, scores: pd.DataFrame) -> dict[int, list[list[str]]]:
@@ -255,8 +255,8 @@ def _regions(images: pd.DataFrame, scores: pd.DataFrame) -> dict[int, list[list[
     keys = ["run", "prompt_id", "request_id"]
     read = scores[(scores["metric"] == "ocr.exact") & (scores["status"] == "ok") & scores["request_id"].notna()]
     at = pd.MultiIndex.from_frame(images[keys].astype(object)).get_indexer(pd.MultiIndex.from_frame(read[keys].astype(object)))
-    found = zip(at.tolist(), read["detail"], strict=True)
-    return {i: [list(region) for region in _marks(detail)] for i, detail in found if i >= 0}
+    pairs = zip(at.tolist(), read["detail"], strict=True)
+    return {i: [list(region) for region in _marks(detail)] for i, detail in pairs if i >= 0}
 
 
 @lru_cache(maxsize=4096)

@@ -130,7 +130,7 @@ def _data(item: tuple[str, Path], edge: int) -> Thumb | None:
 def _index(folder: Path) -> dict[str, Thumb]:
     """The thumbnails of an earlier report, {} where it cannot tell or made them otherwise."""
     try:
-        told = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        return {sha: Thumb(*values) for sha, values in told["thumbs"].items()} if told["edge"] == EDGE else {}
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        return {sha: Thumb(*values) for sha, values in index["thumbs"].items()} if index["edge"] == EDGE else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

@@ -80,8 +80,8 @@ def status(name: str) -> tuple[str, str]:
 
 def counted(statuses: Iterable[str]) -> list[tuple[int, str, str]]:
     """How many pictures have each status: count, words, kind; made first, then refused, then failures."""
-    found = list(statuses)
-    return [(found.count(name), *status(name)) for name in get_args(Status) if name in found]
+    names = list(statuses)
+    return [(names.count(name), *status(name)) for name in get_args(Status) if name in names]
 
 
 def usd(amount: float) -> str:
@@ -107,21 +107,21 @@ def price_range(row: Mapping[str, Any]) -> str:
 
 def spending(row: Mapping[str, Any]) -> str:
     """A run's money in one sentence: what was spent, on what price, what is presumed and what left out."""
-    told = [] if math.isnan(row["usd"]) else [f"{dollars(row['usd'])} USD spent"]
+    parts = [] if math.isnan(row["usd"]) else [f"{dollars(row['usd'])} USD spent"]
     if row["presumed_usd"] > 0:
-        told.append(f"{dollars(row['presumed_usd'])} USD more presumed for requests whose cost nobody told")
-    told.append(row["basis"])
+        parts.append(f"{dollars(row['presumed_usd'])} USD more presumed for requests whose cost nobody told")
+    parts.append(row["basis"])
     if row["reason"] and row["reason"] != row["basis"]:
-        told.append(row["reason"])
-    return f"{row['run']}: {'; '.join(told)}."
+        parts.append(row["reason"])
+    return f"{row['run']}: {'; '.join(parts)}."
 
 
 def covered(tables: Frames) -> dict[str, str]:
     """For each run the share of all prompts that it was asked, "" where that is all of them."""
     images = tables["images"]
     total = images["prompt_id"].nunique()
-    asked = images.groupby("run", sort=False)["prompt_id"].nunique()
-    return {str(run): "" if n == total else f"{n} of {total} prompts" for run, n in asked.items()}
+    prompts_of_run = images.groupby("run", sort=False)["prompt_id"].nunique()
+    return {str(run): "" if n == total else f"{n} of {total} prompts" for run, n in prompts_of_run.items()}
 
 
 def rounded(count: float) -> str:

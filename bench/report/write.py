@@ -86,8 +86,8 @@ def _prepare(folder: Path) -> None:
     """Make the folder of a report; one that holds other files is refused, for a report writes over its own."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        other = any(folder.iterdir()) and not (folder / _FIRST).exists()
+        foreign = any(folder.iterdir()) and not (folder / _FIRST).exists()
     except OSError as error:
         raise ConfigError(f"no report can be written to {folder}: {error.strerror or error}; choose another folder with --out") from error
-    if other:
+    if foreign:
         raise ConfigError(f"{folder} holds files that are no report's; choose an empty or a new folder with --out")

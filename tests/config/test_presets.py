@@ -58,3 +58,9 @@ def test_several_metrics_compose_under_their_own_keys() -> None:
         config = compose("config", overrides=["metric=[clip,ocr,fid]", "metric.fid.reference=photos"])
     assert list(config.metric) == ["clip", "ocr", "fid"]
     assert config.metric.fid.reference == "photos"
+
+
+def test_pictures_from_elsewhere_are_scored_with_what_all_models_of_their_prompts_are() -> None:
+    assert presets.usual_metrics("core") == ["clip", "ocr", "latency"]
+    assert presets.usual_metrics("a set of one's own") == ["clip", "ocr", "latency"]
+    assert {"clip_tiny", "ocr", "scene", "fd_clip_tiny", "latency"} <= set(presets.usual_metrics("tiny"))

@@ -64,7 +64,7 @@ def _table(column: Column, means: pd.DataFrame, category: pd.Series[str], ceilin
     place, names = pd.factorize(category.reindex(means.index), sort=True)
     gaps = _gaps(values, np.array([run not in ceilings for run in means]))
     where = [np.ones(len(values), dtype=bool), *(place == i for i in range(len(names)))]
-    found, apart = [_means(values[w]) for w in where], [_means(gaps[w]) for w in where]
+    means_of_runs, apart = [_means(values[w]) for w in where], [_means(gaps[w]) for w in where]
     better = column.higher_is_better
     sign = 0 if better is None else 1 if better else -1
     depths = _depths(apart) * sign
@@ -73,7 +73,7 @@ def _table(column: Column, means: pd.DataFrame, category: pd.Series[str], ceilin
         "rows": [
             {"category": name, "whole": i == 0, "cells": [
                 _cell(value, int(n), gap, int(depth), column.unit)
-                for value, n, gap, depth in zip(found[i].mean, found[i].n, apart[i].mean, depths[i], strict=True)
+                for value, n, gap, depth in zip(means_of_runs[i].mean, means_of_runs[i].n, apart[i].mean, depths[i], strict=True)
             ]}
             for i, name in enumerate([ALL, *map(str, names)])
         ],
@@ -82,8 +82,8 @@ def _table(column: Column, means: pd.DataFrame, category: pd.Series[str], ceilin
 
 def _cell(value: float, n: int, gap: float, depth: int, unit: str) -> dict[str, Any]:
     tone = f"{'up' if depth > 0 else 'down'}{abs(depth)}" if depth else ""
-    told = "" if np.isnan(gap) else cells.signed(gap, unit)
-    return {"text": wording.number(value, unit), "known": n > 0, "n": f"{n:,}", "few": n < stats.MIN_PROMPTS, "tone": tone, "gap": told}
+    gap_text = "" if np.isnan(gap) else cells.signed(gap, unit)
+    return {"text": wording.number(value, unit), "known": n > 0, "n": f"{n:,}", "few": n < stats.MIN_PROMPTS, "tone": tone, "gap": gap_text}
 
 
 def _gaps(values: np.ndarray, rival: np.ndarray) -> np.ndarray:
@@ -98,11 +98,11 @@ def _gaps(values: np.ndarray, rival: np.ndarray) -> np.ndarray:
 
 
 def _means(values: np.ndarray) -> Means:
-    known = ~np.isnan(values)
-    count = known.sum(axis=0)
+    present = ~np.isnan(values)
+    count = present.sum(axis=0)
     nothing = np.full(values.shape[1], np.nan)
-    mean = np.divide(np.where(known, values, 0).sum(axis=0), count, out=nothing.copy(), where=count > 0)
-    squares = (np.where(known, values - mean, 0) ** 2).sum(axis=0)
+    mean = np.divide(np.where(present, values, 0).sum(axis=0), count, out=nothing.copy(), where=count > 0)
+    squares = (np.where(present, values - mean, 0) ** 2).sum(axis=0)
     return Means(count, mean, np.sqrt(np.divide(squares, count * (count - 1), out=nothing, where=count > 1)))
 
 

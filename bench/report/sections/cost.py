@@ -34,5 +34,5 @@ def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any]:  # noqa: A
 
 def _together(lines: Sequence[tuple[str, str]]) -> list[str]:
     """A sentence for all runs of which it holds."""
-    said = list(dict.fromkeys(text for _, text in lines))
-    return [f"{', '.join(run for run, told in lines if told == text)}: {text}" for text in said]
+    sentences = list(dict.fromkeys(text for _, text in lines))
+    return [f"{', '.join(run for run, sentence in lines if sentence == text)}: {text}" for text in sentences]

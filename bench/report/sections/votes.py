@@ -30,12 +30,12 @@ def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:  # 
         }
         for row in cells.records(agreement)
     ]  # fmt: skip
-    told = tables["votes"]
+    table = tables["votes"]
     return {
         "ranking": placed(ranking[ranking["metric"] == "human_preference"]),
         "metrics": [line for line in lines if line["kind"] == "metric"],
         "raters": next((line for line in lines if line["kind"] == "raters"), None),
-        "count": f"{int((told['status'] == 'counted').sum()):,}",
-        "people": int(told.loc[told["status"] == "counted", "rater"].nunique()),
-        "stale": int((told["status"] != "counted").sum()),
+        "count": f"{int((table['status'] == 'counted').sum()):,}",
+        "people": int(table.loc[table["status"] == "counted", "rater"].nunique()),
+        "stale": int((table["status"] != "counted").sum()),
     }
