@@ -64,59 +64,71 @@ def gallery(
     Returns:
         JSON-ready, for the script; see the module.
     """
-    images = tables["images"]
-    prompt, ids = pd.factorize(images["prompt_id"])
-    run, labels = pd.factorize(images["run"])
-    order = np.lexsort((images["seed"].astype(float).fillna(-1), run, prompt))
-    images, prompt, run = images.iloc[order].reset_index(drop=True), prompt[order], run[order]
+    images = _in_order(tables["images"])
+    labels = {str(label): place for place, label in enumerate(dict.fromkeys(tables["images"]["run"]))}
     named = labelled(runs)
-    folders = {str(label): named[label].path for label in labels}
+    folders = {label: named[label].path for label in labels}
     pictures = _pictures(images, folders)
     thumbs = thumbnails.embedded(pictures, progress) if embed else thumbnails.write(pictures, folder / "thumbs", progress)
-    texts = _Places()
-    first = images.groupby(prompt).head(1)
-    category, categories = pd.factorize(first["category"], sort=True)
-    shown, files = _files(images["sha256"], thumbs)
-    statuses = _statuses(images["status"], shown)
-    status = _Places()
+    base = {label: None if embed else _base(path, folder) for label, path in folders.items()}
+    texts, statuses = _Places(), _Places()
     metrics = _metrics(images, tables["scores"], tables["summary"], texts)
     names = [metric["name"] for metric in metrics]
-    base = [None if embed else _base(path, folder) for path in folders.values()]
+    shown = _thumb_places(images["sha256"], thumbs)
     data: dict[str, object] = {
-        "runs": [
-            {"name": label, "colour": colour, "base": where}
-            for label, colour, where in zip(folders, figures.PALETTE * (len(labels) // len(figures.PALETTE) + 1), base, strict=False)
-        ],
+        "runs": _runs(base),
         "metrics": metrics,
         "shown": _below_a_picture(names, tables.cards),
         "text": names.index("ocr.exact") if "ocr.exact" in names else None,
-        "categories": [str(c) for c in categories],
-        "prompts": {
-            "id": [str(i) for i in ids],
-            "text": first["prompt"].tolist(),
-            "category": category.tolist(),
-            "expected": {i: list(asked) for i, asked in enumerate(first["expected_text"]) if len(asked)},
-            "pictures": np.bincount(prompt, minlength=len(ids)).tolist(),
-        },
+        **_prompts(images),
         "pictures": {
-            "run": run.tolist(),
+            "run": [labels[run] for run in images["run"]],
             "seed": [None if pd.isna(seed) else int(seed) for seed in images["seed"]],
-            "status": [status[pair] for pair in statuses],
+            "status": [statuses[pair] for pair in _statuses(images["status"], shown)],
             "file": shown,
-            "original": _originals(images, run, base, thumbs),
+            "original": _originals(images, base, thumbs),
         },
-        "files": files,
+        "files": {key: [getattr(thumb, key) for thumb in thumbs.values()] for key in ("src", "width", "height")},
         "folder": "" if embed else "thumbs/",
         "error": _text_places(images["error"], texts),
         "revised": _text_places(images["revised_prompt"], texts),
         "notes": _text_places(_remarks(images), texts),
         "ocr": _regions(images, tables["scores"]),
-        "statuses": status.items,
+        "statuses": statuses.items,
         "texts": texts.items,
     }
     if not embed:
         (folder / DATA).write_text(f"window.GALLERY = {script_json(data)};\n", encoding="utf-8")
     return data
+
+
+def _in_order(images: pd.DataFrame) -> pd.DataFrame:
+    """The pictures by prompt, run and seed; prompts and runs in the order they first come."""
+    prompt, run = (pd.factorize(images[column])[0] for column in ("prompt_id", "run"))
+    order = np.lexsort((images["seed"].astype(float).fillna(-1), run, prompt))
+    return images.iloc[order].reset_index(drop=True)
+
+
+def _runs(base: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    colours = figures.PALETTE * (len(base) // len(figures.PALETTE) + 1)
+    return [{"name": name, "colour": colour, "base": where} for (name, where), colour in zip(base.items(), colours, strict=False)]
+
+
+def _prompts(images: pd.DataFrame) -> dict[str, Any]:
+    """Categories and prompts, of pictures in order."""
+    prompt, ids = pd.factorize(images["prompt_id"])
+    first = images.groupby(prompt).head(1)
+    category, categories = pd.factorize(first["category"], sort=True)
+    return {
+        "categories": [str(c) for c in categories],
+        "prompts": {
+            "id": [str(i) for i in ids],
+            "text": first["prompt"].tolist(),
+            "category": category.tolist(),
+            "expected": {i: list(texts) for i, texts in enumerate(first["expected_text"]) if len(texts)},
+            "pictures": np.bincount(prompt, minlength=len(ids)).tolist(),
+        },
+    }
 
 
 def script_json(value: object) -> str:
@@ -156,11 +168,10 @@ def _base(path: Path, folder: Path) -> str | None:
     return None
 
 
-def _files(hashes: pd.Series[str], thumbs: Mapping[str, thumbnails.Thumb]) -> tuple[list[int], dict[str, list[Any]]]:
-    """Each picture's place among the thumbnails, -1 for none, and the thumbnails."""
-    place = {sha: i for i, sha in enumerate(thumbs)}
-    shown = hashes.map(place).fillna(-1).astype(int).tolist()
-    return shown, {key: [getattr(thumb, key) for thumb in thumbs.values()] for key in ("src", "width", "height")}
+def _thumb_places(hashes: pd.Series[str], thumbs: Mapping[str, thumbnails.Thumb]) -> list[int]:
+    """Each picture's place among the thumbnails, -1 for none."""
+    places: list[int] = hashes.map({sha: i for i, sha in enumerate(thumbs)}).fillna(-1).astype(int).tolist()
+    return places
 
 
 def _statuses(status: pd.Series[str], shown: Sequence[int]) -> list[tuple[str, str]]:
@@ -168,12 +179,10 @@ def _statuses(status: pd.Series[str], shown: Sequence[int]) -> list[tuple[str, s
     return [_UNREADABLE if name == "ok" and file < 0 else words[name] for name, file in zip(status, shown, strict=True)]
 
 
-def _originals(images: pd.DataFrame, run: np.ndarray, base: Sequence[str | None], thumbs: Mapping[str, thumbnails.Thumb]) -> dict[int, str]:
+def _originals(images: pd.DataFrame, base: Mapping[str, str | None], thumbs: Mapping[str, thumbnails.Thumb]) -> dict[int, str]:
     """Pictures that have more pixels than their thumbnail, and can be reached."""
-    if not any(base):
-        return {}
     larger = images["sha256"].isin([sha for sha, thumb in thumbs.items() if not thumb.whole]).to_numpy()
-    reached = larger & np.array([b is not None for b in base])[run]
+    reached = larger & images["run"].isin([run for run, where in base.items() if where is not None]).to_numpy()
     return dict(zip(np.flatnonzero(reached).tolist(), images.loc[reached, "image"], strict=True))
 
 

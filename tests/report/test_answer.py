@@ -10,8 +10,8 @@ import pytest
 
 from bench.analysis import pairwise
 from bench.analysis.frames import Frames
-from bench.analysis.pairwise import LEVEL
-from bench.report.answer import verdict
+from bench.analysis.pairwise import FEW, LEVEL
+from bench.report.answer import Leader, Mixed, Tie, TooFew, decide, verdict
 from bench.report.latex import summary_latex
 
 if TYPE_CHECKING:
@@ -159,3 +159,38 @@ def test_the_latex_table_prints_both_ends_of_an_interval(unit: str, mean: float,
     text = summary_latex(tables([], summary=pd.DataFrame([row]), images=pd.DataFrame({"run": ["a"]})))
     assert f"a & {cell} \\\\" in text
     assert text.startswith("% mean [low, high]: ends of the 95 % interval over prompts")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "decision"),
+    [
+        ([], TooFew(None)),
+        ([("scene", "pro", "dev", FEW)], TooFew(10)),
+        ([("scene", "pro", "dev", LEVEL)], Tie(("pro", "dev"), ("scene",), (), (), ("fast",))),
+        (
+            [("scene", "pro", "dev", LEVEL), ("scene", "pro", "fast", "better"), ("clip", "dev", "fast", "better")],
+            Tie(("pro", "dev"), ("scene", "clip"), ("fast",), ("scene", "clip"), ()),
+        ),
+        (
+            [
+                ("scene", "pro", "dev", "better"),
+                ("clip", "pro", "dev", "worse"),
+                ("scene", "pro", "fast", "better"),
+                ("clip", "dev", "fast", "better"),
+            ],
+            Mixed({"pro": ["scene"], "dev": ["clip"]}, ()),
+        ),
+        (
+            [
+                ("scene", "pro", "dev", "better"),
+                ("clip", "pro", "dev", "better"),
+                ("scene", "dev", "fast", "better"),
+                ("clip", "pro", "fast", LEVEL),
+            ],
+            Leader("pro", ("scene", "clip"), {("scene", "clip"): ["dev"]}, ("fast",), ()),
+        ),
+        ([("scene", "dev", "pro", "worse")], Leader("pro", ("scene",), {("scene",): ["dev"]}, (), ("fast",))),
+    ],
+)
+def test_who_leads_is_decided_before_it_is_worded(pairs: Sequence[tuple[Any, ...]], decision: object) -> None:
+    assert decide(tables(pairs)["pairwise"], ("pro", "dev", "fast")) == decision

@@ -1,0 +1,65 @@
+"""Tables are made when they are read, once; what is advised can be typed."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from support.paths import GOLDEN
+
+from bench.analysis import pairwise
+from bench.analysis.advice import score_command
+from bench.analysis.columns import KNOWN, Cards
+from bench.analysis.frames import Frames, frames
+from bench.config import presets
+from bench.store import Run, schema
+from bench.types import Column
+
+RUNS = [Run(file.parent) for file in sorted((GOLDEN / "results").glob("*/run.json"))]
+
+
+def test_a_table_is_made_when_it_is_first_read_and_once() -> None:
+    calls = []
+
+    def make() -> pd.DataFrame:
+        calls.append("x")
+        return pd.DataFrame({"x": [1]})
+
+    tables = Frames({"x": make})
+    assert list(tables) == ["x"]
+    assert calls == []
+    assert tables["x"] is tables["x"]
+    assert calls == ["x"]
+    more = tables | {"y": pd.DataFrame({"y": [2]})}
+    assert list(more) == ["x", "y"]
+    assert more["x"] is tables["x"]
+
+
+def test_pictures_and_scores_are_read_without_comparing_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> pd.DataFrame:
+        raise AssertionError("compared")
+
+    monkeypatch.setattr(pairwise, "table", never)
+    tables = frames(RUNS, only=["scene"])
+    assert set(tables["scores"]["metric"]) == {"scene"}
+    assert len(tables["images"]) == 8
+    with pytest.raises(AssertionError, match="compared"):
+        tables["summary"]
+
+
+def test_a_metric_is_left_out_with_all_its_columns() -> None:
+    left = set(frames(RUNS, without=["latency", "ocr.exact"])["scores"]["metric"])
+    assert not left & {"latency", "latency.p50", "images_per_s", "load_s", "ocr.exact"}
+    assert {"ocr.ned", "scene", "clip_tiny"} <= left
+
+
+def test_commands_name_metrics_and_not_their_columns() -> None:
+    columns = ["images_per_s", "latency.p50", "refused", "clip_tiny.score100", "ocr.exact"]
+    assert score_command(columns, KNOWN, "a b") == "python -m bench score a b metric=[clip_tiny,latency,ocr,refusals]"
+    assert all(name in presets.names("metric") for name in ("clip_tiny", "latency", "ocr", "refusals"))
+
+
+def test_a_metric_of_no_preset_is_scored_as_its_run_says() -> None:
+    cards = Cards([{name: schema.column_to_json(Column(name, ""), "ours") for name in ("shine", "gloss")}])
+    own = "python -m bench score a (each run's own metrics, for ours is no preset here)"
+    assert score_command(["shine", "gloss"], cards, "a") == own
+    assert score_command(["shine", "scene"], cards, "a") == f"python -m bench score a metric=[scene], and {own}"
