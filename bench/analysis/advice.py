@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def score_command(columns: Iterable[str], cards: Cards, runs: str) -> str:
-    """The command that fills some columns of ``runs`` (words of the command line); by their metrics, which is what it takes."""
+    """The command that fills some columns of ``runs`` (words of the command line): by their metrics, which is what it takes.
+
+    A metric that is no preset, such as one of another project, needs its YAML first, and the advice says so.
+    """
     metrics = sorted({cards.metric(column) for column in columns})
-    shipped = [metric for metric in metrics if metric in presets.names("metric")]
-    foreign = [metric for metric in metrics if metric not in shipped]
-    command = f"python -m bench score {runs}"
-    ways = [f"{command} metric=[{','.join(shipped)}]"] if shipped else []
-    if foreign:
-        verb = "is no preset here" if len(foreign) == 1 else "are no presets here"
-        ways.append(f"{command} (each run's own metrics, for {' and '.join(foreign)} {verb})")
-    return ", and ".join(ways)
+    command = f"python -m bench score {runs} metric=[{','.join(metrics)}]"
+    foreign = [metric for metric in metrics if metric not in presets.names("metric")]
+    if not foreign:
+        return command
+    return f"{command} (no preset yet: first write {' and '.join(f'conf/metric/{metric}.yaml' for metric in foreign)})"

@@ -58,8 +58,7 @@ def test_commands_name_metrics_and_not_their_columns() -> None:
     assert all(name in presets.names("metric") for name in ("clip_tiny", "latency", "ocr", "refusals"))
 
 
-def test_a_metric_of_no_preset_is_scored_as_its_run_says() -> None:
+def test_a_metric_of_no_preset_needs_its_yaml_first() -> None:
     cards = Cards([{name: schema.column_to_json(Column(name, ""), "ours") for name in ("shine", "gloss")}])
-    own = "python -m bench score a (each run's own metrics, for ours is no preset here)"
-    assert score_command(["shine", "gloss"], cards, "a") == own
-    assert score_command(["shine", "scene"], cards, "a") == f"python -m bench score a metric=[scene], and {own}"
+    first = "(no preset yet: first write conf/metric/ours.yaml)"
+    assert score_command(["shine", "gloss", "scene"], cards, "a") == f"python -m bench score a metric=[ours,scene] {first}"

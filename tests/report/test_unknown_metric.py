@@ -129,10 +129,10 @@ def test_advice_names_its_metric_and_what_to_do_where_that_is_no_preset(runs: li
     other = scored(runs[0].path.parent, "other", Colourfulness(version=2))
     with pytest.raises(ConfigError, match="loudness differ in version: 1 against 2") as caught:
         frames([runs[0], other])
-    advice = "(each run's own metrics, for colourfulness is no preset here); or leave them out with: python -m bench compare … --without "
+    advice = "(no preset yet: first write conf/metric/colourfulness.yaml); or leave them out with: python -m bench compare … --without "
     assert str(caught.value).endswith(f"{advice}colourfulness")
     left = frames([runs[0], other], without=["colourfulness"])["scores"]["metric"]
     assert {metric.partition(".")[0] for metric in left} & {"colourfulness", "loudness", "latency"} == {"latency"}
     limits = parse(["loudness=0.1"])
-    with pytest.raises(ConfigError, match=r"pale bench|each run's own metrics"):
+    with pytest.raises(ConfigError, match=r"metric=\[colourfulness\] \(no preset yet"):
         judge(*(GateRun.read(run, limits) for run in (runs[0], other)), limits)
