@@ -87,7 +87,7 @@ def one_a_metric(names: Iterable[str]) -> list[str]:
 
 
 class Cards(Mapping[str, Column]):
-    """The card of every column that some runs have.
+    """The card of every column that some runs have; a column that nobody described has the defaults.
 
     Args:
         stored: ``columns`` of each run's run.json; where several have a column, the first counts.
@@ -103,7 +103,8 @@ class Cards(Mapping[str, Column]):
                 self._metrics.setdefault(name, str(row["metric"]))
         if scores is not None:
             first = scores.drop_duplicates("metric")
-            for name, unit, end in zip(first["metric"], first["unit"], first["higher_is_better"], strict=True):
+            better = first["higher_is_better"].astype(object).where(first["higher_is_better"].notna(), None)
+            for name, unit, end in zip(first["metric"], first["unit"], better, strict=True):
                 self._cards.setdefault(name, self._unstored(name, unit, better=None if end is None else bool(end)))
 
     def __getitem__(self, name: str) -> Column:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _UNSETTLED = 3
 _CENT = 0.01
-"""Below so many dollars a picture, money is told by the thousand."""
+"""Below so many dollars a picture, the price is that of a thousand."""
 _HOPELESS = 20
 """More prompts than so many times those there are will not be gathered."""
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pandas as pd
 import pytest
 from support.paths import GOLDEN
@@ -10,9 +15,13 @@ from bench.analysis import pairwise
 from bench.analysis.advice import score_command
 from bench.analysis.columns import KNOWN, Cards
 from bench.analysis.frames import Frames, frames
+from bench.cli.app import main
 from bench.config import presets
 from bench.store import Run, schema
 from bench.types import Column
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RUNS = [Run(file.parent) for file in sorted((GOLDEN / "results").glob("*/run.json"))]
 
@@ -62,3 +71,25 @@ def test_a_metric_of_no_preset_needs_its_yaml_first() -> None:
     cards = Cards([{name: schema.column_to_json(Column(name, ""), "ours") for name in ("shine", "gloss")}])
     first = "(no preset yet: first write conf/metric/ours.yaml)"
     assert score_command(["shine", "gloss", "scene"], cards, "a") == f"python -m bench score a metric=[ours,scene] {first}"
+
+
+def test_the_commands_that_a_refusal_advises_can_be_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = shutil.copytree(GOLDEN / "results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    names = [run.path.name for run in RUNS]
+    run = Run(results / names[0])
+    run.save_scores([replace(row, fingerprint='{"metric":"latency","version":1}') for row in run.scores() if row.unit in {"s", "1/s"}])
+    assert main(["compare", *names]) == 2
+    refusal = " ".join(capsys.readouterr().err.split())
+    assert "images_per_s" in refusal
+    leave_out = re.search(r"python -m bench compare … (--without .*)", refusal)
+    score_alike = re.search(r"python -m bench (score .*?);", refusal)
+    assert leave_out
+    assert score_alike
+    assert leave_out[1] == "--without latency"
+    assert main(["compare", *names, *leave_out[1].split()]) == 0
+    assert score_alike[1] == f"score {' '.join(names)} metric=[latency]"
+    assert main(score_alike[1].split()) == 0
+    assert main(["compare", *names]) == 0
