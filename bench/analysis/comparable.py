@@ -12,32 +12,31 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-TIMED = ("latency", "images_per_s", "steps_per_s", "load_s", "peak_", "energy_j", "attempts")
-"""How columns begin that depend on the machine."""
+    from bench.types import Column
 
 
 def not_comparable_reason(
-    metric: str, a: str, b: str, infos: Mapping[str, Mapping[str, Any]], timed: Mapping[str, pd.DataFrame]
+    column: Column, a: str, b: str, infos: Mapping[str, Mapping[str, Any]], timed: Mapping[str, pd.DataFrame]
 ) -> str | None:
-    """Why a metric of two runs cannot be compared; None where it can.
+    """Why a column of two runs cannot be compared; None where it can.
 
     Args:
-        metric: the column.
+        column: its card.
         a: label of a run.
-        b: label of the other.
+        b: label of the second.
         infos: run.json of each run, by label.
         timed: the pictures whose times are pooled (``bench.analysis.slowdown.timed``) of each run that has any, by label.
     """
-    if not metric.startswith(TIMED):
+    if not column.timed:
         return None
     if bool(infos[a].get("hosted")) != bool(infos[b].get("hosted")):
         return "a hosted model's timing against a local one's"
-    one, other = timed.get(a), timed.get(b)
-    if one is None or other is None:
-        return "not both were timed" if (one is None) != (other is None) else None
-    if slowdown.machine(one) != slowdown.machine(other):
+    pictures_a, pictures_b = timed.get(a), timed.get(b)
+    if pictures_a is None or pictures_b is None:
+        return "not both were timed" if (pictures_a is None) != (pictures_b is None) else None
+    if slowdown.machine(pictures_a) != slowdown.machine(pictures_b):
         return "timed on different machines"
-    sizes = slowdown.batch(one), slowdown.batch(other)
+    sizes = slowdown.batch(pictures_a), slowdown.batch(pictures_b)
     return f"pictures made {sizes[0]} at a time against {sizes[1]} at a time" if sizes[0] != sizes[1] else None
 
 
@@ -50,13 +49,14 @@ def refuse_other_prompts(tables: Iterable[pd.DataFrame]) -> None:
     Raises:
         ConfigError: a ``prompt_id`` has two texts.
     """
-    known: dict[str, str] = {}
+    earlier: dict[str, str] = {}
     for images in tables:
         texts = {str(name): str(text) for name, text in images.groupby("prompt_id")["prompt"].first().items()}
-        both = known.keys() & texts.keys()
-        other = sorted(name for name in both if known[name] != texts[name])
-        if other:
+        both = earlier.keys() & texts.keys()
+        unlike = sorted(name for name in both if earlier[name] != texts[name])
+        if unlike:
             raise ConfigError(
-                f"prompt {other[0]!r} is another one in each run ({len(other)} of {len(both)} are); render both with the same prompt file"
+                f"prompt {unlike[0]!r} has different texts in the two runs ({len(unlike)} of {len(both)} prompts do); "
+                "render both with the same prompt file"
             )
-        known |= texts
+        earlier |= texts

@@ -42,25 +42,27 @@ def table(runs: Mapping[str, tuple[Mapping[str, Any], Sequence[ImageRecord], Seq
     (usd + presumed_usd) / pictures made. ``basis`` and ``as_of``: where prices come from, and their date. ``reason``: why
     a number is missing, or what it leaves out. Money in US dollars.
     """
-    return pd.DataFrame([_row(label, *told) for label, told in runs.items()], columns=list(COLUMNS))
+    return pd.DataFrame([_row(label, *parts) for label, parts in runs.items()], columns=list(COLUMNS))
 
 
 def _row(label: str, info: Mapping[str, Any], records: Sequence[ImageRecord], current: Sequence[ImageRecord]) -> dict[str, Any]:
-    made = [r for r in current if r.status == "ok"]
-    prices = np.array([of_picture(r, info) for r in made])
-    known = ~np.isnan(prices)
+    pictures = [r for r in current if r.status == "ok"]
+    prices = np.array([of_picture(r, info) for r in pictures])
+    priced_pictures = ~np.isnan(prices)
     mean, low, high = math.nan, math.nan, math.nan
-    if known.any():
-        mean, low, high = stats.cluster_mean(prices[known], np.array([r.prompt_id for r in made])[known], proportion=False)
+    if priced_pictures.any():
+        mean, low, high = stats.cluster_mean(
+            prices[priced_pictures], np.array([r.prompt_id for r in pictures])[priced_pictures], proportion=False
+        )
     if high - low < _SAME_USD:
         low = high = math.nan
     usd, presumed, unknown = _spent(info, records)
-    total = usd + presumed if made and (known.all() or not unknown) else math.nan
+    total = usd + presumed if pictures and (priced_pictures.all() or not unknown) else math.nan
     basis, as_of = _basis(info, priced=not math.isnan(usd))
     return {
-        "run": label, "pictures": len(current), "ok": len(made), "refused": sum(r.status == "refused" for r in current),
+        "run": label, "pictures": len(current), "ok": len(pictures), "refused": sum(r.status == "refused" for r in current),
         "failed": sum(r.failed for r in current), "usd": usd, "presumed_usd": presumed, "unknown": unknown,
-        "per_picture": mean, "low": low, "high": high, "per_success": total / len(made) if made else math.nan,
+        "per_picture": mean, "low": low, "high": high, "per_success": total / len(pictures) if pictures else math.nan,
         "basis": basis, "as_of": as_of, "reason": _reason(info, prices, unknown, nothing=math.isnan(usd)),
     }  # fmt: skip
 
@@ -89,18 +91,18 @@ def _basis(info: Mapping[str, Any], *, priced: bool) -> tuple[str, str | None]:
         return f"{info['per_hour']:g} USD an hour of the machine, loading and warm-up left out", None
     if where == "imported":
         return "declared at import", None
-    said = ledger.get("basis", "unknown")
-    return ("as the server reported" if said == "unknown" else said), ledger.get("as_of")
+    basis = ledger.get("basis", "unknown")
+    return ("as the server reported" if basis == "unknown" else basis), ledger.get("as_of")
 
 
 def _reason(info: Mapping[str, Any], prices: np.ndarray, unknown: int, *, nothing: bool) -> str | None:
     if nothing:
         return _UNPRICED[_where(info)]
     missing = int(np.isnan(prices).sum())
-    told = [
+    parts = [
         "no picture was made" if not len(prices) else "",
         f"{missing} of {len(prices)} pictures have no known price" if missing else "",
         f"{unknown} request{'s' * (unknown != 1)} of unknown cost left out" if unknown else "",
         "what else was asked for is not known" if info.get("imported") else "",
     ]
-    return "; ".join(t for t in told if t) or None
+    return "; ".join(t for t in parts if t) or None

@@ -60,23 +60,23 @@ def parse(drops: Sequence[str], slowdowns: Sequence[str] = ()) -> list[Limit]:
 
 
 def _limit(word: str) -> Limit:
-    name, _, told = (part.strip() for part in word.partition("="))
+    name, _, size = (part.strip() for part in word.partition("="))
     try:
-        margin = float(told.removesuffix("%")) / (100 if told.endswith("%") else 1)
+        margin = float(size.removesuffix("%")) / (100 if size.endswith("%") else 1)
     except ValueError:
         margin = _NAN
     if not name or not 0 <= margin < math.inf:
         how = "write METRIC=MARGIN with a margin from 0 on, in the metric's unit or in %, like scene=0.05 or clip=2%"
         raise ConfigError(f"{word!r} is no limit; {how}")
-    return Limit(name, margin, told.endswith("%"))
+    return Limit(name, margin, size.endswith("%"))
 
 
-def share(told: str) -> float:
+def share(text: str) -> float:
     """A share from ``0.9`` or ``90%``. Raises ConfigError for what is none from 0 to 1."""
     try:
-        found = float(told.removesuffix("%")) / (100 if told.endswith("%") else 1)
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
-        found = _NAN
-    if not 0 <= found <= 1:
-        raise ConfigError(f"{told!r} is no share; write it like 90% or 0.9")
-    return found
+        value = _NAN
+    if not 0 <= value <= 1:
+        raise ConfigError(f"{text!r} is no share; write it like 90% or 0.9")
+    return value

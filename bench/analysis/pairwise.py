@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,14 @@ import pandas as pd
 
 from bench import stats
 from bench.analysis import slowdown, votes
+from bench.analysis.columns import KNOWN
 from bench.analysis.comparable import not_comparable_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bench.analysis.columns import Cards
+    from bench.types import Column
 
 COLUMNS = ("metric", "a", "b", "unit", "higher_is_better", "n", "mean_a", "mean_b", "difference", "low", "high", "cliff", "effect",
            "win", "tie", "loss", "p", "q", "verdict", "detectable", "more", "reason")  # fmt: skip
@@ -24,11 +29,62 @@ ALPHA = 0.05
 BETTER, WORSE, LEVEL, FEW, UNLIKE = "better", "worse", "no difference shown", "too few prompts", "not comparable"
 
 
+_Pair = tuple[str, str, np.ndarray, str | None]
+"""Labels of two runs, the values (n, 2) of what both have, and why they cannot be compared."""
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """One column of two runs, as seen from a: a row of the frame, before it is judged beside the others.
+
+    Attributes:
+        metric, a, b: the column and the labels of the runs.
+        unit, higher_is_better: of the column.
+        n: prompts that count, or groups of them.
+        reason: why they cannot be compared; None where they can.
+        mean_a, mean_b, difference, low, high: means over what counts, and of a - b with its 95 % interval.
+        cliff, effect, win, tie, loss: how the prompts lie, positive and won where a is better.
+        p: of the test.
+        sd: standard deviation of the differences.
+    """
+
+    metric: str
+    a: str
+    b: str
+    unit: str
+    higher_is_better: bool
+    n: int
+    reason: str | None = None
+    mean_a: float = math.nan
+    mean_b: float = math.nan
+    difference: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    cliff: float = math.nan
+    effect: float = math.nan
+    win: float = math.nan
+    tie: float = math.nan
+    loss: float = math.nan
+    p: float = math.nan
+    sd: float = math.nan
+
+    def tested(self, values: np.ndarray, test: stats.Paired) -> PairResult:
+        """With what the paired values (n, 2) of a and b say."""
+        sign = 1.0 if self.higher_is_better else -1.0
+        win, loss = (test.wins, test.losses) if self.higher_is_better else (test.losses, test.wins)
+        return replace(
+            self, mean_a=float(values[:, 0].mean()), mean_b=float(values[:, 1].mean()), difference=test.difference.value,
+            low=test.difference.low, high=test.difference.high, cliff=sign * test.cliff, effect=sign * test.effect,
+            win=win, tie=test.ties, loss=loss, p=test.p, sd=test.sd,
+        )  # fmt: skip
+
+
 def table(
     scores: pd.DataFrame,
     infos: Mapping[str, Mapping[str, Any]],
     timed: Mapping[str, pd.DataFrame],
     duels: pd.DataFrame | None = None,
+    cards: Cards = KNOWN,
 ) -> pd.DataFrame:
     """The frame ``pairwise`` of all runs that are no ceiling, over every metric of pictures that has a better end, and of sets.
 
@@ -46,28 +102,23 @@ def table(
         infos: run.json of each run, by label; the order of the runs.
         timed: the pictures of each run whose times are pooled (``bench.analysis.slowdown.timed``), by label.
         duels: who beat whom in votes (``bench.analysis.votes.duels``); None without votes.
+        cards: of the columns.
     """
     rivals = [run for run, info in infos.items() if not info.get("ceiling")]
     fit = scores[scores["higher_is_better"].notna() & scores["run"].isin(rivals)]
     pictures, sets = fit[fit["request_id"].notna()], fit[fit["request_id"].isna()]
-    about = fit.drop_duplicates("metric").set_index("metric")
-    rows: list[dict[str, Any]] = []
-    means = prompt_means(pictures)
-    for metric in means:
-        if metric == votes.METRIC:
-            rows += _by_votes([run for run in rivals if run in means[metric]], duels)
-        else:
-            rows += _by_prompt(metric, means[metric], rivals, infos, timed)
-    _test(rows, set(about.index[about["unit"] == "share"]))
+    first = fit.drop_duplicates("metric")
+    ends = {row["metric"]: (row["unit"], bool(row["higher_is_better"])) for row in first.to_dict("records")}
+    untested: list[tuple[PairResult, np.ndarray]] = []
+    for metric, means in prompt_means(pictures).items():
+        runs = [run for run in rivals if run in means]
+        pairs = _by_votes(runs, duels) if metric == votes.METRIC else _by_prompt(cards[metric], means, runs, infos, timed)
+        untested += [(PairResult(metric, a, b, *ends[metric], len(values), reason), values) for a, b, values, reason in pairs]
+    results = _tested(untested)
     for name, group in sets.groupby("metric", sort=False):
         if group["detail"].str.contains('"drawn"', regex=False).any():
-            rows += _by_halves(str(name), group, rivals)
-    for row in rows:
-        row["unit"], row["higher_is_better"] = about.loc[row["metric"], "unit"], bool(about.loc[row["metric"], "higher_is_better"])
-    found = pd.DataFrame(rows, columns=[*COLUMNS, "sd"])
-    numbers = [str(c) for c in found if c not in {"metric", "a", "b", "unit", "higher_is_better", "n", "verdict", "reason"}]
-    found[numbers] = found[numbers].astype(float)
-    return _judged(found).drop(columns="sd")
+            results += _by_halves(str(name), group, rivals, *ends[name])
+    return _judged(results)
 
 
 def prompt_means(pictures: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -78,86 +129,77 @@ def prompt_means(pictures: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _by_prompt(
-    metric: str,
+    column: Column,
     means: pd.DataFrame,
-    rivals: Sequence[str],
+    runs: Sequence[str],
     infos: Mapping[str, Mapping[str, Any]],
     timed: Mapping[str, pd.DataFrame],
-) -> list[dict[str, Any]]:
-    rows = []
-    for a, b in combinations([run for run in rivals if run in means], 2):
-        both = means[[a, b]].dropna()
-        why = not_comparable_reason(metric, a, b, infos, timed) or (None if len(both) else "no prompt in common")
-        if metric == "latency" and why is None and {a, b} <= timed.keys():
-            both = both.groupby(slowdown.resampling_units(timed[a], timed[b], both.index.tolist())).mean()
-        rows.append({"metric": metric, "a": a, "b": b, "n": len(both), "reason": why, "values": both.to_numpy(float)})
-    return rows
-
-
-def _by_votes(runs: Sequence[str], duels: pd.DataFrame | None) -> list[dict[str, Any]]:
-    points = {} if duels is None else {pair: group.to_numpy(float) for pair, group in duels.groupby(["a", "b"])["points"]}
-    rows = []
+) -> Iterator[_Pair]:
     for a, b in combinations(runs, 2):
-        mine = points.get((a, b), np.empty(0))
-        why = None if len(mine) else "never voted against each other"
-        values = np.stack([mine, 1 - mine], axis=1)
-        rows.append({"metric": votes.METRIC, "a": a, "b": b, "n": len(mine), "reason": why, "values": values})
-    return rows
+        both = means[[a, b]].dropna()
+        why = not_comparable_reason(column, a, b, infos, timed) or (None if len(both) else "no prompt in common")
+        if column.name == "latency" and why is None and {a, b} <= timed.keys():
+            both = both.groupby(slowdown.resampling_units(timed[a], timed[b], both.index.tolist())).mean()
+        yield a, b, both.to_numpy(float), why
 
 
-def _test(rows: list[dict[str, Any]], shares: set[str]) -> None:
-    """Fill in what the prompts say, where they may; ``shares``: the metrics that are shares."""
-    able = [row for row in rows if row["reason"] is None]
-    sides = [(row["values"][:, 0], row["values"][:, 1]) for row in able]
-    for row, found in zip(able, stats.paired_many(sides, proportions=[row["metric"] in shares for row in able]), strict=True):
-        row |= {
-            "mean_a": row["values"][:, 0].mean(), "mean_b": row["values"][:, 1].mean(), "difference": found.difference.value,
-            "low": found.difference.low, "high": found.difference.high, "cliff": found.cliff, "effect": found.effect,
-            "win": found.wins, "tie": found.ties, "loss": found.losses, "p": found.p, "sd": found.sd,
-        }  # fmt: skip
+def _by_votes(runs: Sequence[str], duels: pd.DataFrame | None) -> Iterator[_Pair]:
+    points = {} if duels is None else {pair: group.to_numpy(float) for pair, group in duels.groupby(["a", "b"])["points"]}
+    for a, b in combinations(runs, 2):
+        of_a = points.get((a, b), np.empty(0))
+        yield a, b, np.stack([of_a, 1 - of_a], axis=1), None if len(of_a) else "never voted against each other"
 
 
-def _by_halves(metric: str, group: pd.DataFrame, rivals: Sequence[str]) -> list[dict[str, Any]]:
+def _tested(pairs: Sequence[tuple[PairResult, np.ndarray]]) -> list[PairResult]:
+    """With what the prompts say, where they may."""
+    able = [i for i, (pair, _) in enumerate(pairs) if pair.reason is None]
+    sides = [(pairs[i][1][:, 0], pairs[i][1][:, 1]) for i in able]
+    tests = stats.paired_many(sides, proportions=[pairs[i][0].unit == "share" for i in able])
+    results = [pair for pair, _ in pairs]
+    for i, test in zip(able, tests, strict=True):
+        results[i] = results[i].tested(pairs[i][1], test)
+    return results
+
+
+def _by_halves(metric: str, group: pd.DataFrame, rivals: Sequence[str], unit: str, higher: bool) -> list[PairResult]:  # noqa: FBT001 - as a row has them
     """Differences of a whole set's figure, where both runs were resampled by the same prompts."""
-    held = {row["run"]: (float(row["value"]), json.loads(row["detail"])) for row in group[group["status"] == "ok"].to_dict("records")}
-    rows: list[dict[str, Any]] = []
-    for a, b in combinations([run for run in rivals if run in held], 2):
-        (value_a, one), (value_b, other) = held[a], held[b]
-        row: dict[str, Any] = {"metric": metric, "a": a, "b": b, "n": min(int(d.get("prompts", d.get("n", 0))) for d in (one, other))}
-        row |= {"mean_a": value_a, "mean_b": value_b}
-        if one.get("drawn") is None or one.get("drawn") != other.get("drawn"):
-            why = one.get("undrawn") or other.get("undrawn") or "not resampled by the same prompts"
-            rows.append(row | {"reason": why})
+    figures = {row["run"]: (float(row["value"]), json.loads(row["detail"])) for row in group[group["status"] == "ok"].to_dict("records")}
+    results = []
+    for a, b in combinations([run for run in rivals if run in figures], 2):
+        (value_a, detail_a), (value_b, detail_b) = figures[a], figures[b]
+        n = min(int(detail.get("prompts", detail.get("n", 0))) for detail in (detail_a, detail_b))
+        pair = PairResult(metric, a, b, unit, higher, n, mean_a=value_a, mean_b=value_b)
+        if detail_a.get("drawn") is None or detail_a.get("drawn") != detail_b.get("drawn"):
+            why = detail_a.get("undrawn") or detail_b.get("undrawn") or "not resampled by the same prompts"
+            results.append(replace(pair, reason=why))
             continue
-        halves = np.asarray(one["draws"], dtype=float), np.asarray(other["draws"], dtype=float)
-        difference, p = stats.resampled_difference(value_a, value_b, *halves, row["n"])
-        sd = float(np.std(halves[0] - halves[1], ddof=1)) * math.sqrt(row["n"])
-        row |= {"difference": difference.value, "low": difference.low, "high": difference.high, "p": p, "sd": sd, "reason": None}
-        rows.append(row)
-    return rows
+        halves = np.asarray(detail_a["draws"], dtype=float), np.asarray(detail_b["draws"], dtype=float)
+        difference, p = stats.resampled_difference(value_a, value_b, *halves, n)
+        sd = float(np.std(halves[0] - halves[1], ddof=1)) * math.sqrt(n)
+        results.append(replace(pair, difference=difference.value, low=difference.low, high=difference.high, p=p, sd=sd))
+    return results
 
 
-def _judged(found: pd.DataFrame) -> pd.DataFrame:
-    """With q, verdict, the detectable difference and the prompts that are missing."""
-    able = found["p"].notna() & (found["n"] >= stats.MIN_PROMPTS)
-    found["q"] = stats.adjust(found["p"].where(able).to_numpy(float))
-    sign = np.where(found["higher_is_better"].astype(bool), 1.0, -1.0)
-    lead = found["difference"] * sign
-    swap = sign < 0
-    found.loc[swap, ["win", "loss"]] = found.loc[swap, ["loss", "win"]].to_numpy()
-    found[["cliff", "effect"]] = found[["cliff", "effect"]].mul(sign, axis=0)
-    shown = found["q"].le(ALPHA)
-    found["verdict"] = np.select(
-        [found["reason"].notna(), found["n"] < stats.MIN_PROMPTS, shown & (lead > 0), shown & (lead < 0)],
+def _judged(results: Sequence[PairResult]) -> pd.DataFrame:
+    """The frame, with q, verdict, the detectable difference and the prompts that are missing."""
+    table = pd.DataFrame(results, columns=[field.name for field in fields(PairResult)])
+    numbers = [field.name for field in fields(PairResult) if field.type == "float"]
+    table[numbers] = table[numbers].astype(float)
+    able = table["p"].notna() & (table["n"] >= stats.MIN_PROMPTS)
+    table["q"] = stats.adjust(table["p"].where(able).to_numpy(float))
+    lead = table["difference"] * np.where(table["higher_is_better"].astype(bool), 1.0, -1.0)
+    shown = table["q"].le(ALPHA)
+    table["verdict"] = np.select(
+        [table["reason"].notna(), table["n"] < stats.MIN_PROMPTS, shown & (lead > 0), shown & (lead < 0)],
         [UNLIKE, FEW, BETTER, WORSE],
         LEVEL,
     )
     level = ALPHA * min(1.0, (shown.sum() + 1) / max(1, int(able.sum())))
-    found["detectable"], found["more"] = math.nan, math.nan
-    for i in found.index[(found["sd"] > 0) & (found["n"] >= 2)]:
-        row = found.loc[i]
-        found.loc[i, "detectable"] = stats.detectable(row["sd"], row["n"], alpha=level)
-        wanted = stats.needed(row["difference"], row["sd"], alpha=level) - row["n"]
-        if row["verdict"] in {LEVEL, FEW} and 0 < wanted < math.inf:
-            found.loc[i, "more"] = wanted
-    return found
+    table["detectable"], table["more"] = math.nan, math.nan
+    for i in table.index[(table["sd"] > 0) & (table["n"] >= 2)]:
+        row = table.loc[i]
+        table.loc[i, "detectable"] = stats.detectable(row["sd"], row["n"], alpha=level)
+        missing = stats.needed(row["difference"], row["sd"], alpha=level) - row["n"]
+        if row["verdict"] in {LEVEL, FEW} and 0 < missing < math.inf:
+            table.loc[i, "more"] = missing
+    return table[list(COLUMNS)]

@@ -9,17 +9,22 @@ import pandas as pd
 
 from bench import stats
 from bench.analysis import slowdown, votes
+from bench.analysis.columns import KNOWN
 from bench.analysis.comparable import not_comparable_reason
 from bench.analysis.pairwise import prompt_means
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bench.analysis.columns import Cards
+
 COLUMNS = votes.RANKING
 """The ranking by votes has the same."""
 
 
-def table(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], timed: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def table(
+    scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], timed: Mapping[str, pd.DataFrame], cards: Cards = KNOWN
+) -> pd.DataFrame:
     """The frame ``ranking``: a row a metric of pictures and run, the best first.
 
     A prompt is won by the run with the better mean over its seeds, equal means (``bench.stats.paired.ties``) are half a win to
@@ -34,7 +39,7 @@ def table(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], timed: M
     rows: list[dict[str, Any]] = []
     for metric, means in prompt_means(fit).items():
         runs = [run for run in rivals if run in means]
-        alike = all(not_comparable_reason(metric, runs[0], run, infos, timed) is None for run in runs)
+        alike = all(not_comparable_reason(cards[metric], runs[0], run, infos, timed) is None for run in runs)
         batched = metric == "latency" and any(slowdown.batch(timed[run]) > 1 for run in runs if run in timed)
         values = means[runs].dropna().to_numpy(float)
         if len(runs) >= 2 and alike and not batched and len(values) >= stats.MIN_PROMPTS:
@@ -50,23 +55,23 @@ def placed(metric: str, runs: list[str], wins: np.ndarray) -> list[dict[str, Any
         runs: k labels.
         wins: float (n, k, k), how often each run beat each other one in each prompt; a tie is half a win to both.
     """
-    found = stats.bradley_terry(wins)
+    strengths = stats.bradley_terry(wins)
     total, halves = wins.sum(0), np.minimum(wins, wins.swapaxes(1, 2)).sum(0)
     rows = [
         {
-            "metric": metric, "run": run, "strength": one.value, "low": one.low, "high": one.high, "rank": one.rank,
-            "rank_low": one.rank_low, "rank_high": one.rank_high, "wins": float((total - halves)[i].sum()),
+            "metric": metric, "run": run, "strength": strength.value, "low": strength.low, "high": strength.high, "rank": strength.rank,
+            "rank_low": strength.rank_low, "rank_high": strength.rank_high, "wins": float((total - halves)[i].sum()),
             "ties": float(2 * halves[i].sum()), "losses": float((total - halves)[:, i].sum()), "n": len(wins),
         }
-        for i, (run, one) in enumerate(zip(runs, found, strict=True))
+        for i, (run, strength) in enumerate(zip(runs, strengths, strict=True))
     ]  # fmt: skip
     return sorted(rows, key=lambda row: row["rank"])
 
 
 def _wins(values: np.ndarray) -> np.ndarray:
     """Wins (n, k, k) of values (n, k), higher better."""
-    one, other = values[:, :, None], values[:, None, :]
-    wins: np.ndarray = np.where(stats.ties(one, other), 0.5, one > other)
+    row_values, column_values = values[:, :, None], values[:, None, :]
+    wins: np.ndarray = np.where(stats.ties(row_values, column_values), 0.5, row_values > column_values)
     diagonal = np.arange(values.shape[1])
     wins[:, diagonal, diagonal] = 0.0
     return wins

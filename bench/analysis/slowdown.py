@@ -42,12 +42,12 @@ def timed(images: pd.DataFrame) -> pd.DataFrame:
 
     Of machines as frequent the first counts, of batch sizes the largest.
     """
-    known: pd.DataFrame = images[(images["status"] == "ok") & images["latency_s"].notna()]
-    if known.empty:
-        return known
-    known = known[known["environment"] == known.groupby("environment", sort=False).size().idxmax()]
-    size = int(known["batch_size"].mode().max())
-    return known.loc[known["batch_size"] == size]
+    with_time: pd.DataFrame = images[(images["status"] == "ok") & images["latency_s"].notna()]
+    if with_time.empty:
+        return with_time
+    with_time = with_time[with_time["environment"] == with_time.groupby("environment", sort=False).size().idxmax()]
+    size = int(with_time["batch_size"].mode().max())
+    return with_time.loc[with_time["batch_size"] == size]
 
 
 def machine(pictures: pd.DataFrame) -> str:
@@ -60,14 +60,16 @@ def batch(pictures: pd.DataFrame) -> int:
     return int(pictures["batch_size"].iloc[0])
 
 
-def too_few_images_reason(one: pd.DataFrame, other: pd.DataFrame, figure: str) -> str | None:
+def too_few_images_reason(baseline: pd.DataFrame, candidate: pd.DataFrame, figure: str) -> str | None:
     """Why a percentile is not to be had of so few pictures; None where it is."""
-    q, fewest = LATENCY_STATISTICS[figure], min(len(one), len(other))
-    wanted = 100 // (100 - q) if q is not None else 1
-    return f"p{q} of {fewest} pictures is hardly more than the slowest one; it takes {wanted}" if fewest < wanted else None
+    q, fewest = LATENCY_STATISTICS[figure], min(len(baseline), len(candidate))
+    needed = 100 // (100 - q) if q is not None else 1
+    return f"p{q} of {fewest} pictures is hardly more than the slowest one; it takes {needed}" if fewest < needed else None
 
 
-def compare(one: pd.DataFrame, other: pd.DataFrame, prompts: Sequence[str], figure: str, *, relative: bool, seed: int = 0) -> Change:
+def compare(
+    baseline: pd.DataFrame, candidate: pd.DataFrame, prompts: Sequence[str], figure: str, *, relative: bool, seed: int = 0
+) -> Change:
     """The change of ``figure`` from the pictures ``one`` to ``other``.
 
     2,000 times the prompts are drawn with replacement, the same ones for both runs, each with all its pictures; the
@@ -75,8 +77,8 @@ def compare(one: pd.DataFrame, other: pd.DataFrame, prompts: Sequence[str], figu
     covers the chance in which prompts were timed, not a machine that was busier during one of the runs.
 
     Args:
-        one: the baseline's pictures, as ``timed`` gives them.
-        other: the candidate's.
+        baseline: the baseline's pictures, as ``timed`` gives them.
+        candidate: the candidate's.
         prompts: those that count, each in both.
         figure: a key of ``FIGURES``. Percentiles interpolate linearly.
         relative: as a share of the baseline's figure, else in seconds.
@@ -85,10 +87,10 @@ def compare(one: pd.DataFrame, other: pd.DataFrame, prompts: Sequence[str], figu
     place = {name: i for i, name in enumerate(prompts)}
     q = LATENCY_STATISTICS[figure]
     sides = []
-    for pictures in (one, other):
-        held = pictures[pictures["prompt_id"].isin(place)].sort_values("latency_s", kind="stable")
-        sides.append((held["latency_s"].to_numpy(float), held["prompt_id"].map(place).to_numpy(int)))
-    groups = resampling_units(one, other, prompts)
+    for pictures in (baseline, candidate):
+        shared = pictures[pictures["prompt_id"].isin(place)].sort_values("latency_s", kind="stable")
+        sides.append((shared["latency_s"].to_numpy(float), shared["prompt_id"].map(place).to_numpy(int)))
+    groups = resampling_units(baseline, candidate, prompts)
     sides = [(seconds, groups[owner]) for seconds, owner in sides]
     n = int(groups.max()) + 1
     whole = np.ones((1, n), dtype=int)
@@ -105,18 +107,18 @@ def compare(one: pd.DataFrame, other: pd.DataFrame, prompts: Sequence[str], figu
     return Change(a, b, Interval(b / a - 1 if relative else b - a, float(low), float(high)), float(seen.std(ddof=1)), n)
 
 
-def resampling_units(one: pd.DataFrame, other: pd.DataFrame, prompts: Sequence[str]) -> np.ndarray:
+def resampling_units(baseline: pd.DataFrame, candidate: pd.DataFrame, prompts: Sequence[str]) -> np.ndarray:
     """What is resampled together: each prompt, or the prompts that share the time of a batch in either run; int (prompts,)."""
     place = {name: i for i, name in enumerate(prompts)}
-    if batch(one) == 1:
+    if batch(baseline) == 1:
         return np.arange(len(prompts))
     from scipy.sparse import coo_array  # noqa: PLC0415 - slow import
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 - slow import
 
     links = []
-    for pictures in (one, other):
-        held = pictures[pictures["prompt_id"].isin(place)].sort_values("latency_s", kind="stable")
-        owner, same = held["prompt_id"].map(place).to_numpy(int), np.flatnonzero(np.diff(held["latency_s"].to_numpy(float)) == 0)
+    for pictures in (baseline, candidate):
+        shared = pictures[pictures["prompt_id"].isin(place)].sort_values("latency_s", kind="stable")
+        owner, same = shared["prompt_id"].map(place).to_numpy(int), np.flatnonzero(np.diff(shared["latency_s"].to_numpy(float)) == 0)
         links.append(np.stack([owner[same], owner[same + 1]]))
     ends = np.concatenate(links, axis=1)
     graph = coo_array((np.ones(ends.shape[1]), (ends[0], ends[1])), shape=(len(prompts), len(prompts)))

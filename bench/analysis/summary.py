@@ -10,67 +10,64 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
+from bench.analysis.columns import KNOWN
 from bench.analysis.pairwise import BETTER, UNLIKE, WORSE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bench.analysis.columns import Cards
+    from bench.types import Column
+
 COLUMNS = ("run", "metric", "fingerprint", "mean", "low", "high", "n", "coverage", "refused", "mean_all", "unscored", "not_applicable",
            "unit", "higher_is_better", "reason", "environment", "note", "ceiling")  # fmt: skip
-_ORDER = ("human_preference", "clip", "siglip", "pickscore", "vqa", "scene", "ocr", "stray_text", "fid", "fd_", "kid", "cmmd", "prdc",
-          "diversity", "duplicates", "latency.p50", "latency.p90", "latency.p95", "latency.p99", "latency.mean", "latency.", "images_per_s",
-          "steps_per_s", "load_s", "peak_", "energy_j", "latency")  # fmt: skip
-_MICRO = (".longtext", ".oneig_wac")
-"""Columns whose authors average over all words of the set, not over pictures: sum of hits / sum of words asked for."""
-_PACE = dict.fromkeys(("latency.p50", "latency.mean", "images_per_s"), "latency")
-"""The column of single pictures behind a figure of the whole run."""
 _TURNED = {BETTER: WORSE, WORSE: BETTER}
 
 
-def summarise(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def summarise(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], cards: Cards = KNOWN) -> pd.DataFrame:
     """The summary of long-form ``scores``; metrics that apply to nothing in any run are left out.
 
     ``mean`` is over scored pictures, seeds of a prompt first; ``n`` of them, ``coverage`` of those the metric applies to.
     ``mean_all`` also counts every refused picture at the metric's worst value, NaN where it has none or nothing was
     refused.
     """
-    rows = [_row(str(run), str(metric), group) for (run, metric), group in scores.groupby(["run", "metric"], sort=False)]
+    rows = [_row(str(run), cards[str(metric)], group) for (run, metric), group in scores.groupby(["run", "metric"], sort=False)]
     applies = {r["metric"] for r in rows if r["n"] or r["unscored"]}
     if "latency.mean" in applies:
         applies.discard("latency")  # the same mean once more
     rows = [{**r, "ceiling": bool(infos[r["run"]].get("ceiling"))} for r in rows if r["metric"] in applies]
     order = {run: i for i, run in enumerate(infos)}
     first = list(dict.fromkeys(r["metric"] for r in rows))
-    rows.sort(key=lambda r: (_rank(r["metric"]), first.index(r["metric"]), order[r["run"]]))
+    rows.sort(key=lambda r: (cards[r["metric"]].order, first.index(r["metric"]), order[r["run"]]))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _row(run: str, metric: str, group: pd.DataFrame) -> dict[str, Any]:
+def _row(run: str, column: Column, group: pd.DataFrame) -> dict[str, Any]:
     ok = group[group["status"] == "ok"]
     whole = bool(group["request_id"].isna().all())
-    refused = group[(group["status"] == "not_applicable") & group["reason"].fillna("").str.startswith("refused: ")]
+    refused = group[group["cause"] == "refused"]
     unscored = group[group["status"] == "unscored"]
     detail = json.loads(ok["detail"].iloc[0]) if len(ok) else {}
     mean, low, high = math.nan, math.nan, math.nan
     if whole and len(ok):
         mean, low, high = float(ok["value"].iloc[0]), _number(detail.get("low")), _number(detail.get("high"))
-    elif len(ok) and metric.endswith(_MICRO):
+    elif len(ok) and column.aggregate == "ratio":
         parts = [json.loads(d) for d in ok["detail"]]
-        hits, asked = (np.array([p[key] for p in parts], dtype=float) for key in ("hits", "asked"))
-        mean, low, high = stats.cluster_ratio(hits, asked, ok["prompt_id"].to_numpy())
+        hits, words_asked = (np.array([p[key] for p in parts], dtype=float) for key in ("hits", "asked"))
+        mean, low, high = stats.cluster_ratio(hits, words_asked, ok["prompt_id"].to_numpy())
     elif len(ok):
         share = ok["unit"].iloc[0] == "share"
         mean, low, high = stats.cluster_mean(ok["value"].to_numpy(), ok["prompt_id"].to_numpy(), proportion=bool(share))
-    said = [json.loads(d).get("note") for d in group["detail"]] if whole else []
+    notes = [json.loads(d).get("note") for d in group["detail"]] if whole else []
     first = (ok if len(ok) else group).iloc[0]
     return {
-        "run": run, "metric": metric, "fingerprint": first["fingerprint"], "mean": mean, "low": low, "high": high,
+        "run": run, "metric": column.name, "fingerprint": first["fingerprint"], "mean": mean, "low": low, "high": high,
         "n": int(detail.get("n", len(ok))) if whole else len(ok),
         "coverage": len(ok) / (len(ok) + len(unscored)) if len(ok) + len(unscored) else math.nan,
         "refused": len(refused), "mean_all": _with_refused(ok, refused), "unscored": len(unscored),
         "not_applicable": int((group["status"] == "not_applicable").sum()), "unit": first["unit"],
         "higher_is_better": first["higher_is_better"], "reason": next(iter(unscored["reason"].dropna()), None),
-        "environment": detail.get("environment"), "note": next((s for s in said if s), None),
+        "environment": detail.get("environment"), "note": next((s for s in notes if s), None),
     }  # fmt: skip
 
 
@@ -87,16 +84,12 @@ def _with_refused(ok: pd.DataFrame, refused: pd.DataFrame) -> float:
     return float(values.groupby(pd.concat([ok["prompt_id"], refused["prompt_id"]])).mean().mean())
 
 
-def _rank(metric: str) -> int:
-    return next((i for i, head in enumerate(_ORDER) if metric == head or (metric.startswith(head) and head != "latency")), len(_ORDER))
-
-
-def mark_best(table: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+def mark_best(table: pd.DataFrame, pairs: pd.DataFrame, cards: Cards = KNOWN) -> pd.DataFrame:
     """``table`` with the columns ``best``, ``behind`` and ``compared``.
 
     ``best``: shown better than every rival (frame ``pairwise``); ``behind``: shown worse than the run with the top mean;
-    ``compared``: there was a rival to compare with. The median of latencies goes by the pictures it is made of; other
-    percentiles are not marked.
+    ``compared``: there was a rival to compare with. A figure of the whole run goes by the pictures behind it
+    (``Column.of``), such as the median of latencies; other percentiles are not marked.
     """
     verdicts: dict[tuple[str, str, str], str] = {}
     for row in pairs.itertuples():
@@ -109,9 +102,9 @@ def mark_best(table: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
         if len(rivals) < 2 or rivals["higher_is_better"].isna().any():
             continue
         order = rivals.sort_values("mean", ascending=not rivals["higher_is_better"].iloc[0])
-        name, runs = _PACE.get(str(metric), str(metric)), order["run"].tolist()
-        found = [verdicts.get((name, runs[0], run), UNLIKE) for run in runs[1:]]
-        compared[order.index] = UNLIKE not in found
-        behind[order.index[1:]] = [one == BETTER for one in found]
-        best[order.index] = [all(verdicts.get((name, run, other)) == BETTER for other in runs if other != run) for run in runs]
+        name, runs = cards[str(metric)].of or str(metric), order["run"].tolist()
+        verdicts_on_rivals = [verdicts.get((name, runs[0], run), UNLIKE) for run in runs[1:]]
+        compared[order.index] = UNLIKE not in verdicts_on_rivals
+        behind[order.index[1:]] = [verdict == BETTER for verdict in verdicts_on_rivals]
+        best[order.index] = [all(verdicts.get((name, run, rival)) == BETTER for rival in runs if rival != run) for run in runs]
     return table.assign(best=best, behind=behind, compared=compared)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench import stats
 from bench.core.fingerprint import fingerprint
+from bench.types import Column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from bench.store import Run, Vote
 
 METRIC = "human_preference"
+CARD = Column(METRIC, "share", about="people prefer it", order=50)
 VOTES = ("session", "rater", "prompt_id", "category", "a", "b", "choice", "left", "seconds", "created", "ballot", "a_request_id",
          "b_request_id", "a_seed", "b_seed", "status")  # fmt: skip
 AGREEMENT = ("kind", "metric", "share", "low", "high", "n", "prompts", "ties", "missing", "alpha", "reason")
 RANKING = ("metric", "run", "strength", "low", "high", "rank", "rank_low", "rank_high", "wins", "ties", "losses", "n")
 DUELS = ("a", "b", "prompt_id", "points")
 SCORES = ("run", "metric", "fingerprint", "value", "status", "unit", "higher_is_better", "worst", "request_id", "prompt_id", "seed",
-          "reason", "detail")  # fmt: skip
+          "reason", "detail", "cause")  # fmt: skip
 COUNTED, CHANGED = "counted", "picture changed"
 _POINTS = {"a": 1.0, "b": 0.0, "tie": 0.5, "bad": 0.5}
 """What the picture of a gets; that of b gets the rest of 1."""
@@ -74,11 +76,12 @@ def votes_frame(votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.Dat
         if vote.a not in names or vote.b not in names:
             continue
         a, b = names[vote.a], names[vote.b]
-        one, other = shown.get((a, vote.prompt_id, vote.a_request)), shown.get((b, vote.prompt_id, vote.b_request))
-        same = one is not None and other is not None and (one.sha256, other.sha256) == (vote.a_sha256, vote.b_sha256)
+        picture_a, picture_b = shown.get((a, vote.prompt_id, vote.a_request)), shown.get((b, vote.prompt_id, vote.b_request))
+        same = picture_a is not None and picture_b is not None and (picture_a.sha256, picture_b.sha256) == (vote.a_sha256, vote.b_sha256)
         rows.append({
             **asdict(vote), "a": a, "b": b, "a_request_id": vote.a_request, "b_request_id": vote.b_request,
-            "category": one.category if one else None, "a_seed": one.seed if one else None, "b_seed": other.seed if other else None,
+            "category": picture_a.category if picture_a else None, "a_seed": picture_a.seed if picture_a else None,
+            "b_seed": picture_b.seed if picture_b else None,
             "status": COUNTED if same else CHANGED,
         })  # fmt: skip
     table = pd.DataFrame(rows, columns=list(VOTES))
@@ -106,10 +109,10 @@ def ranking(counted: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     np.add.at(wins, (prompts, b, a), 1 - points)
     rows: list[dict[str, Any]] = [
         {
-            "metric": METRIC, "run": run, "strength": one.value, "low": one.low, "high": one.high, "rank": one.rank,
-            "rank_low": one.rank_low, "rank_high": one.rank_high, **_record(points, a == i, b == i), "n": len(wins),
+            "metric": METRIC, "run": run, "strength": strength.value, "low": strength.low, "high": strength.high, "rank": strength.rank,
+            "rank_low": strength.rank_low, "rank_high": strength.rank_high, **_record(points, a == i, b == i), "n": len(wins),
         }
-        for i, (run, one) in enumerate(zip(runs, stats.bradley_terry(wins), strict=True))
+        for i, (run, strength) in enumerate(zip(runs, stats.bradley_terry(wins), strict=True))
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(RANKING)).sort_values("rank", ignore_index=True)
 
@@ -177,8 +180,8 @@ def _share(row: Mapping[Any, Any]) -> float:
 
 
 def _record(points: np.ndarray, as_a: np.ndarray, as_b: np.ndarray) -> dict[str, int]:
-    mine = np.concatenate([points[as_a], 1 - points[as_b]])
-    return {"wins": int((mine == 1).sum()), "ties": int((mine == 0.5).sum()), "losses": int((mine == 0).sum())}
+    points_of_run = np.concatenate([points[as_a], 1 - points[as_b]])
+    return {"wins": int((points_of_run == 1).sum()), "ties": int((points_of_run == 0.5).sum()), "losses": int((points_of_run == 0).sum())}
 
 
 def _scores(counted: pd.DataFrame, labels: Mapping[str, Run]) -> pd.DataFrame:
@@ -193,20 +196,21 @@ def _scores(counted: pd.DataFrame, labels: Mapping[str, Run]) -> pd.DataFrame:
     ]  # fmt: skip
     both = pd.concat(sides, ignore_index=True)
     voted = sorted(labels[label].name for label in both["run"].unique())
-    mark = fingerprint(METRIC, 1, runs=", ".join(voted), tie=0.5, bad=0.5)
+    fingerprint_of_votes = fingerprint(METRIC, 1, runs=", ".join(voted), tie=0.5, bad=0.5)
     both = both.assign(win=both["value"] == 1, tie=(both["value"] == 0.5) & ~both["bad"], loss=both["value"] == 0)
-    found = both.groupby(["run", "prompt_id", "request_id"], sort=False, as_index=False).agg(
+    rows = both.groupby(["run", "prompt_id", "request_id"], sort=False, as_index=False).agg(
         value=("value", "mean"), seed=("seed", "first"), votes=("value", "size"), wins=("win", "sum"), ties=("tie", "sum"),
         bad=("bad", "sum"), losses=("loss", "sum"), raters=("rater", lambda names: sorted(set(names))),
     )  # fmt: skip
-    counts = found[["votes", "wins", "ties", "bad", "losses"]].astype(int).to_dict("records")
+    counts = rows[["votes", "wins", "ties", "bad", "losses"]].astype(int).to_dict("records")
     detail = [
-        json.dumps({**told, "raters": raters}, ensure_ascii=False) for told, raters in zip(counts, found["raters"], strict=True)
+        json.dumps({**count, "raters": raters}, ensure_ascii=False) for count, raters in zip(counts, rows["raters"], strict=True)
     ]  # fmt: skip
-    found = found.assign(
-        metric=METRIC, fingerprint=mark, status="ok", unit="share", higher_is_better=True, worst=math.nan, reason=None, detail=detail
+    rows = rows.assign(
+        metric=METRIC, fingerprint=fingerprint_of_votes, status="ok", unit="share", higher_is_better=True, worst=math.nan, reason=None,
+        detail=detail, cause=None,
     )  # fmt: skip
-    return found[list(SCORES)]
+    return rows[list(SCORES)]
 
 
 def _metric(metric: str, group: pd.DataFrame, decided: pd.DataFrame) -> dict[str, Any]:
@@ -217,21 +221,23 @@ def _metric(metric: str, group: pd.DataFrame, decided: pd.DataFrame) -> dict[str
     )
     gap = (a - b) * (1 if group["higher_is_better"].iloc[0] else -1)
     level = stats.ties(a, b)
-    told = np.isfinite(gap) & ~level
-    right = ((gap > 0) == (decided["choice"] == "a").to_numpy())[told].astype(float)
+    decided_by_metric = np.isfinite(gap) & ~level
+    right = ((gap > 0) == (decided["choice"] == "a").to_numpy())[decided_by_metric].astype(float)
     row = {"kind": "metric", "metric": metric, "ties": int(level.sum()), "missing": int((~np.isfinite(gap)).sum()), "alpha": math.nan}
-    return row | _mean(right, decided["prompt_id"].to_numpy()[told], "no vote that decides between two pictures it scores apart")
+    return row | _mean(
+        right, decided["prompt_id"].to_numpy()[decided_by_metric], "no vote that decides between two pictures it scores apart"
+    )
 
 
 def _raters(counted: pd.DataFrame) -> dict[str, Any]:
-    said = counted.assign(choice=counted["choice"].replace("bad", "tie")).pivot(index="ballot", columns="rater", values="choice")  # noqa: PD010 - it fails on two votes of one rater
-    shared = said[said.notna().sum(axis=1) >= 2]
+    choices = counted.assign(choice=counted["choice"].replace("bad", "tie")).pivot(index="ballot", columns="rater", values="choice")  # noqa: PD010 - it fails on two votes of one rater
+    shared = choices[choices.notna().sum(axis=1) >= 2]
     prompt_of = counted.drop_duplicates("ballot").set_index("ballot")["prompt_id"]
     equal: list[float] = []
     prompts: list[str] = []
-    for one, other in combinations(shared.columns, 2):
-        both = shared[[one, other]].dropna()
-        equal += (both[one] == both[other]).astype(float).tolist()
+    for first, second in combinations(shared.columns, 2):
+        both = shared[[first, second]].dropna()
+        equal += (both[first] == both[second]).astype(float).tolist()
         prompts += prompt_of.loc[both.index].tolist()
     codes = shared.replace({"a": 0.0, "b": 1.0, "tie": 2.0}).to_numpy(float) if len(shared) else None
     alpha = math.nan if codes is None else stats.krippendorff(codes)

@@ -47,6 +47,13 @@ def provider(name: str, /, **changes: Any) -> Any:  # noqa: ANN401 - a Provider
     return build({**read("model", name), **changes})
 
 
+def usual_metrics(prompt_set: str) -> list[str]:
+    """The metrics that all models made for ``prompt_set`` name on their cards; for other sets those of ``core``."""
+    cards = [read("model", name)["card"] for name in names("model")]
+    fitting = [card for card in cards if card["prompts"] == prompt_set] or [card for card in cards if card["prompts"] == "core"]
+    return [name for name in fitting[0]["metrics"] if all(name in card["metrics"] for card in fitting)]
+
+
 def metrics(chosen: Sequence[str]) -> list[Any]:
     """The metrics of these presets."""
     return [build(read("metric", name)) for name in chosen]

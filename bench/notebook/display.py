@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_BELOW = (*wording.HEADLINE, "latency")
-"""Scores that stand below a picture, in this order, where it has them."""
+    from bench.analysis.columns import Cards
+    from bench.analysis.frames import Frames
+
 _BORDER = "1px solid rgba(127,127,127,.4)"
 _CELL = f"border-bottom:{_BORDER};padding:.25em .8em;text-align:right"
 
@@ -89,37 +90,37 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], bold: Sequence[tup
     for i, row in enumerate(rows):
         cells = [f'<th scope="row" style="{_CELL};text-align:left">{escape(row[0])}</th>']
         for j, text in enumerate(row[1:], 1):
-            told = f"<strong>{escape(text)}</strong>" if (i, j) in bold else escape(text)
-            cells.append(f'<td style="{_CELL}">{told}</td>')
+            cell = f"<strong>{escape(text)}</strong>" if (i, j) in bold else escape(text)
+            cells.append(f'<td style="{_CELL}">{cell}</td>')
         lines.append(f"<tr>{''.join(cells)}</tr>")
     return f'<table style="border-collapse:collapse"><thead><tr>{tops}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
 
 
-def scores_below(scores: pd.DataFrame) -> list[str]:
+def scores_below(scores: pd.DataFrame, cards: Cards) -> list[str]:
     """The headline scores of one picture in words, and what was read in it."""
     lines = []
-    held = {str(row.metric): row for row in scores.itertuples()}
-    for metric in _BELOW:
-        row: Any = held.get(metric)
-        if row is None or row.status == "not_applicable":
+    rows: dict[str, Any] = {str(row.metric): row for row in scores.itertuples()}
+    for metric in cards.below_pictures(rows):
+        row = rows[metric]
+        if row.status == "not_applicable":
             continue
         value = wording.number(row.value, row.unit) + (" s" if row.unit == "s" else "")
         lines.append(f"{metric} {value}" if row.status == "ok" else f"{metric}: {row.reason}")
-    if "ocr.exact" in held:
-        regions = json.loads(str(held["ocr.exact"].detail)).get("regions", ())
+    if "ocr.exact" in rows:
+        regions = json.loads(str(rows["ocr.exact"].detail)).get("regions", ())
         lines += [f"read “{region['read']}”, asked for “{region['expected']}”" for region in regions]
     return lines
 
 
-def summary(tables: dict[str, pd.DataFrame], runs: Sequence[str]) -> str:
+def summary(tables: Frames, runs: Sequence[str]) -> str:
     """Headline metrics by run, mean with interval; what is shown to be best is bold."""
-    held = tables["summary"]
+    means = tables["summary"]
     rows, bold = [], []
-    for i, metric in enumerate(wording.headline(held)):
-        mine = {str(row["run"]): row for _, row in held[held["metric"] == metric].iterrows()}
-        arrow = wording.arrow(higher=next(iter(mine.values()))["higher_is_better"])
-        rows.append([f"{metric} {arrow}".strip(), *(wording.cell(mine[run]) if run in mine else "–" for run in runs)])
-        bold += [(i, j) for j, run in enumerate(runs, 1) if run in mine and mine[run]["best"]]
+    for i, metric in enumerate(tables.cards.first_table(means["metric"])):
+        by_run = {str(row["run"]): row for _, row in means[means["metric"] == metric].iterrows()}
+        arrow = wording.arrow(higher=next(iter(by_run.values()))["higher_is_better"])
+        rows.append([f"{metric} {arrow}".strip(), *(wording.cell(by_run[run]) if run in by_run else "–" for run in runs)])
+        bold += [(i, j) for j, run in enumerate(runs, 1) if run in by_run and by_run[run]["best"]]
     return table(["", *runs], rows, bold)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.analysis.frames import frames
+from bench.analysis.frames import Frames, frames
 from bench.errors import ConfigError, unknown
 from bench.notebook import display
 from bench.notebook.display import Card, Row, Shown
@@ -53,7 +53,7 @@ class Run:
         self.label = str(self.info.get("label") or stored.name)
 
     @cached_property
-    def _tables(self) -> dict[str, pd.DataFrame]:
+    def _tables(self) -> Frames:
         return frames([self.stored])
 
     @property
@@ -86,12 +86,12 @@ class Run:
         chosen = rows if seed is None else rows[rows["seed"] == seed]
         if chosen.empty:
             raise unknown(f"seed of {prompt_id}", str(seed), [str(value) for value in rows["seed"]])
-        made = chosen[chosen["status"] == "ok"]
-        if made.empty:
+        with_picture = chosen[chosen["status"] == "ok"]
+        if with_picture.empty:
             words, _kind = wording.status(str(chosen["status"].iloc[0]))
             why = wording.text(chosen["error"].iloc[0])
             raise ConfigError(f"{prompt_id} has no picture: {words}{f' ({why})' if why else ''}")
-        with Image.open(io.BytesIO((self.path / str(made["image"].iloc[0])).read_bytes())) as image:
+        with Image.open(io.BytesIO((self.path / str(with_picture["image"].iloc[0])).read_bytes())) as image:
             return image.convert("RGB")
 
     def show(self, prompt_id: str) -> Shown:
@@ -101,7 +101,7 @@ class Run:
             ConfigError: no such prompt.
         """
         rows = self._of(prompt_id)
-        return Shown([Row(_asked(rows.iloc[0]), [self._card(row, _seed(row)) for _, row in rows.iterrows()])], self._scored(rows))
+        return Shown([Row(_heading(rows.iloc[0]), [self._card(row, _seed(row)) for _, row in rows.iterrows()])], self._scored(rows))
 
     def failures(self, metric: str, n: int = 5) -> Shown:
         """The ``n`` pictures with the worst scores of ``metric``, the worst first.
@@ -109,11 +109,11 @@ class Run:
         Raises:
             ConfigError: no picture has such a score, or neither end of it is better.
         """
-        held = _of_pictures(self.scores, metric)
-        order = held.sort_values("value", ascending=_higher(held, metric), kind="stable").head(n)
+        scores_of_pictures = _of_pictures(self.scores, metric)
+        order = scores_of_pictures.sort_values("value", ascending=_higher(scores_of_pictures, metric), kind="stable").head(n)
         keys = ["prompt_id", "request_id"]
         rows = order[[*keys, "value"]].merge(self.images, on=keys).rename(columns={"value": metric})
-        shown = [Row(_asked(row), [self._card(row, _seed(row))]) for _, row in rows.iterrows()]
+        shown = [Row(_heading(row), [self._card(row, _seed(row))]) for _, row in rows.iterrows()]
         return Shown(shown, rows[["prompt_id", "category", "seed", metric, "prompt"]])
 
     def _of(self, prompt_id: str) -> pd.DataFrame:
@@ -123,15 +123,17 @@ class Run:
         return rows
 
     def _card(self, row: pd.Series[Any], head: str) -> Card:
-        mine = self.scores[(self.scores["prompt_id"] == row["prompt_id"]) & (self.scores["request_id"] == row["request_id"])]
+        scores_of_picture = self.scores[(self.scores["prompt_id"] == row["prompt_id"]) & (self.scores["request_id"] == row["request_id"])]
         if row["status"] != "ok":
             return Card(head, None, "", [wording.status(row["status"])[0], wording.text(row["error"])])
-        return Card(head, self.path / row["image"], row["prompt"], display.scores_below(mine))
+        return Card(head, self.path / row["image"], row["prompt"], display.scores_below(scores_of_picture, self._tables.cards))
 
     def _scored(self, rows: pd.DataFrame) -> pd.DataFrame:
         """A row a picture, its scores as columns."""
-        mine = self.scores[self.scores["request_id"].isin(rows["request_id"]) & (self.scores["prompt_id"] == rows["prompt_id"].iloc[0])]
-        wide = mine.pivot_table(index="request_id", columns="metric", values="value", sort=False).reset_index()
+        scores_of_prompt = self.scores[
+            self.scores["request_id"].isin(rows["request_id"]) & (self.scores["prompt_id"] == rows["prompt_id"].iloc[0])
+        ]
+        wide = scores_of_prompt.pivot_table(index="request_id", columns="metric", values="value", sort=False).reset_index()
         return rows[["prompt_id", "seed", "status", "request_id"]].merge(wide, on="request_id", how="left").drop(columns="request_id")
 
     def __repr__(self) -> str:
@@ -231,7 +233,7 @@ class Comparison:
         if rows.empty:
             raise _no_prompt(prompt_id, self.images)
         lines = [Row(_seed(group.iloc[0]), self._side_by_side(group)) for _, group in rows.groupby("seed", dropna=False, sort=True)]
-        return Shown([Row(_asked(rows.iloc[0]), []), *lines], rows[["run", "prompt_id", "seed", "status", "latency_s"]])
+        return Shown([Row(_heading(rows.iloc[0]), []), *lines], rows[["run", "prompt_id", "seed", "status", "latency_s"]])
 
     def disagreements(self, metric: str, a: str | None = None, b: str | None = None, n: int = 5) -> Shown:
         """The ``n`` prompts on which two runs differ most in ``metric``, the first seed of each.
@@ -256,9 +258,9 @@ class Comparison:
         table.insert(4, "difference", gap[worst].to_numpy())
         rows = []
         for line in table.to_dict("records"):
-            mine = self.images[(self.images["prompt_id"] == line["prompt_id"]) & self.images["run"].isin([a, b])]
+            pictures = self.images[(self.images["prompt_id"] == line["prompt_id"]) & self.images["run"].isin([a, b])]
             text = f"{line['prompt_id']}: {line['prompt']} ({metric}: {a} {line[a]:.3g}, {b} {line[b]:.3g})"
-            rows.append(Row(text, self._side_by_side(mine.drop_duplicates("run"))))
+            rows.append(Row(text, self._side_by_side(pictures.drop_duplicates("run"))))
         return Shown(rows, table)
 
     def report(self, folder: str | Path) -> Path:
@@ -276,8 +278,8 @@ class Comparison:
 
     def _side_by_side(self, rows: pd.DataFrame) -> list[Card]:
         by_label = dict(zip(self.labels, self.runs, strict=True))
-        held = {str(row["run"]): row for _, row in rows.iterrows()}
-        return [run._card(held[label], label) for label, run in by_label.items() if label in held]  # noqa: SLF001 - of this module
+        rows_by_label = {str(row["run"]): row for _, row in rows.iterrows()}
+        return [run._card(rows_by_label[label], label) for label, run in by_label.items() if label in rows_by_label]  # noqa: SLF001 - of this module
 
     def __repr__(self) -> str:
         return f"Comparison({', '.join(self.labels)})"
@@ -308,15 +310,15 @@ def names(results: str | Path = "results") -> list[str]:
 
 def _of_pictures(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
     of_pictures = scores[scores["request_id"].notna()]
-    held = of_pictures[(of_pictures["metric"] == metric) & (of_pictures["status"] == "ok")]
-    if held.empty:
-        known = sorted(set(of_pictures.loc[of_pictures["status"] == "ok", "metric"]))
-        raise unknown("metric of pictures", metric, known)
-    return held
+    ok = of_pictures[(of_pictures["metric"] == metric) & (of_pictures["status"] == "ok")]
+    if ok.empty:
+        metrics = sorted(set(of_pictures.loc[of_pictures["status"] == "ok", "metric"]))
+        raise unknown("metric of pictures", metric, metrics)
+    return ok
 
 
-def _higher(held: pd.DataFrame, metric: str) -> bool:
-    better = held["higher_is_better"].iloc[0]
+def _higher(scores: pd.DataFrame, metric: str) -> bool:
+    better = scores["higher_is_better"].iloc[0]
     if pd.isna(better):
         raise ConfigError(f"neither end of {metric} is better, so nothing is worst")
     return bool(better)
@@ -324,12 +326,12 @@ def _higher(held: pd.DataFrame, metric: str) -> bool:
 
 def _no_prompt(prompt_id: str, images: pd.DataFrame) -> ConfigError:
     """The error for a prompt that is not there: the nearest, of perhaps thousands."""
-    known = list(dict.fromkeys(images["prompt_id"]))
-    near = get_close_matches(prompt_id, known, n=5, cutoff=0.5) or known[:5]
-    return ConfigError(f"unknown prompt {prompt_id!r}; there are {len(known)}, such as {', '.join(near)}")
+    names = list(dict.fromkeys(images["prompt_id"]))
+    near = get_close_matches(prompt_id, names, n=5, cutoff=0.5) or names[:5]
+    return ConfigError(f"unknown prompt {prompt_id!r}; there are {len(names)}, such as {', '.join(near)}")
 
 
-def _asked(row: pd.Series[Any]) -> str:
+def _heading(row: pd.Series[Any]) -> str:
     return f"{row['prompt_id']}: {row['prompt']}"
 
 

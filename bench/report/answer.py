@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.analysis.comparable import TIMED
 from bench.analysis.pairwise import BETTER, FEW, LEVEL, UNLIKE, WORSE
 from bench.report import wording
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
-QUALITY = ("human_preference", "clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "fid", "fd_clip_tiny")
-"""The metrics that the answer weighs; others are in the tables."""
+    from bench.analysis.frames import Frames
+
 _UNSETTLED = 3
 _CENT = 0.01
-"""Below so many dollars a picture, money is told by the thousand."""
+"""Below so many dollars a picture, the price is that of a thousand."""
 _HOPELESS = 20
 """More prompts than so many times those there are will not be gathered."""
 
@@ -29,17 +29,65 @@ class Answer(NamedTuple):
     points: tuple[str, ...]
 
 
-def verdict(tables: dict[str, pd.DataFrame]) -> Answer:
+@dataclass(frozen=True)
+class TooFew:
+    """No metric compares the models; ``prompts``: the most that a pair shares, None where no metric has any."""
+
+    prompts: int | None
+
+
+@dataclass(frozen=True)
+class Tie:
+    """No difference is shown between ``runs`` on ``metrics``; those ``behind`` are shown worse than one of them on ``behind_on``."""
+
+    runs: Sequence[str]
+    metrics: Sequence[str]
+    behind: Sequence[str]
+    behind_on: Sequence[str]
+    apart: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Every model is shown worse than another; ``ahead``: those that lead some metrics against all rivals, and which."""
+
+    ahead: Mapping[str, Sequence[str]]
+    apart: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Leader:
+    """One model alone is shown worse than no rival.
+
+    Attributes:
+        run: the model.
+        metrics: all that were weighed.
+        ahead: metrics to the rivals it is shown better than on them.
+        level: rivals against which no difference is shown.
+        apart: rivals it was not compared with.
+    """
+
+    run: str
+    metrics: Sequence[str]
+    ahead: Mapping[tuple[str, ...], Sequence[str]]
+    level: Sequence[str]
+    apart: Sequence[str]
+
+
+Decision = TooFew | Tie | Mixed | Leader
+
+
+def verdict(tables: Frames) -> Answer:
     """Say what the frames show, and only that: a model leads where its difference to every rival is shown."""
     summary, pairs = tables["summary"], tables["pairwise"]
     rivals = [run for run in dict.fromkeys(tables["images"]["run"]) if run not in set(summary.loc[summary["ceiling"].astype(bool), "run"])]
     scope = _scope(tables)
     if len(rivals) < 2:
         return Answer(scope, tuple(_caveats(tables)))
-    weighed = pairs["metric"].isin(QUALITY)
-    quality, others = pairs[weighed], pairs[~weighed & ~pairs["metric"].str.startswith(TIMED)]
-    said = [_quality(quality, others, rivals), _speed(pairs, summary, rivals), _price(tables, rivals)]
-    return Answer(" ".join(filter(None, said)), (scope, *_caveats(tables), *_elsewhere(quality, others, rivals), *_unsettled(quality)))
+    weighed, timed = (pairs["metric"].isin(chosen(pairs["metric"])) for chosen in (tables.cards.weighed, tables.cards.timed))
+    quality, others = pairs[weighed], pairs[~weighed & ~timed]
+    sentences = [_quality(quality, others, rivals), _speed(pairs, summary, rivals), _price(tables, rivals)]
+    return Answer(" ".join(filter(None, sentences)), (scope, *_caveats(tables), *_elsewhere(quality, others, rivals), *_unsettled(quality)))
 
 
 def listed(names: Sequence[str]) -> str:
@@ -51,75 +99,117 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _scope(tables: dict[str, pd.DataFrame]) -> str:
+def _scope(tables: Frames) -> str:
     images = tables["images"]
     runs, prompts = images["run"].nunique(), images["prompt_id"].nunique()
-    made = int((images["status"] == "ok").sum())
+    pictures = int((images["status"] == "ok").sum())
     missing = "".join(f", {n} {words}" for n, words, kind in wording.counted(images["status"]) if kind != "ok")
-    return f"{runs} model{'s' if runs != 1 else ''}, {prompts:,} prompts, {made:,} pictures{missing}."
+    return f"{runs} model{'s' if runs != 1 else ''}, {prompts:,} prompts, {pictures:,} pictures{missing}."
 
 
-def _caveats(tables: dict[str, pd.DataFrame]) -> list[str]:
+def _caveats(tables: Frames) -> list[str]:
     """Prompts that not every model was asked, and who declined."""
     short = [f"{run} {share}" for run, share in wording.covered(tables).items() if share]
-    told = [f"Not every model has every prompt: {'; '.join(short)}. Differences count shared prompts only."] if short else []
+    sentences = [f"Not every model has every prompt: {'; '.join(short)}. Differences count shared prompts only."] if short else []
     groups = tables["images"].groupby("run", sort=False)["status"]
     refused = [f"{run} refused {n:,} of {len(group):,} pictures" for run, group in groups if (n := int((group == "refused").sum()))]
-    return [*told, f"{listed(refused)}; means are over the others."] if refused else told
+    return [*sentences, f"{listed(refused)}; means are over the others."] if refused else sentences
 
 
 def _against(pairs: pd.DataFrame, run: str) -> list[tuple[str, str, str]]:
     """(metric, rival, verdict on ``run``) of every row it is in."""
     turned = {BETTER: WORSE, WORSE: BETTER}
-    told = [(r["metric"], r["b"], r["verdict"]) for r in pairs[pairs["a"] == run].to_dict("records")]
-    return told + [(r["metric"], r["a"], turned.get(r["verdict"], r["verdict"])) for r in pairs[pairs["b"] == run].to_dict("records")]
+    lines = [(r["metric"], r["b"], r["verdict"]) for r in pairs[pairs["a"] == run].to_dict("records")]
+    return lines + [(r["metric"], r["a"], turned.get(r["verdict"], r["verdict"])) for r in pairs[pairs["b"] == run].to_dict("records")]
 
 
-def _quality(pairs: pd.DataFrame, others: pd.DataFrame, rivals: Sequence[str]) -> str:
+def decide(pairs: pd.DataFrame, rivals: Sequence[str]) -> Decision:
+    """Who leads in quality: a run that is shown worse than no rival on any metric.
+
+    Args:
+        pairs: the frame ``pairwise`` of the metrics that are weighed.
+        rivals: the runs that compete, in order.
+    """
     able = pairs[~pairs["verdict"].isin([UNLIKE, FEW])]
     if able.empty:
         few = pairs[pairs["verdict"] == FEW]
-        return (
-            f"Too few prompts to compare quality: {int(few['n'].max())}, and no difference can be shown below 6."
-            if len(few)
-            else "No quality metric compares these models."
-        )
-    metrics = list(dict.fromkeys(able["metric"]))
-    told = {run: _against(able, run) for run in rivals}
-    beaten = {run for run, lines in told.items() if any(v == WORSE for _, _, v in lines)}
-    leaders = [run for run in rivals if run not in beaten and told[run]]
-    over = {run: {rival for _, rival, v in lines if v == BETTER} for run, lines in told.items()}
-    apart = [run for run in rivals if not told[run]]
-    unlike = f"; {listed(apart)} {'is' if len(apart) == 1 else 'are'} not compared" if apart else ""
-    if not able["verdict"].isin([BETTER, WORSE]).any():
-        return f"No difference in quality is shown between {listed([r for r in rivals if told[r]])} on {listed(metrics)}{unlike}."
+        return TooFew(int(few["n"].max()) if len(few) else None)
+    metrics = tuple(dict.fromkeys(able["metric"]))
+    lines = {run: _against(able, run) for run in rivals}
+    beaten = {run for run in rivals if any(verdict == WORSE for _, _, verdict in lines[run])}
+    compared = [run for run in rivals if lines[run]]
+    leaders = [run for run in compared if run not in beaten]
+    apart = tuple(run for run in rivals if not lines[run])
     if not leaders:
-        firsts = [f"{run} is ahead on {listed(where)}" for run in rivals if (where := _leads(able, run, rivals))]
-        return f"No model leads in quality throughout: {'; '.join(firsts) or 'each is shown worse than another on some metric'}{unlike}."
-    if len(leaders) == 1:
-        (first,) = leaders
-        ahead: dict[tuple[str, ...], list[str]] = {}
-        for rival in [r for r in rivals if r in over[first]]:
-            ahead.setdefault(tuple(_ahead_on(told[first], rival)), []).append(rival)
-        ways = [f"than {listed(beaten_here)} on {listed(where)}" for where, beaten_here in ahead.items()]
-        met = {rival for _, rival, _ in told[first]}
-        level = [rival for rival in rivals if rival in met - over[first]]
-        apart = [rival for rival in rivals if rival not in met | {first}]
-        tail = f"; against {listed(level)} no difference is shown" if level else ""
-        tail += f"; {listed(apart)} {'is' if len(apart) == 1 else 'are'} not compared with it" if apart else ""
-        if not ways:
-            return f"{first} is shown worse than no rival on {listed(metrics)}, and better than none."
-        behind = list(dict.fromkeys(metric for metric, _, v in _against(others, first) if v == WORSE))
-        but = f"but shown worse on {listed(behind)}" if behind else "and shown worse on nothing"
-        return f"For quality choose {first}: {_amounts(able, first)}it is better {listed(ways)}, {but}{tail}."
-    losers = [run for run in rivals if run in beaten]
-    where = sorted({m for run in losers for m, rival, v in told[run] if v == WORSE and rival in leaders}, key=metrics.index)
-    gap = f"; {listed(losers)} {'is' if len(losers) == 1 else 'are'} shown worse on {listed(where)}" if where else ""
-    return f"In quality no difference is shown between {listed(leaders)}{gap}{unlike}."
+        return Mixed({run: where for run in rivals if (where := _leads(able, run, rivals))}, apart)
+    if len(leaders) > 1:
+        losers = tuple(run for run in rivals if run in beaten)
+        lost = {metric for run in losers for metric, rival, verdict in lines[run] if verdict == WORSE and rival in leaders}
+        return Tie(tuple(leaders), metrics, losers, tuple(sorted(lost, key=metrics.index)), apart)
+    (first,) = leaders
+    ahead: dict[tuple[str, ...], list[str]] = {}
+    for rival in rivals:
+        if led := tuple(_ahead_on(lines[first], rival)):
+            ahead.setdefault(led, []).append(rival)
+    met = {rival for _, rival, _ in lines[first]}
+    level = tuple(rival for rival in rivals if rival in met and not _ahead_on(lines[first], rival))
+    return Leader(first, metrics, ahead, level, tuple(rival for rival in rivals if rival not in met | {first}))
+
+
+def _quality(pairs: pd.DataFrame, others: pd.DataFrame, rivals: Sequence[str]) -> str:
+    match decide(pairs, rivals):
+        case TooFew() as few:
+            return _few_words(few)
+        case Tie() as tie:
+            return _tie_words(tie)
+        case Mixed() as mixed:
+            return _mixed_words(mixed)
+        case leader:
+            behind = [metric for metric, _, verdict in _against(others, leader.run) if verdict == WORSE]
+            return _leader_words(leader, _amounts(pairs, leader.run), list(dict.fromkeys(behind)))
+
+
+def _few_words(few: TooFew) -> str:
+    if few.prompts is None:
+        return "No quality metric compares these models."
+    return f"Too few prompts to compare quality: {few.prompts}, and no difference can be shown below 6."
+
+
+def _tie_words(tie: Tie) -> str:
+    apart = _apart_words(tie.apart, "not compared")
+    if not tie.behind:
+        return f"No difference in quality is shown between {listed(tie.runs)} on {listed(tie.metrics)}{apart}."
+    gap = f"; {listed(tie.behind)} {_is(tie.behind)} shown worse on {listed(tie.behind_on)}" if tie.behind_on else ""
+    return f"In quality no difference is shown between {listed(tie.runs)}{gap}{apart}."
+
+
+def _mixed_words(mixed: Mixed) -> str:
+    firsts = [f"{run} is ahead on {listed(metrics)}" for run, metrics in mixed.ahead.items()]
+    ways = "; ".join(firsts) or "each is shown worse than another on some metric"
+    return f"No model leads in quality throughout: {ways}{_apart_words(mixed.apart, 'not compared')}."
+
+
+def _leader_words(leader: Leader, amounts: str, behind: Sequence[str]) -> str:
+    """``behind``: metrics that are not weighed on which it is shown worse."""
+    if not leader.ahead:
+        return f"{leader.run} is shown worse than no rival on {listed(leader.metrics)}, and better than none."
+    ways = [f"than {listed(rivals)} on {listed(metrics)}" for metrics, rivals in leader.ahead.items()]
+    but = f"but shown worse on {listed(behind)}" if behind else "and shown worse on nothing"
+    tail = f"; against {listed(leader.level)} no difference is shown" if leader.level else ""
+    tail += _apart_words(leader.apart, "not compared with it")
+    return f"For quality choose {leader.run}: {amounts}it is better {listed(ways)}, {but}{tail}."
+
+
+def _apart_words(runs: Sequence[str], what: str) -> str:
+    return f"; {listed(runs)} {_is(runs)} {what}" if runs else ""
+
+
+def _is(runs: Sequence[str]) -> str:
+    return "is" if len(runs) == 1 else "are"
 
 
 def _ahead_on(lines: Sequence[tuple[str, str, str]], rival: str) -> list[str]:
-    return [metric for metric, other, v in lines if other == rival and v == BETTER]
+    return [metric for metric, against, v in lines if against == rival and v == BETTER]
 
 
 def _leads(pairs: pd.DataFrame, run: str, rivals: Sequence[str]) -> list[str]:
@@ -134,12 +224,12 @@ def _amounts(pairs: pd.DataFrame, first: str) -> str:
     if rows.empty:
         return ""
     row = rows.iloc[0]
-    mine, other = (row["mean_a"], row["mean_b"]) if row["a"] == first else (row["mean_b"], row["mean_a"])
+    ours, theirs = (row["mean_a"], row["mean_b"]) if row["a"] == first else (row["mean_b"], row["mean_a"])
     rival = row["b"] if row["a"] == first else row["a"]
     ends = sorted(abs(row[c]) for c in ("low", "high"))
     sure = row["low"] * row["high"] > 0  # the interval and the test can differ at the edge
     span = f", {wording.number(ends[0], row['unit'])} to {wording.number(ends[1], row['unit'])} apart" if sure else ""
-    return f"with {row['metric']} {wording.number(mine, row['unit'])} against {rival}'s {wording.number(other, row['unit'])}{span}, "
+    return f"with {row['metric']} {wording.number(ours, row['unit'])} against {rival}'s {wording.number(theirs, row['unit'])}{span}, "
 
 
 def _speed(pairs: pd.DataFrame, summary: pd.DataFrame, rivals: Sequence[str]) -> str:
@@ -162,7 +252,7 @@ def _speed(pairs: pd.DataFrame, summary: pd.DataFrame, rivals: Sequence[str]) ->
     return f"{opening}, {wording.number(pace[first], 's')} s a picture: {listed(took)}{tail}."
 
 
-def _price(tables: dict[str, pd.DataFrame], rivals: Sequence[str]) -> str:
+def _price(tables: Frames, rivals: Sequence[str]) -> str:
     cost = tables["cost"].set_index("run")["per_success"].reindex(list(rivals)).dropna().sort_values()
     if len(cost) < 2:
         return ""
@@ -189,8 +279,8 @@ def _elsewhere(quality: pd.DataFrame, others: pd.DataFrame, rivals: Sequence[str
                 ahead.setdefault(tuple(where), []).append(rival)
         for metrics, beaten in ahead.items():
             same.setdefault((metrics, tuple(beaten)), []).append(run)
-    told = [f"{listed(runs)} better than {listed(beaten)} on {listed(metrics)}" for (metrics, beaten), runs in same.items()]
-    return [f"Shown by other metrics: {'; '.join(told)}."] if told else []
+    ways = [f"{listed(runs)} better than {listed(beaten)} on {listed(metrics)}" for (metrics, beaten), runs in same.items()]
+    return [f"Shown by other metrics: {'; '.join(ways)}."] if ways else []
 
 
 def _unsettled(pairs: pd.DataFrame) -> list[str]:

@@ -15,27 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-ABOUT = {
-    "human_preference": "people prefer it", "clip": "picture fits the prompt", "siglip2": "picture fits the prompt",
-    "pickscore": "preference, predicted", "vqa": "a reader sees what was asked", "scene": "objects, colours and places as asked",
-    "ocr": "text as asked", "ocr.exact": "text read exactly as asked", "ocr.recall": "words that were read", "ocr.ned": "letters alike",
-    "ocr.cer": "wrong letters", "stray_text": "words nobody asked for", "fid": "distance to reference pictures",
-    "fd": "distance to reference pictures", "kid": "distance to reference pictures", "cmmd": "distance to reference pictures",
-    "prdc": "overlap with reference pictures", "diversity": "seeds come out unlike", "duplicates": "pictures that repeat",
-    "refusals": "prompts declined", "refused": "prompts declined", "latency": "seconds a picture",
-    "latency.p50": "median seconds a picture", "latency.p90": "nine of ten are faster", "images_per_s": "pictures a second",
-}  # fmt: skip
-"""What a metric says, in a few words; a longer name takes the words of the one it begins with."""
-
-
-def about(metric: str) -> str:
-    """What ``metric`` says, "" where nobody wrote it down.
-
-    >>> about("clip_b32"), about("ocr.exact"), about("colour_harmony")
-    ('picture fits the prompt', 'text read exactly as asked', '')
-    """
-    family = metric.partition("_")[0]
-    return ABOUT.get(metric) or ("" if "." in metric else ABOUT.get(family, ""))
+    from bench.analysis.frames import Frames
 
 
 def signed(value: float, unit: str) -> str:
@@ -55,14 +35,14 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def summary_cell(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the frame ``summary`` as a cell: ``known`` or the ``reason``, ``mean``, ``interval``, ``n`` and what to add."""
-    known = row["mean"] == row["mean"]
+    has_mean = row["mean"] == row["mean"]
     low, high = (wording.number(row[k], row["unit"]) for k in ("low", "high"))
     return {
-        "known": known, "mean": wording.number(row["mean"], row["unit"]), "interval": f"{low} to {high}" if low != "–" else "",
-        "n": f"n\u00a0{row['n']:,}" if known else "", "best": bool(row["best"]),
+        "known": has_mean, "mean": wording.number(row["mean"], row["unit"]), "interval": f"{low} to {high}" if low != "–" else "",
+        "n": f"n\u00a0{row['n']:,}" if has_mean else "", "best": bool(row["best"]),
         "coverage": f"{100 * row['coverage']:.0f} % scored" if row["coverage"] < 1 else "",
         "refused": "" if math.isnan(row["mean_all"]) else f"{wording.number(row['mean_all'], row['unit'])} with refusals",
-        "reason": "" if known else wording.text(row["reason"]) or _absent(row),
+        "reason": "" if has_mean else wording.text(row["reason"]) or _absent(row),
     }  # fmt: skip
 
 
@@ -72,26 +52,27 @@ def _absent(row: Mapping[str, Any]) -> str:
     return f"all {row['refused']} refused" if row["refused"] == row["not_applicable"] else "does not apply"
 
 
-def rows(summary: pd.DataFrame, labels: Sequence[str], metrics: Iterable[str]) -> list[dict[str, Any]]:
+def rows(tables: Frames, labels: Sequence[str], metrics: Iterable[str]) -> list[dict[str, Any]]:
     """A row a metric with a cell a run, None where a run lacks it; an n that all share stands at the row's head."""
-    held = {(r["metric"], r["run"]): r for r in records(summary)}
-    made = []
+    summary = {(r["metric"], r["run"]): r for r in records(tables["summary"])}
+    lines = []
     for metric in metrics:
-        mine = [held.get((metric, run)) for run in labels]
-        first = next(row for row in mine if row is not None)
-        cells = [row and summary_cell(row) for row in mine]
+        of_runs = [summary.get((metric, run)) for run in labels]
+        first = next(row for row in of_runs if row is not None)
+        cells = [row and summary_cell(row) for row in of_runs]
         counts = {cell["n"] for cell in cells if cell and cell["known"]}
         shared = len(counts) == 1 and not any(cell and cell["coverage"] for cell in cells)
         if shared:
             cells = [cell and cell | {"n": ""} for cell in cells]
-        made.append({
-            "metric": metric, "about": about(metric), "unit": first["unit"], "arrow": wording.arrow(higher=first["higher_is_better"]),
+        lines.append({
+            "metric": metric, "about": tables.cards[metric].about, "unit": first["unit"],
+            "arrow": wording.arrow(higher=first["higher_is_better"]),
             "n": counts.pop() if shared else "", "cells": cells,
         })  # fmt: skip
-    return made
+    return lines
 
 
-def not_compared(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+def not_compared(tables: Frames) -> list[dict[str, Any]]:
     """What was not compared and why: for each pair of runs and reason the metrics."""
     pairs = tables["pairwise"]
     unlike = pairs[pairs["verdict"] == UNLIKE]
@@ -110,9 +91,9 @@ def chance(q: float) -> str:
     return "" if math.isnan(q) else "< 0.001" if q < 0.001 else f"{q:.3f}" if q < 0.1 else f"{q:.2f}"
 
 
-def placed(rows: pd.DataFrame, *, least: int = 2) -> list[dict[str, Any]] | None:
+def placed(rows: pd.DataFrame, *, min_models: int = 2) -> list[dict[str, Any]] | None:
     """A ranking for reading, best first; ``left``, ``width`` and ``at`` place the interval on a line, in percent of it."""
-    if len(rows) < least:
+    if len(rows) < min_models:
         return None
     low, high = float(np.nanmin(rows[["low", "strength"]])), float(np.nanmax(rows[["high", "strength"]]))
     return [_place(row, low, (high - low) or 1.0) for row in records(rows.sort_values("rank"))]

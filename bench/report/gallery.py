@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis import votes
+from bench.analysis.columns import one_a_metric
 from bench.report import figures, thumbnails, wording
 from bench.report.text_diff import diff_marks
 from bench.store import COMPARISONS
@@ -34,20 +36,21 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from bench.analysis.columns import Cards
+    from bench.analysis.frames import Frames
     from bench.core.progress import Progress
     from bench.store import Run
 
 DATA = "gallery-data.js"
-_SHOWN = ("clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "latency")
-"""Scores that stand below a picture; the enlarged view has all."""
-_MOST_SHOWN = 6
+_MAX_SHOWN = 6
+"""Scores that stand below a picture at most; the enlarged view has all."""
 _SPARSE = 0.5
 """Below this share of pictures with a value the column says which they are."""
 _UNREADABLE = ("picture cannot be read", "failed")
 
 
 def gallery(
-    runs: Sequence[Run], tables: Mapping[str, pd.DataFrame], folder: Path, *, embed: bool = False, progress: Progress | None = None
+    runs: Sequence[Run], tables: Frames, folder: Path, *, embed: bool = False, progress: Progress | None = None
 ) -> dict[str, object]:
     """Gather the gallery of ``runs`` from their frames.
 
@@ -61,59 +64,71 @@ def gallery(
     Returns:
         JSON-ready, for the script; see the module.
     """
-    images = tables["images"]
-    prompt, ids = pd.factorize(images["prompt_id"])
-    run, labels = pd.factorize(images["run"])
-    order = np.lexsort((images["seed"].astype(float).fillna(-1), run, prompt))
-    images, prompt, run = images.iloc[order].reset_index(drop=True), prompt[order], run[order]
+    images = _in_order(tables["images"])
+    labels = {str(label): place for place, label in enumerate(dict.fromkeys(tables["images"]["run"]))}
     named = labelled(runs)
-    folders = {str(label): named[label].path for label in labels}
+    folders = {label: named[label].path for label in labels}
     pictures = _pictures(images, folders)
-    made = thumbnails.embedded(pictures, progress) if embed else thumbnails.write(pictures, folder / "thumbs", progress)
-    texts = _Places()
-    first = images.groupby(prompt).head(1)
-    category, categories = pd.factorize(first["category"], sort=True)
-    shown, files = _files(images["sha256"], made)
-    statuses = _statuses(images["status"], shown)
-    status = _Places()
+    thumbs = thumbnails.embedded(pictures, progress) if embed else thumbnails.write(pictures, folder / "thumbs", progress)
+    base = {label: None if embed else _base(path, folder) for label, path in folders.items()}
+    texts, statuses = _Places(), _Places()
     metrics = _metrics(images, tables["scores"], tables["summary"], texts)
     names = [metric["name"] for metric in metrics]
-    base = [None if embed else _base(path, folder) for path in folders.values()]
+    shown = _thumb_places(images["sha256"], thumbs)
     data: dict[str, object] = {
-        "runs": [
-            {"name": label, "colour": colour, "base": where}
-            for label, colour, where in zip(folders, figures.PALETTE * (len(labels) // len(figures.PALETTE) + 1), base, strict=False)
-        ],
+        "runs": _runs(base),
         "metrics": metrics,
-        "shown": _below_a_picture(names),
+        "shown": _below_a_picture(names, tables.cards),
         "text": names.index("ocr.exact") if "ocr.exact" in names else None,
+        **_prompts(images),
+        "pictures": {
+            "run": [labels[run] for run in images["run"]],
+            "seed": [None if pd.isna(seed) else int(seed) for seed in images["seed"]],
+            "status": [statuses[pair] for pair in _statuses(images["status"], shown)],
+            "file": shown,
+            "original": _originals(images, base, thumbs),
+        },
+        "files": {key: [getattr(thumb, key) for thumb in thumbs.values()] for key in ("src", "width", "height")},
+        "folder": "" if embed else "thumbs/",
+        "error": _text_places(images["error"], texts),
+        "revised": _text_places(images["revised_prompt"], texts),
+        "notes": _text_places(_remarks(images), texts),
+        "ocr": _regions(images, tables["scores"]),
+        "statuses": statuses.items,
+        "texts": texts.items,
+    }
+    if not embed:
+        (folder / DATA).write_text(f"window.GALLERY = {script_json(data)};\n", encoding="utf-8")
+    return data
+
+
+def _in_order(images: pd.DataFrame) -> pd.DataFrame:
+    """The pictures by prompt, run and seed; prompts and runs in the order they first come."""
+    prompt, run = (pd.factorize(images[column])[0] for column in ("prompt_id", "run"))
+    order = np.lexsort((images["seed"].astype(float).fillna(-1), run, prompt))
+    return images.iloc[order].reset_index(drop=True)
+
+
+def _runs(base: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    colours = figures.PALETTE * (len(base) // len(figures.PALETTE) + 1)
+    return [{"name": name, "colour": colour, "base": where} for (name, where), colour in zip(base.items(), colours, strict=False)]
+
+
+def _prompts(images: pd.DataFrame) -> dict[str, Any]:
+    """Categories and prompts, of pictures in order."""
+    prompt, ids = pd.factorize(images["prompt_id"])
+    first = images.groupby(prompt).head(1)
+    category, categories = pd.factorize(first["category"], sort=True)
+    return {
         "categories": [str(c) for c in categories],
         "prompts": {
             "id": [str(i) for i in ids],
             "text": first["prompt"].tolist(),
             "category": category.tolist(),
-            "expected": {i: list(asked) for i, asked in enumerate(first["expected_text"]) if len(asked)},
+            "expected": {i: list(texts) for i, texts in enumerate(first["expected_text"]) if len(texts)},
             "pictures": np.bincount(prompt, minlength=len(ids)).tolist(),
         },
-        "pictures": {
-            "run": run.tolist(),
-            "seed": [None if pd.isna(seed) else int(seed) for seed in images["seed"]],
-            "status": [status[pair] for pair in statuses],
-            "file": shown,
-            "original": _originals(images, run, base, made),
-        },
-        "files": files,
-        "folder": "" if embed else "thumbs/",
-        "error": _told(images["error"], texts),
-        "revised": _told(images["revised_prompt"], texts),
-        "notes": _told(_remarks(images), texts),
-        "ocr": _regions(images, tables["scores"]),
-        "statuses": status.held,
-        "texts": texts.held,
     }
-    if not embed:
-        (folder / DATA).write_text(f"window.GALLERY = {script_json(data)};\n", encoding="utf-8")
-    return data
 
 
 def script_json(value: object) -> str:
@@ -126,13 +141,13 @@ class _Places:
     """Values by the place where each is kept once."""
 
     def __init__(self) -> None:
-        self.held: list[Any] = []
+        self.items: list[Any] = []
         self._places: dict[Hashable, int] = {}
 
     def __getitem__(self, value: Hashable) -> int:
-        place = self._places.setdefault(value, len(self.held))
-        if place == len(self.held):
-            self.held.append(value)
+        place = self._places.setdefault(value, len(self.items))
+        if place == len(self.items):
+            self.items.append(value)
         return place
 
 
@@ -153,11 +168,10 @@ def _base(path: Path, folder: Path) -> str | None:
     return None
 
 
-def _files(hashes: pd.Series[str], made: Mapping[str, thumbnails.Thumb]) -> tuple[list[int], dict[str, list[Any]]]:
-    """Each picture's place among the thumbnails, -1 for none, and the thumbnails."""
-    place = {sha: i for i, sha in enumerate(made)}
-    shown = hashes.map(place).fillna(-1).astype(int).tolist()
-    return shown, {key: [getattr(thumb, key) for thumb in made.values()] for key in ("src", "width", "height")}
+def _thumb_places(hashes: pd.Series[str], thumbs: Mapping[str, thumbnails.Thumb]) -> list[int]:
+    """Each picture's place among the thumbnails, -1 for none."""
+    places: list[int] = hashes.map({sha: i for i, sha in enumerate(thumbs)}).fillna(-1).astype(int).tolist()
+    return places
 
 
 def _statuses(status: pd.Series[str], shown: Sequence[int]) -> list[tuple[str, str]]:
@@ -165,12 +179,10 @@ def _statuses(status: pd.Series[str], shown: Sequence[int]) -> list[tuple[str, s
     return [_UNREADABLE if name == "ok" and file < 0 else words[name] for name, file in zip(status, shown, strict=True)]
 
 
-def _originals(images: pd.DataFrame, run: np.ndarray, base: Sequence[str | None], made: Mapping[str, thumbnails.Thumb]) -> dict[int, str]:
+def _originals(images: pd.DataFrame, base: Mapping[str, str | None], thumbs: Mapping[str, thumbnails.Thumb]) -> dict[int, str]:
     """Pictures that have more pixels than their thumbnail, and can be reached."""
-    if not any(base):
-        return {}
-    larger = images["sha256"].isin([sha for sha, thumb in made.items() if not thumb.whole]).to_numpy()
-    reached = larger & np.array([b is not None for b in base])[run]
+    larger = images["sha256"].isin([sha for sha, thumb in thumbs.items() if not thumb.whole]).to_numpy()
+    reached = larger & images["run"].isin([run for run, where in base.items() if where is not None]).to_numpy()
     return dict(zip(np.flatnonzero(reached).tolist(), images.loc[reached, "image"], strict=True))
 
 
@@ -178,23 +190,23 @@ def _metrics(images: pd.DataFrame, scores: pd.DataFrame, summary: pd.DataFrame, 
     """The metrics that have a value for a picture, in the order of the summary."""
     keys = ["run", "prompt_id", "request_id"]
     places = pd.MultiIndex.from_frame(images[keys].astype(object))
-    mine = scores[scores["request_id"].notna() & (scores["status"] != "not_applicable")]
-    at = places.get_indexer(pd.MultiIndex.from_frame(mine[keys].astype(object)))
-    mine, at = mine[at >= 0], at[at >= 0]
-    made = (images["status"] == "ok").to_numpy()
-    found = {}
-    for metric, rows in mine.assign(at=at).groupby("metric", sort=False):
-        ok, not_ok = rows[rows["status"] == "ok"], rows[(rows["status"] == "unscored") & made[rows["at"]]]
+    of_pictures = scores[scores["request_id"].notna() & (scores["status"] != "not_applicable")]
+    at = places.get_indexer(pd.MultiIndex.from_frame(of_pictures[keys].astype(object)))
+    of_pictures, at = of_pictures[at >= 0], at[at >= 0]
+    has_picture = (images["status"] == "ok").to_numpy()
+    columns = {}
+    for metric, rows in of_pictures.assign(at=at).groupby("metric", sort=False):
+        ok, not_ok = rows[rows["status"] == "ok"], rows[(rows["status"] == "unscored") & has_picture[rows["at"]]]
         if ok.empty:
             continue
         unit, higher = ok["unit"].iloc[0], ok["higher_is_better"].iloc[0]
-        found[str(metric)] = {
+        columns[str(metric)] = {
             "name": str(metric), "unit": unit, "higher": None if pd.isna(higher) else bool(higher),
             **_column(ok["at"].to_numpy(), ok["value"].to_numpy(float), len(images)),
             "missing": {int(i): texts[wording.text(why)] for i, why in zip(not_ok["at"], not_ok["reason"], strict=True)},
         }  # fmt: skip
-    ranked = [m for m in dict.fromkeys(summary["metric"]) if m in found]
-    return [found[m] for m in dict.fromkeys([*ranked, *found])]
+    ranked = [m for m in dict.fromkeys(summary["metric"]) if m in columns]
+    return [columns[m] for m in dict.fromkeys([*ranked, *columns])]
 
 
 def _column(at: np.ndarray, values: np.ndarray, length: int) -> dict[str, list[Any]]:
@@ -219,12 +231,13 @@ def _short(value: float) -> float | int | None:
     return int(cut) if cut.is_integer() else cut
 
 
-def _below_a_picture(metrics: Sequence[str]) -> list[int]:
-    shown = [m for m in _SHOWN if m in metrics] or list(metrics)
-    return [metrics.index(m) for m in shown[:_MOST_SHOWN]]
+def _below_a_picture(metrics: Sequence[str], cards: Cards) -> list[int]:
+    """Places of the scores below a picture, one a metric. Votes are none: a picture's points depend on the rivals it met."""
+    shown = [m for m in one_a_metric(cards.below_pictures(metrics)) if m != votes.METRIC] or list(metrics)
+    return [metrics.index(m) for m in shown[:_MAX_SHOWN]]
 
 
-def _told(column: Iterable[object], texts: _Places) -> dict[int, int]:
+def _text_places(column: Iterable[object], texts: _Places) -> dict[int, int]:
     return {i: texts[value] for i, value in enumerate(column) if isinstance(value, str) and value}
 
 
@@ -232,18 +245,18 @@ def _remarks(images: pd.DataFrame) -> list[str]:
     """What sets a picture apart from those beside it: no seed where others have one, another shape or size than asked for."""
     seeded = bool(images["seed"].notna().any())
     columns = (images[c] for c in ("seed", "width", "height", "settings", "detail"))
-    wanted = {text: json.loads(text).get("aspect") for text in images["settings"].unique()}
-    told = []
+    aspects = {text: json.loads(text).get("aspect") for text in images["settings"].unique()}
+    remarks = []
     for seed, width, height, settings, detail in zip(*columns, strict=True):
-        said = ["no seed"] if seeded and pd.isna(seed) else []
-        sent, aspect = f"{width:.0f} × {height:.0f}" if width and height else "", wanted[settings]
+        words = ["no seed"] if seeded and pd.isna(seed) else []
+        sent, aspect = f"{width:.0f} × {height:.0f}" if width and height else "", aspects[settings]
         if aspect is not None:
-            said.append(f"wanted {aspect}" + (f", asked for {sent}" if sent else ""))
+            words.append(f"wanted {aspect}" + (f", asked for {sent}" if sent else ""))
         came = json.loads(detail).get("size") if '"size"' in detail else None
         if sent and came and tuple(came) != (width, height):
-            said.append(f"came as {came[0]} × {came[1]}" + ("" if aspect is not None else f", asked for {sent}"))
-        told.append(" · ".join(said))
-    return told
+            words.append(f"came as {came[0]} × {came[1]}" + ("" if aspect is not None else f", asked for {sent}"))
+        remarks.append(" · ".join(words))
+    return remarks
 
 
 def _regions(images: pd.DataFrame, scores: pd.DataFrame) -> dict[int, list[list[str]]]:
@@ -251,8 +264,8 @@ def _regions(images: pd.DataFrame, scores: pd.DataFrame) -> dict[int, list[list[
     keys = ["run", "prompt_id", "request_id"]
     read = scores[(scores["metric"] == "ocr.exact") & (scores["status"] == "ok") & scores["request_id"].notna()]
     at = pd.MultiIndex.from_frame(images[keys].astype(object)).get_indexer(pd.MultiIndex.from_frame(read[keys].astype(object)))
-    found = zip(at.tolist(), read["detail"], strict=True)
-    return {i: [list(region) for region in _marks(detail)] for i, detail in found if i >= 0}
+    pairs = zip(at.tolist(), read["detail"], strict=True)
+    return {i: [list(region) for region in _marks(detail)] for i, detail in pairs if i >= 0}
 
 
 @lru_cache(maxsize=4096)

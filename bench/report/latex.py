@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.report import wording
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Hashable, Mapping
 
-_MARKS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", **{mark: f"\\{mark}" for mark in "&%$#_{}"}}
+    from bench.analysis.frames import Frames
+
+_MARKS = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+}
 _ARROWS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "": ""}
 
 
-def summary_latex(tables: dict[str, pd.DataFrame]) -> str:
-    """Models by headline metrics: mean with half the width of its 95 % interval; bold where shown better than every rival."""
+def summary_latex(tables: Frames) -> str:
+    """Models by headline metrics: mean [low, high], the ends of its 95 % interval; bold where shown better than every rival."""
     summary = tables["summary"]
-    metrics, runs = wording.headline(summary), list(dict.fromkeys(tables["images"]["run"]))
+    metrics, runs = tables.cards.first_table(summary["metric"]), list(dict.fromkeys(tables["images"]["run"]))
     cells = {(row["run"], row["metric"]): row for row in summary.to_dict("records")}
     heads = []
     for metric in metrics:
@@ -25,22 +32,28 @@ def summary_latex(tables: dict[str, pd.DataFrame]) -> str:
         unit = f" ({_escaped(first['unit'])})" if first["unit"] else ""
         heads.append(f"{_escaped(metric)}{unit} {_ARROWS[wording.arrow(higher=first['higher_is_better'])]}".strip())
     lines = [
-        "% mean ± half of the 95 % interval over prompts; bold: better than every rival at a false discovery rate of 5 %",
+        "% mean [low, high]: ends of the 95 % interval over prompts; bold: better than every rival at a false discovery rate of 5 %",
         rf"\begin{{tabular}}{{l{'r' * len(metrics)}}}", r"\toprule", " & ".join(["model", *heads]) + r" \\", r"\midrule",
     ]  # fmt: skip
     for run in runs:
         row = [_escaped(run)]
         for metric in metrics:
-            one = cells.get((run, metric), {"mean": math.nan})
-            row.append("--" if math.isnan(one["mean"]) else _number(one["mean"], one["low"], one["high"], one["unit"], best=one["best"]))
+            cell = cells.get((run, metric), {"mean": math.nan})
+            row.append("--" if math.isnan(cell["mean"]) else _cell(cell))
         lines.append(" & ".join(row) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
-def _number(mean: float, low: float, high: float, unit: str, *, best: bool) -> str:
-    text = wording.number(mean, unit)
-    text = rf"\textbf{{{text}}}" if best else text
-    return text if math.isnan(low) else rf"{text} $\pm$ {wording.number((high - low) / 2, unit)}"
+def _cell(row: Mapping[Hashable, Any]) -> str:
+    mean, low, high = (_number(row[key], row["unit"]) for key in ("mean", "low", "high"))
+    mean = rf"\textbf{{{mean}}}" if row["best"] else mean
+    return mean if math.isnan(row["low"]) else f"{mean} [{low}, {high}]"
+
+
+def _number(value: float, unit: str) -> str:
+    """A number with a minus sign that is as long as a plus sign."""
+    text = wording.number(value, unit)
+    return f"$-${text[1:]}" if text.startswith("-") else text
 
 
 def _escaped(text: str) -> str:

@@ -10,24 +10,24 @@ from bench.report import wording
 from bench.report.answer import verdict
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from bench.analysis.frames import Frames
 
 
-def summary_markdown(tables: dict[str, pd.DataFrame], title: str) -> str:
+def summary_markdown(tables: Frames, title: str) -> str:
     """The answer, the summary table (mean with 95 % interval, n), differences, what was unscored, the money and the machines."""
-    summary, told = tables["summary"], verdict(tables)
+    summary, answer = tables["summary"], verdict(tables)
     runs = list(dict.fromkeys(tables["images"]["run"]))
-    lines = [f"# {_plain(title)}", "", _plain(told.answer), "", *(f"- {_plain(s)}" for s in told.points), ""]
+    lines = [f"# {_plain(title)}", "", _plain(answer.answer), "", *(f"- {_plain(s)}" for s in answer.points), ""]
     lines += ["| metric | " + " | ".join(map(_plain, runs)) + " |", "|---|" + "---|" * len(runs)]
     for metric in dict.fromkeys(summary["metric"]):
         rows = summary[summary["metric"] == metric]
         cells = []
         for run in runs:
-            mine = rows[rows["run"] == run]
-            if mine.empty:
+            of_run = rows[rows["run"] == run]
+            if of_run.empty:
                 cells.append("–")
                 continue
-            row = mine.iloc[0]
+            row = of_run.iloc[0]
             counted = ", ".join(filter(None, [f"n={row['n']}", wording.coverage(row), wording.with_refused(row)]))
             text = f"{wording.cell(row)} ({counted})" if row["n"] and row["mean"] == row["mean"] else "–"
             cells.append(f"**{text}**" if row["best"] else text)
@@ -37,14 +37,14 @@ def summary_markdown(tables: dict[str, pd.DataFrame], title: str) -> str:
     statuses = [wording.counted(tables["images"].loc[tables["images"]["run"] == run, "status"]) for run in runs]
     shares = wording.covered(tables).values()
     cells = [
-        ", ".join([*(f"{n} {words}" for n, words, _ in found), share]).strip(", ") for found, share in zip(statuses, shares, strict=True)
+        ", ".join([*(f"{n} {words}" for n, words, _ in counts), share]).strip(", ") for counts, share in zip(statuses, shares, strict=True)
     ]
     lines.append(f"| pictures | {' | '.join(cells)} |")
     for column, name in wording.COSTS.items():
         spans = [wording.price_range(money[run]) if column == "per_picture" else "" for run in runs]
         cells = [wording.usd(money[run][column]) + (f" [{span}]" if span else "") for run, span in zip(runs, spans, strict=True)]
         lines.append(f"| {name} (USD) ↓ | " + " | ".join(cells) + " |")
-    lines += _differences(tables["pairwise"])
+    lines += _differences(tables)
     missing = summary[summary["unscored"] > 0]
     if len(missing):
         lines += ["", "## Unscored", ""]
@@ -55,17 +55,19 @@ def summary_markdown(tables: dict[str, pd.DataFrame], title: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _differences(pairs: pd.DataFrame) -> list[str]:
+def _differences(tables: Frames) -> list[str]:
     """A line a pair and metric of the first table."""
+    pairs = tables["pairwise"]
     if pairs.empty:
         return []
+    shown = {*tables.cards.first_table(pairs["metric"]), *tables.cards.below_pictures(pairs["metric"])}
     lines = ["", "## Differences", "", "| metric | model | against | difference | verdict | won / tied / lost | q | about more prompts |"]
     lines.append("|---|---|---|---|---|---|---|---|")
-    for row in pairs[pairs["metric"].isin([*wording.headline(pairs), "latency"])].to_dict("records"):
-        told = f"{row['verdict']}: {row['reason']}" if row["verdict"] == pairwise.UNLIKE else row["verdict"]
+    for row in pairs[pairs["metric"].isin(shown)].to_dict("records"):
+        words = f"{row['verdict']}: {row['reason']}" if row["verdict"] == pairwise.UNLIKE else row["verdict"]
         gap, low, high = (wording.number(row[key], row["unit"]) for key in ("difference", "low", "high"))
         shares = "–" if math.isnan(row["win"]) else " / ".join(f"{100 * row[key]:.0f} %" for key in ("win", "tie", "loss"))
-        cells = [row["metric"], _plain(row["a"]), _plain(row["b"]), f"{gap} [{low}, {high}]", told, shares]
+        cells = [row["metric"], _plain(row["a"]), _plain(row["b"]), f"{gap} [{low}, {high}]", words, shares]
         cells.append(wording.number(row["q"], "share"))
         cells.append("–" if math.isnan(row["more"]) else wording.rounded(row["more"]))
         lines.append(f"| {' | '.join(map(str, cells))} |")
@@ -75,6 +77,6 @@ def _differences(pairs: pd.DataFrame) -> list[str]:
 def _plain(text: object) -> str:
     """Text that Markdown shows as it is."""
     text = str(text)
-    for mark in "\\`*_{}[]<>|#":
-        text = text.replace(mark, f"\\{mark}")
+    for letter in "\\`*_{}[]<>|#":
+        text = text.replace(letter, f"\\{letter}")
     return text.replace("\n", " ")

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from importlib.resources import files
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup
 
-from bench.report import figures
+from bench.report import figures, sections
 from bench.report.answer import verdict
-from bench.report.cells import not_compared
 from bench.report.gallery import DATA, gallery, script_json
-from bench.report.sections import categories, speed, texts, tradeoffs
-from bench.report.sections.cost import cost
-from bench.report.sections.notes import environments, fingerprints, unscored
-from bench.report.sections.pairs import versus
-from bench.report.sections.sets import sets
-from bench.report.sections.summary import first_table
-from bench.report.sections.votes import votes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import pandas as pd
-
+    from bench.analysis.frames import Frames
     from bench.core.progress import Progress
     from bench.store import Run
 
@@ -36,7 +29,7 @@ _GALLERY = ("state", "listing", "row", "rows", "zoom", "controls")
 
 
 def write_page(
-    runs: Sequence[Run], tables: dict[str, pd.DataFrame], folder: Path, title: str, *, embed: bool = False, progress: Progress | None = None
+    runs: Sequence[Run], tables: Frames, folder: Path, title: str, *, embed: bool = False, progress: Progress | None = None
 ) -> Path:
     """Write ``index.html`` into ``folder``, and what its gallery needs beside it.
 
@@ -49,8 +42,14 @@ def write_page(
         progress: shows the making of thumbnails.
     """
     shown = gallery(runs, tables, folder, embed=embed, progress=progress)
-    page = _environment().get_template("report.html.j2").render(
-        **content(tables),
+    environment, about = _environment(), content(tables)
+    parts = [
+        {**part, "html": Markup(environment.get_template(part["template"]).render(**about, section=part["section"]))}  # noqa: S704 - a template of ours, which escapes
+        for part in parts_of(tables, about["labels"])
+    ]
+    page = environment.get_template("report.html.j2").render(
+        **about,
+        parts=parts,
         title=title,
         embed=embed,
         style=style(),
@@ -63,50 +62,42 @@ def write_page(
     return path
 
 
-def content(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """What the templates lay out, section by section; None for one that these runs do not have."""
+def parts_of(tables: Frames, labels: Sequence[str]) -> list[dict[str, Any]]:
+    """The sections that these runs have, in order: ``title``, ``anchor``, ``template`` and ``section``, what the template lays out.
+
+    Every module of ``bench.report.sections`` is one.
+    """
+    modules = [import_module(f"{sections.__name__}.{module.name}") for module in iter_modules(sections.__path__)]
+    parts = []
+    for module in sorted(modules, key=lambda module: int(module.ORDER)):
+        name = module.__name__.rpartition(".")[2]
+        laid_out = module.section(tables, labels)
+        if laid_out is not None:
+            anchor = getattr(module, "ANCHOR", name)
+            parts.append({"title": module.TITLE, "anchor": anchor, "template": f"sections/{name}.html.j2", "section": laid_out})
+    return parts
+
+
+def content(tables: Frames) -> dict[str, Any]:
+    """What every template may use: the runs with their colours, the ceilings among them, the answer."""
     labels = [str(run) for run in tables["cost"]["run"]]
     summary = tables["summary"]
-    found: dict[str, Any] = {
-        "table": first_table(tables, labels),
-        "tradeoffs": tradeoffs.tradeoffs(tables, labels),
-        "heat": categories.heat(tables, labels),
-        "versus": versus(tables, labels),
-        "votes": votes(tables),
-        "speed": speed.speed(tables, labels),
-        "distribution": figures.latency_distribution(tables["images"], labels),
-        "cost": cost(tables),
-        "texts": texts.texts(tables, labels),
-        "sets": sets(tables, labels),
-        "apart": not_compared(tables),
-        "unscored": unscored(tables),
-        "environments": environments(tables),
-        "fingerprints": fingerprints(tables),
-    }
-    there = {
-        "summary": "Summary", "tradeoffs": "Trade-offs", "heat": "Categories", "versus": "Pairs", "votes": "Votes", "speed": "Speed",
-        "cost": "Cost", "texts": "Text", "sets": "Sets", "notes": "Notes", "gallery": "Pictures",
-    }  # fmt: skip
     return {
-        **found,
         "labels": labels,
         "verdict": verdict(tables),
         "ceilings": set(summary.loc[summary["ceiling"].astype(bool), "run"]),
         "colours": dict(zip(labels, figures.PALETTE * (len(labels) // len(figures.PALETTE) + 1), strict=False)),
-        "points": figures.POINTS,
-        "parts": {key: name for key, name in there.items() if found.get(key, True)},
-        "limit": texts.WORST,
     }
 
 
 def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(str(_TEMPLATE)), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    made.filters["broken"] = broken
-    made.filters["drawn"] = Markup  # of figures only: matplotlib escapes text
-    return made
+    environment.filters["broken"] = broken
+    environment.filters["drawn"] = Markup  # of figures only: matplotlib escapes text
+    return environment
 
 
 def broken(name: str) -> Markup:

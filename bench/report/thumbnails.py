@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 EDGE = 512
 """The longer side of a thumbnail in pixels, at most; a smaller picture keeps every pixel."""
 _MAILED = ((300, EDGE), (1200, 384))
-"""The longer side in a page that holds its pictures, by how many it has at most; beyond, ``_LEAST``."""
-_LEAST = 256
+"""The longer side in a page that holds its pictures, by how many it has at most; beyond, ``_SMALLEST``."""
+_SMALLEST = 256
 _OURS = re.compile(r"[0-9a-f]{16}\.(png|jpg|webp)(\.part)?")
 """What a report puts into ``thumbs/``, beside its index."""
 
@@ -55,20 +55,20 @@ def write(pictures: Mapping[str, Path], folder: Path, progress: Progress | None 
     """
     folder.mkdir(parents=True, exist_ok=True)
     there = {entry.name for entry in folder.iterdir()}
-    held = {name: thumb for name, thumb in _index(folder).items() if thumb.src in there}
-    made = {sha: held[sha[:16]] for sha in pictures if sha[:16] in held}
-    missing = {sha: path for sha, path in pictures.items() if sha not in made}
+    stored = {name: thumb for name, thumb in _index(folder).items() if thumb.src in there}
+    thumbs = {sha: stored[sha[:16]] for sha in pictures if sha[:16] in stored}
+    missing = {sha: path for sha, path in pictures.items() if sha not in thumbs}
     try:
         for sha, thumb in _each(missing, partial(_file, folder=folder), progress):
-            made[sha] = thumb  # noqa: PERF403 - what was made before an interruption is kept
+            thumbs[sha] = thumb  # noqa: PERF403 - what was made before an interruption is kept
     finally:
-        told = {sha[:16]: astuple(thumb) for sha, thumb in made.items()}
-        (folder / "index.json").write_text(json.dumps({"edge": EDGE, "thumbs": told}, separators=(",", ":")), encoding="utf-8")
-    kept = {thumb.src for thumb in made.values()} | {"index.json"}
+        index = {sha[:16]: astuple(thumb) for sha, thumb in thumbs.items()}
+        (folder / "index.json").write_text(json.dumps({"edge": EDGE, "thumbs": index}, separators=(",", ":")), encoding="utf-8")
+    kept = {thumb.src for thumb in thumbs.values()} | {"index.json"}
     for name in there - kept:
         if _OURS.fullmatch(name):
             (folder / name).unlink(missing_ok=True)
-    return made
+    return thumbs
 
 
 def embedded(pictures: Mapping[str, Path], progress: Progress | None = None) -> dict[str, Thumb]:
@@ -77,7 +77,7 @@ def embedded(pictures: Mapping[str, Path], progress: Progress | None = None) -> 
     Returns:
         As ``write``.
     """
-    edge = next((edge for most, edge in _MAILED if len(pictures) <= most), _LEAST)
+    edge = next((edge for count, edge in _MAILED if len(pictures) <= count), _SMALLEST)
     return dict(_each(pictures, partial(_data, edge=edge), progress))
 
 
@@ -88,13 +88,13 @@ def _each(
     if not pictures:
         return
     with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
-        found = zip(pictures, pool.map(make, pictures.items()), strict=True)
+        thumbs = zip(pictures, pool.map(make, pictures.items()), strict=True)
         try:
             if progress is None:
-                yield from ((sha, thumb) for sha, thumb in found if thumb)
+                yield from ((sha, thumb) for sha, thumb in thumbs if thumb)
                 return
             with progress.track("thumbnails", len(pictures)) as advance:
-                for sha, thumb in found:
+                for sha, thumb in thumbs:
                     advance(1)
                     if thumb:
                         yield sha, thumb
@@ -130,7 +130,7 @@ def _data(item: tuple[str, Path], edge: int) -> Thumb | None:
 def _index(folder: Path) -> dict[str, Thumb]:
     """The thumbnails of an earlier report, {} where it cannot tell or made them otherwise."""
     try:
-        told = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        return {sha: Thumb(*values) for sha, values in told["thumbs"].items()} if told["edge"] == EDGE else {}
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        return {sha: Thumb(*values) for sha, values in index["thumbs"].items()} if index["edge"] == EDGE else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-HEADLINE = ("human_preference", "clip", "clip_b32", "clip_tiny", "siglip2", "pickscore", "vqa", "scene", "ocr.exact", "ocr.recall",
-            "ocr.ned", "fid", "kid", "fd_clip_tiny", "refusals", "latency.p50", "latency.p90", "images_per_s")  # fmt: skip
-"""Metrics of the first table; the others follow in the full one."""
+    from bench.analysis.frames import Frames
+
 _STATUS = {
     "rate_limited": "rate limited", "timeout": "timed out", "provider_error": "failed at the server", "invalid_image": "no valid picture",
     "expired_url": "link expired",
@@ -52,12 +51,6 @@ def cell(row: pd.Series[Any]) -> str:
     return f"{text} [{number(row['low'], row['unit'])}, {number(row['high'], row['unit'])}]"
 
 
-def headline(summary: pd.DataFrame) -> list[str]:
-    """The metrics of the first table that this report has, in order."""
-    there = list(dict.fromkeys(summary["metric"]))
-    return [m for m in HEADLINE if m in there] or there[:6]
-
-
 def arrow(*, higher: bool | None) -> str:
     """Which way is better; "" where neither is."""
     return "" if higher is None else "↑" if higher else "↓"
@@ -87,8 +80,8 @@ def status(name: str) -> tuple[str, str]:
 
 def counted(statuses: Iterable[str]) -> list[tuple[int, str, str]]:
     """How many pictures have each status: count, words, kind; made first, then refused, then failures."""
-    found = list(statuses)
-    return [(found.count(name), *status(name)) for name in get_args(Status) if name in found]
+    names = list(statuses)
+    return [(names.count(name), *status(name)) for name in get_args(Status) if name in names]
 
 
 def usd(amount: float) -> str:
@@ -96,7 +89,7 @@ def usd(amount: float) -> str:
     return "–" if math.isnan(amount) else dollars(amount)
 
 
-def money(tables: dict[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
+def money(tables: Frames) -> dict[str, dict[str, Any]]:
     """The rows of the frame ``cost`` by run."""
     rows = [{str(k): v for k, v in row.items()} for row in tables["cost"].to_dict("records")]
     return {str(row["run"]): row | {"reason": text(row["reason"])} for row in rows}
@@ -114,21 +107,21 @@ def price_range(row: Mapping[str, Any]) -> str:
 
 def spending(row: Mapping[str, Any]) -> str:
     """A run's money in one sentence: what was spent, on what price, what is presumed and what left out."""
-    told = [] if math.isnan(row["usd"]) else [f"{dollars(row['usd'])} USD spent"]
+    parts = [] if math.isnan(row["usd"]) else [f"{dollars(row['usd'])} USD spent"]
     if row["presumed_usd"] > 0:
-        told.append(f"{dollars(row['presumed_usd'])} USD more presumed for requests whose cost nobody told")
-    told.append(row["basis"])
+        parts.append(f"{dollars(row['presumed_usd'])} USD more presumed for requests whose cost nobody told")
+    parts.append(row["basis"])
     if row["reason"] and row["reason"] != row["basis"]:
-        told.append(row["reason"])
-    return f"{row['run']}: {'; '.join(told)}."
+        parts.append(row["reason"])
+    return f"{row['run']}: {'; '.join(parts)}."
 
 
-def covered(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
+def covered(tables: Frames) -> dict[str, str]:
     """For each run the share of all prompts that it was asked, "" where that is all of them."""
     images = tables["images"]
     total = images["prompt_id"].nunique()
-    asked = images.groupby("run", sort=False)["prompt_id"].nunique()
-    return {str(run): "" if n == total else f"{n} of {total} prompts" for run, n in asked.items()}
+    prompts_of_run = images.groupby("run", sort=False)["prompt_id"].nunique()
+    return {str(run): "" if n == total else f"{n} of {total} prompts" for run, n in prompts_of_run.items()}
 
 
 def rounded(count: float) -> str:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import pandas as pd
     from rich.console import Console
 
+    from bench.analysis.frames import Frames
     from bench.core.progress import Progress
     from bench.store import Run, Vote
 
@@ -62,7 +62,7 @@ def write_comparison(
 
 def _write(
     runs: Sequence[Run],
-    tables: dict[str, pd.DataFrame],
+    tables: Frames,
     folder: Path,
     *,
     embed: bool = False,
@@ -86,8 +86,8 @@ def _prepare(folder: Path) -> None:
     """Make the folder of a report; one that holds other files is refused, for a report writes over its own."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        other = any(folder.iterdir()) and not (folder / _FIRST).exists()
+        foreign = any(folder.iterdir()) and not (folder / _FIRST).exists()
     except OSError as error:
         raise ConfigError(f"no report can be written to {folder}: {error.strerror or error}; choose another folder with --out") from error
-    if other:
+    if foreign:
         raise ConfigError(f"{folder} holds files that are no report's; choose an empty or a new folder with --out")

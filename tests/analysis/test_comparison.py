@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from bench import prompts
+from bench.analysis.columns import KNOWN
 from bench.analysis.frames import frames
 from bench.analysis.pairwise import LEVEL
 from bench.config import presets
@@ -16,7 +17,7 @@ from bench.core.progress import Progress
 from bench.engine import score
 from bench.engine.plan import jobs_for, run_name
 from bench.engine.render import render_jobs
-from bench.report.answer import QUALITY, verdict
+from bench.report.answer import verdict
 from bench.store import Run, Store
 from bench.tiny import analysis, scenes
 
@@ -67,5 +68,5 @@ def test_a_model_under_other_seeds_is_not_shown_to_differ_from_itself(tmp_path: 
     first, second = made(tmp_path, "tiny-dev", (0, 1), limit=16), made(tmp_path, "tiny-dev", (2, 3), limit=16, label="again")
     pairs = frames([first, second])["pairwise"]
     quality = pairs[pairs["metric"] != "latency"]
-    assert set(QUALITY) & set(quality["metric"]) == {"clip_tiny", "scene", "ocr.exact"}
+    assert set(KNOWN.weighed(quality["metric"])) == {"clip_tiny", "scene", "ocr.exact"}
     assert set(quality["verdict"]) == {LEVEL}

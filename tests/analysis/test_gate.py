@@ -341,7 +341,7 @@ def test_refusals_must_not_rise_and_other_columns_without_a_better_end_are_refus
     assert judge(few, many, [Limit("refusals", 0.1)])[0].verdict == "regression"
     assert judge(many, few, [Limit("refusals", 0.1)])[0].verdict == "pass"
     neutral = side("a", spread(draw.random(20)), column=Column("pixels", "", None))
-    with pytest.raises(ConfigError, match="neither end of pixels is better"):
+    with pytest.raises(ConfigError, match="pixels has no better direction, so it cannot be a limit"):
         judge(neutral, neutral, [Limit("pixels", 0.1)])
 
 
@@ -351,7 +351,7 @@ def test_unlike_scores_and_unlike_prompts_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"quality differs in version: 1 against 2\. Score both alike with"):
         judge(a, unlike, [Limit("quality", 1.0)])
     other = GateRun("b", "b", {}, b.images.assign(prompt="another"), b.scores, b.metrics)
-    with pytest.raises(ConfigError, match=r"prompt 'p000' is another one in each run \(10 of 10 are\)"):
+    with pytest.raises(ConfigError, match=r"prompt 'p000' has different texts in the two runs \(10 of 10 prompts do\)"):
         judge(a, other, [Limit("quality", 1.0)])
 
 
@@ -359,7 +359,10 @@ def test_a_metric_that_one_run_lacks_cannot_be_told_and_says_how_to_score_it() -
     a, b = side("a", spread(np.arange(10.0))), side("b", spread(np.arange(10.0)), column=Column("other", ""))
     (found,) = judge(a, b, [Limit("quality", 1.0)])
     assert found.verdict == "cannot tell"
-    assert found.reason == "b has no quality; score it with: python -m bench score b metric=[quality]"
+    advice = "python -m bench score b metric=[quality] (no preset yet: first write conf/metric/quality.yaml)"
+    assert found.reason == f"b has no quality; score it with: {advice}"
+    a, b = side("a", spread(np.arange(10.0)), column=Column("refused", "share")), side("b", spread(np.arange(10.0)))
+    assert judge(a, b, [Limit("refusals", 1.0)])[0].reason == "b has no refused; score it with: python -m bench score b metric=[refusals]"
 
 
 def test_percentiles_of_resampled_prompts_are_numpys() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from bench.config.instantiate import build
-from bench.config.presets import names
+from bench.config.presets import names, usual_metrics
 from bench.core import resources
 from bench.metrics import ImageMetric, RunMetric, SetMetric
 from bench.types import Prompt
@@ -58,3 +58,9 @@ def test_several_metrics_compose_under_their_own_keys() -> None:
         config = compose("config", overrides=["metric=[clip,ocr,fid]", "metric.fid.reference=photos"])
     assert list(config.metric) == ["clip", "ocr", "fid"]
     assert config.metric.fid.reference == "photos"
+
+
+def test_pictures_from_elsewhere_are_scored_with_what_all_models_of_their_prompts_are() -> None:
+    assert usual_metrics("core") == ["clip", "ocr", "latency"]
+    assert usual_metrics("a set of one's own") == ["clip", "ocr", "latency"]
+    assert {"clip_tiny", "ocr", "scene", "fd_clip_tiny", "latency"} <= set(usual_metrics("tiny"))

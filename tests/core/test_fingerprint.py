@@ -77,7 +77,7 @@ def test_a_sweep_of_unlike_runs_ends_with_the_message_and_exit_code_2(unlike: tu
     with pytest.raises(SystemExit) as caught:
         ended.on_multirun_end(OmegaConf.create({"results": str(unlike[0].path.parent)}))
     assert caught.value.code == 2
-    assert "unlike scores cannot share a column" in capfd.readouterr().err
+    assert "scores computed with different settings cannot be compared" in capfd.readouterr().err
 
 
 def test_what_is_alike_is_compared_without_the_rest(unlike: tuple[Run, Run]) -> None:

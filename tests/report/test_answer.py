@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from bench.analysis import pairwise
-from bench.analysis.pairwise import LEVEL
-from bench.report.answer import verdict
+from bench.analysis.frames import Frames
+from bench.analysis.pairwise import FEW, LEVEL
+from bench.report.answer import Leader, Mixed, Tie, TooFew, decide, verdict
 from bench.report.latex import summary_latex
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def tables(
     runs: Sequence[str] = ("pro", "dev", "fast"),
     ceilings: Sequence[str] = (),
     status: str = "ok",
-) -> dict[str, pd.DataFrame]:
+    **changed: pd.DataFrame,
+) -> Frames:
     """Frames with the columns the answer reads; a pair is metric, a, b, verdict and optionally more."""
     images = pd.DataFrame([
         {"run": run, "prompt_id": f"p{i}", "status": status if run == runs[0] and i == 0 else "ok"} for run in runs for i in range(10)
@@ -35,12 +37,13 @@ def tables(
             "more": math.nan, "reason": "timed on different machines"}  # fmt: skip
     timed = [{"run": r, "metric": "latency.p50", "mean": s} for r, s in (latency or {}).items()]
     summary = timed or [{"run": runs[0], "metric": "clip", "mean": 1.0}]
-    return {
+    made_up: dict[str, pd.DataFrame] = {
         "images": images,
         "summary": pd.DataFrame(summary).assign(ceiling=[row["run"] in ceilings for row in summary]),
         "pairwise": pd.DataFrame([{**base, **row} for row in made], columns=[*pairwise.COLUMNS]),
         "cost": pd.DataFrame([{"run": r, "per_success": (usd or {}).get(r, math.nan)} for r in runs]),
     }
+    return Frames({}) | made_up | changed
 
 
 def test_one_leader_is_named_with_its_amount() -> None:
@@ -115,17 +118,17 @@ def test_money_is_told_where_it_is_known() -> None:
 
 
 def test_refusals_and_missing_prompts_are_told() -> None:
-    held = tables([("scene", "pro", "dev", LEVEL)], status="refused")
-    held["images"] = held["images"].drop(index=29)
-    points = verdict(held).points
+    pairs = [("scene", "pro", "dev", LEVEL)]
+    images = tables(pairs, status="refused")["images"].drop(index=29)
+    points = verdict(tables(pairs, images=images)).points
     assert any(p.startswith("Not every model has every prompt: fast 9 of 10 prompts") for p in points)
     assert "pro refused 1 of 10 pictures; means are over the others." in points
 
 
 def test_a_ceiling_is_never_advised_and_one_model_gets_no_comparison() -> None:
-    held = tables([], runs=("pro", "oracle"))
-    held["summary"] = pd.DataFrame([{"run": r, "metric": "scene", "mean": 1.0, "ceiling": r == "oracle"} for r in ("pro", "oracle")])
-    assert verdict(held).answer == "2 models, 10 prompts, 20 pictures."
+    runs = ("pro", "oracle")
+    summary = pd.DataFrame([{"run": run, "metric": "scene", "mean": 1.0, "ceiling": run == "oracle"} for run in runs])
+    assert verdict(tables([], runs=runs, summary=summary)).answer == "2 models, 10 prompts, 20 pictures."
 
 
 @pytest.mark.parametrize("best", [True, False])
@@ -135,8 +138,59 @@ def test_the_latex_table_escapes_and_marks_what_is_shown(*, best: bool) -> None:
         {**base, "run": "a_b & 5%", "mean": 0.5, "low": 0.4, "high": 0.62, "best": best},
         {**base, "run": "c", "mean": math.nan, "low": math.nan, "high": math.nan, "best": False},
     ])  # fmt: skip
-    text = summary_latex({"summary": summary, "images": pd.DataFrame({"run": ["a_b & 5%", "c"]})})
+    text = summary_latex(tables([], summary=summary, images=pd.DataFrame({"run": ["a_b & 5%", "c"]})))
     mean = r"\textbf{0.500}" if best else "0.500"
-    assert rf"a\_b \& 5\% & {mean} $\pm$ 0.110 \\" in text
+    assert rf"a\_b \& 5\% & {mean} [0.400, 0.620] \\" in text
     assert r"c & -- \\" in text
     assert text.count(r"\begin{tabular}{lr}") == 1
+
+
+@pytest.mark.parametrize(
+    ("unit", "mean", "low", "high", "cell"),
+    [
+        ("share", 0.893, 0.728, 0.963, "0.893 [0.728, 0.963]"),
+        ("distance", 0.0025, 0.0, 0.0126, "0.00250 [0, 0.0126]"),
+        ("MMD²", -0.0004, -0.0012, 0.0004, "$-$0.000400 [$-$0.00120, 0.000400]"),
+        ("s", 1.25, math.nan, math.nan, "1.25"),
+    ],
+)
+def test_the_latex_table_prints_both_ends_of_an_interval(unit: str, mean: float, low: float, high: float, cell: str) -> None:
+    row = {"run": "a", "metric": "m", "unit": unit, "higher_is_better": False, "mean": mean, "low": low, "high": high, "best": False}
+    text = summary_latex(tables([], summary=pd.DataFrame([row]), images=pd.DataFrame({"run": ["a"]})))
+    assert f"a & {cell} \\\\" in text
+    assert text.startswith("% mean [low, high]: ends of the 95 % interval over prompts")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "decision"),
+    [
+        ([], TooFew(None)),
+        ([("scene", "pro", "dev", FEW)], TooFew(10)),
+        ([("scene", "pro", "dev", LEVEL)], Tie(("pro", "dev"), ("scene",), (), (), ("fast",))),
+        (
+            [("scene", "pro", "dev", LEVEL), ("scene", "pro", "fast", "better"), ("clip", "dev", "fast", "better")],
+            Tie(("pro", "dev"), ("scene", "clip"), ("fast",), ("scene", "clip"), ()),
+        ),
+        (
+            [
+                ("scene", "pro", "dev", "better"),
+                ("clip", "pro", "dev", "worse"),
+                ("scene", "pro", "fast", "better"),
+                ("clip", "dev", "fast", "better"),
+            ],
+            Mixed({"pro": ["scene"], "dev": ["clip"]}, ()),
+        ),
+        (
+            [
+                ("scene", "pro", "dev", "better"),
+                ("clip", "pro", "dev", "better"),
+                ("scene", "dev", "fast", "better"),
+                ("clip", "pro", "fast", LEVEL),
+            ],
+            Leader("pro", ("scene", "clip"), {("scene", "clip"): ["dev"]}, ("fast",), ()),
+        ),
+        ([("scene", "dev", "pro", "worse")], Leader("pro", ("scene",), {("scene",): ["dev"]}, (), ("fast",))),
+    ],
+)
+def test_who_leads_is_decided_before_it_is_worded(pairs: Sequence[tuple[Any, ...]], decision: object) -> None:
+    assert decide(tables(pairs)["pairwise"], ("pro", "dev", "fast")) == decision

@@ -15,7 +15,7 @@ from rich.console import Console
 from support.runs import render_oracle
 
 from bench import prompts
-from bench.analysis.frames import frames
+from bench.analysis.frames import Frames, frames
 from bench.config import presets
 from bench.core.progress import Progress
 from bench.engine import score
@@ -110,7 +110,7 @@ def three(tmp_path_factory: pytest.TempPathFactory, drawn: dict[str, bytes]) -> 
 
 
 @pytest.fixture(scope="module")
-def tables(three: list[Run]) -> dict[str, pd.DataFrame]:
+def tables(three: list[Run]) -> Frames:
     return frames(three)
 
 
@@ -133,7 +133,7 @@ def row(page: Path, name: str) -> list[str]:
     return [" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in re.findall(r"<td[^>]*>(.*?)</td>", found[1], re.DOTALL)]
 
 
-def test_the_cost_frame_tells_known_presumed_and_unknown_money_apart(tables: dict[str, pd.DataFrame]) -> None:
+def test_the_cost_frame_tells_known_presumed_and_unknown_money_apart(tables: Frames) -> None:
     cost = tables["cost"].set_index("run")
     here, there, elsewhere = (cost.loc[run] for run in ("flux-dev", "gpt-image", "midjourney"))
     counts = ["pictures", "ok", "refused", "failed"]
@@ -155,13 +155,13 @@ def test_the_cost_frame_tells_known_presumed_and_unknown_money_apart(tables: dic
     assert (elsewhere["basis"], elsewhere["reason"]) == ("declared at import", "what else was asked for is not known")
 
 
-def test_every_picture_has_its_cost_in_the_images_frame(tables: dict[str, pd.DataFrame]) -> None:
+def test_every_picture_has_its_cost_in_the_images_frame(tables: Frames) -> None:
     cost = tables["images"].groupby("run")["cost_usd"]
     assert cost.sum().to_dict() == pytest.approx({"flux-dev": 0.016, "gpt-image": 0.10, "midjourney": 0.15})
     assert cost.count().to_dict() == {"flux-dev": 16, "gpt-image": 6, "midjourney": 3}, "a filtered and a lost one are unknown"
 
 
-def test_coverage_and_refusals_are_counted_run_by_run(tables: dict[str, pd.DataFrame]) -> None:
+def test_coverage_and_refusals_are_counted_run_by_run(tables: Frames) -> None:
     summary = tables["summary"].set_index(["run", "metric"])
     quality = [summary.loc[(run, "clip_tiny")] for run in ("flux-dev", "gpt-image", "midjourney")]
     assert [r["n"] for r in quality] == [16, 4, 3]
@@ -181,7 +181,7 @@ def test_coverage_and_refusals_are_counted_run_by_run(tables: dict[str, pd.DataF
     )
 
 
-def test_runs_are_paired_by_prompt_with_seeds_and_without(tables: dict[str, pd.DataFrame]) -> None:
+def test_runs_are_paired_by_prompt_with_seeds_and_without(tables: Frames) -> None:
     """The server drew each prompt's neighbour: it is behind in the four prompts that both drew, and nothing else may count."""
     scores = tables["scores"].query("metric == 'clip_tiny' and status == 'ok'")
     assert scores.groupby("run")["seed"].apply(lambda s: s.isna().all()).to_dict() == {
@@ -235,7 +235,7 @@ def test_the_page_shows_cost_refusals_and_failures_in_the_first_table(page: Path
     assert not re.findall(r'(?:src|href)="https?:', html)
 
 
-def test_markdown_files_and_terminal_show_the_same_money(page: Path, tables: dict[str, pd.DataFrame]) -> None:
+def test_markdown_files_and_terminal_show_the_same_money(page: Path, tables: Frames) -> None:
     told = (page.parent / "summary.md").read_text()
     assert "| pictures | 16 ok | 4 ok, 2 refused, 1 rate limited, 1 timed out | 3 ok, 3 of 8 prompts |" in told
     assert "| cost a successful picture (USD) ↓ | 0.001 | 0.05 | 0.05 |" in told

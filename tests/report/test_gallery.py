@@ -99,7 +99,11 @@ def write(runs: list[Run], folder: Path, *, embed: bool = False, progress: Progr
     found = gallery(runs, frames(runs), folder, embed=embed, progress=progress)
     data = f'<script type="application/json" id="gallery-data">{script_json(found)}</script>'
     loader = jinja2.FileSystemLoader(TEMPLATE)
-    body = jinja2.Environment(autoescape=True, loader=loader, undefined=jinja2.StrictUndefined).get_template("gallery.html.j2").render()
+    body = (
+        jinja2.Environment(autoescape=True, loader=loader, undefined=jinja2.StrictUndefined)
+        .get_template("sections/pictures.html.j2")
+        .render()
+    )
     page = folder / "index.html"
     page.write_text(
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'

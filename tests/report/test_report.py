@@ -183,12 +183,15 @@ def test_what_cannot_be_compared_or_left_out_is_said(runs: list[Run], tmp_path: 
     records = [replace(r, request=replace(r.request, prompt="another wish")) for r in reworded.records()]
     pq.write_table(schema.records_table(records), reworded.path / "records.parquet")
     (reworded.path / "journal.jsonl").unlink(missing_ok=True)
-    assert "is another one in each run (3 of 3 are); render both with the same prompt file" in refused(one, str(reworded.path))
+    assert "has different texts in the two runs (3 of 3 prompts do); render both with the same prompt file" in refused(
+        one, str(reworded.path)
+    )
 
 
 def test_the_terminals_numbers_stay_whole_beside_long_names(runs: list[Run]) -> None:
     tables = frames(runs)
-    long = {name: table.replace({"run": {"first": "first." + 70 * "x"}}) if "run" in table else table for name, table in tables.items()}
+    named = {"first": "first." + 70 * "x"}
+    long = tables | {name: table.replace({"run": named}) for name, table in tables.items() if "run" in table}
     console = Console(width=80, file=io.StringIO())
     print_table(long, console)
     told = console.file.getvalue()  # type: ignore[attr-defined]

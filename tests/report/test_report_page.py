@@ -18,10 +18,10 @@ from support.paths import TEMPLATE
 
 from bench import report
 from bench.analysis import pairwise, ranking
-from bench.analysis.frames import frames
+from bench.analysis.frames import Frames, frames
 from bench.config import presets
 from bench.core.fingerprint import fingerprint
-from bench.report import figures
+from bench.report import figures, sections
 from bench.report import page as html
 from bench.report.cells import not_compared
 from bench.report.sections import categories, pairs, texts, tradeoffs
@@ -63,7 +63,7 @@ def planted(results: Path, label: str, level: float, *, seconds: float = 1.0, **
         made = Rendered("ok", picture("teal"), Timing(latency_s=seconds * (1 + i / 100)))
         record = run.save(job, refused if label == "beta" and i == 20 else made, prompt_set=PROMPTS, environment="here")
         if record.status != "ok":
-            scores.append(clip.missing(MARK, f"refused: {NASTY}", record, status="not_applicable"))
+            scores.append(clip.missing(MARK, f"refused: {NASTY}", record, status="not_applicable", cause="refused"))
             continue
         value -= level * (1 if prompt.category == "signs" else 0.2)
         scores.append(clip.missing(MARK, f"no text: {NASTY}", record) if i == 23 else clip.scored(MARK, value, record))
@@ -89,7 +89,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
 
 
 @pytest.fixture(scope="module")
-def tables(runs: list[Run]) -> dict[str, pd.DataFrame]:
+def tables(runs: list[Run]) -> Frames:
     return frames(runs)
 
 
@@ -191,7 +191,7 @@ def test_a_folder_loads_its_pictures_beside_it(page: Path) -> None:
 # ---- sections ------------------------------------------------------------------------------------------------------------
 
 
-def test_colours_of_categories_follow_the_distance_and_stay_pale_where_it_may_be_chance(tables: dict[str, pd.DataFrame]) -> None:
+def test_colours_of_categories_follow_the_distance_and_stay_pale_where_it_may_be_chance(tables: Frames) -> None:
     labels = ["alpha", "beta", NASTY]
     (clip,) = [table for table in categories.heat(tables, labels) if table["metric"] == "clip"]
     rows = {row["category"]: row["cells"] for row in clip["rows"]}
@@ -227,7 +227,7 @@ def test_every_table_has_a_caption(runs: list[Run], tmp_path: Path) -> None:
     assert set(after) == {("table", "caption")}
 
 
-def test_a_ceiling_is_neither_coloured_nor_in_the_mean(tables: dict[str, pd.DataFrame]) -> None:
+def test_a_ceiling_is_neither_coloured_nor_in_the_mean(tables: Frames) -> None:
     crowned = tables | {"summary": tables["summary"].assign(ceiling=tables["summary"]["run"] == "alpha")}
     clip = next(table for table in categories.heat(crowned, ["alpha", "beta", NASTY]) if table["metric"] == "clip")
     assert {cell["tone"] for row in clip["rows"] for cell in row["cells"]} == {""}, "the two others are alike"
@@ -240,13 +240,13 @@ def row(a: str, b: str, verdict: str, **more: Any) -> dict[str, Any]:
     return told | more
 
 
-def compared(rows: Sequence[dict[str, Any]], ranks: Sequence[tuple[str, float]] = ()) -> dict[str, pd.DataFrame]:
+def compared(rows: Sequence[dict[str, Any]], ranks: Sequence[tuple[str, float]] = ()) -> Frames:
     order = [
         {"metric": "clip", "run": run, "strength": s, "low": s - 0.2, "high": s + 0.2, "rank": i + 1, "rank_low": max(1, i),
          "rank_high": i + 2, "wins": 5.0, "ties": 1.0, "losses": 4.0, "n": 10}
         for i, (run, s) in enumerate(ranks)
     ]  # fmt: skip
-    return {
+    return Frames({}) | {
         "pairwise": pd.DataFrame(rows, columns=[*pairwise.COLUMNS]),
         "ranking": pd.DataFrame(order, columns=[*ranking.COLUMNS]),
     }
@@ -257,7 +257,7 @@ def test_a_pair_reads_the_same_from_both_sides() -> None:
         row("a", "b", "better"), row("a", "c", pairwise.LEVEL, more=140.0, difference=0.01, low=-0.01, high=0.03),
         row("b", "c", pairwise.UNLIKE, reason="other machines", **dict.fromkeys(("difference", "low", "high", "win", "loss", "q"), np.nan)),
     ])  # fmt: skip
-    found = pairs.versus(told, ["a", "b", "c"])
+    found = pairs.section(told, ["a", "b", "c"])
     assert found is not None
     (clip,) = found["metrics"]
     (_, ab, ac), (ba, _, bc), (ca, cb, _) = (line["cells"] for line in clip["matrix"])
@@ -273,29 +273,29 @@ def test_a_pair_reads_the_same_from_both_sides() -> None:
 
 def test_a_ranking_needs_three_models_and_lies_on_one_line() -> None:
     three = [row("a", "b", "better"), row("a", "c", "better"), row("b", "c", "better")]
-    found = pairs.versus(compared(three, [("a", 0.6), ("b", 0.0), ("c", -0.6)]), ["a", "b", "c"])
+    found = pairs.section(compared(three, [("a", 0.6), ("b", 0.0), ("c", -0.6)]), ["a", "b", "c"])
     assert found is not None
     ranks = found["metrics"][0]["ranking"]
     assert [(r["run"], r["rank"], r["strength"]) for r in ranks] == [("a", 1, "+0.60"), ("b", 2, "+0.00"), ("c", 3, "−0.60")]
     assert (ranks[0]["left"], ranks[0]["at"], ranks[0]["width"]) == (75.0, 87.5, 25.0)
     assert (ranks[2]["left"], ranks[1]["ranks"]) == (0.0, "1 to 3")
-    assert pairs.versus(compared(three[:1], [("a", 0.6), ("b", -0.6)]), ["a", "b"])["metrics"][0]["ranking"] is None  # type: ignore[index]
-    assert pairs.versus(compared([]), ["a"]) is None
+    assert pairs.section(compared(three[:1], [("a", 0.6), ("b", -0.6)]), ["a", "b"])["metrics"][0]["ranking"] is None  # type: ignore[index]
+    assert pairs.section(compared([]), ["a"]) is None
 
 
 def test_many_pairs_leave_the_page_to_the_headline() -> None:
     names = [f"m{i:02}" for i in range(12)]
-    metrics = ["clip", *(f"x{k}" for k in range(11))]
+    metrics = ["clip", *(f"clip.x{k}" for k in range(11))]
     rows = [row(a, b, "better", metric=m) for m in metrics for i, a in enumerate(names) for b in names[i + 1 :]]
-    found = pairs.versus(compared(rows), names)
+    found = pairs.section(compared(rows), names)
     assert found is not None
     assert [panel["metric"] for panel in found["metrics"]] == ["clip"]
     assert len(found["left_out"]) == 11
     assert len(found["overview"]) == 12
 
 
-def test_text_is_counted_and_its_worst_prompts_are_shown_with_their_marks(tables: dict[str, pd.DataFrame]) -> None:
-    found = texts.texts(tables, ["alpha", "beta", NASTY])
+def test_text_is_counted_and_its_worst_prompts_are_shown_with_their_marks(tables: Frames) -> None:
+    found = texts.section(tables, ["alpha", "beta", NASTY])
     assert found is not None
     models = {model["run"]: model for model in found["models"]}
     assert [models[r]["exact"] for r in ("alpha", "beta")] == ["100 %", "100 %"], "where spaces fall is the score's affair"
@@ -310,11 +310,11 @@ def test_text_is_counted_and_its_worst_prompts_are_shown_with_their_marks(tables
     assert "".join(text for kind, text in cells[2]["regions"][0][1] if kind == "-") == "OPEN TODAY"
 
 
-def test_the_list_of_worst_texts_ends(tables: dict[str, pd.DataFrame]) -> None:
+def test_the_list_of_worst_texts_ends(tables: Frames) -> None:
     scores = tables["scores"]
     many = pd.concat([scores.assign(prompt_id=scores["prompt_id"] + f"#{i}") for i in range(4)], ignore_index=True)
     images = pd.concat([tables["images"].assign(prompt_id=tables["images"]["prompt_id"] + f"#{i}") for i in range(4)], ignore_index=True)
-    found = texts.texts(tables | {"scores": many, "images": images}, ["alpha", "beta", NASTY])
+    found = texts.section(tables | {"scores": many, "images": images}, ["alpha", "beta", NASTY])
     assert found is not None
     assert (len(found["worst"]), found["failed"]) == (texts.WORST, 96)
 
@@ -325,14 +325,14 @@ def test_links_lead_to_a_prompt_whatever_it_is_called(page: Path) -> None:
     assert all(" " not in link for link in links if link)
 
 
-def test_sets_say_what_they_were_measured_against_and_why_not(tables: dict[str, pd.DataFrame]) -> None:
+def test_sets_say_what_they_were_measured_against_and_why_not(tables: Frames) -> None:
     fid, kid = sets(tables, ["alpha", "beta", NASTY])
     assert (fid["metric"], fid["n"], fid["notes"]) == ("fid", "n\u00a024", [f"fid: {NASTY}"])
     assert [(cell["mean"], cell["reference"]) for cell in fid["cells"]] == [("40.0", "5,000"), ("50.0", "5,000"), ("50.0", "5,000")]
     assert [(cell["known"], cell["reason"]) for cell in kid["cells"]] == [(False, f"too few: {NASTY}")] * 3
 
 
-def test_gaps_machines_and_settings_are_told_once(tables: dict[str, pd.DataFrame]) -> None:
+def test_gaps_machines_and_settings_are_told_once(tables: Frames) -> None:
     gaps = unscored(tables)
     assert {(gap["run"], gap["metrics"], gap["count"]) for gap in gaps} >= {("alpha", "clip", 1), ("beta", "kid", 1)}
     (machine,) = environments(tables)
@@ -367,7 +367,7 @@ def test_the_front_is_what_nobody_beats_in_both() -> None:
     assert [p.run for p in tradeoffs.front(points, higher=False)] == ["fast", "beaten"]
 
 
-def test_plots_need_two_points_and_say_what_they_show(tables: dict[str, pd.DataFrame]) -> None:
+def test_plots_need_two_points_and_say_what_they_show(tables: Frames) -> None:
     plots = {plot["metric"]: plot for plot in tradeoffs.tradeoffs(tables, ["alpha", "beta", NASTY])}
     assert list(plots) == ["clip", "ocr.exact", "fid"]
     assert plots["clip"]["latency"]["front"] == ["beta", "alpha"]
@@ -489,6 +489,25 @@ def test_a_link_of_the_text_section_opens_the_prompt(browser: Any, page: Path) -
     assert browser.find_element("id", "g-zoom-meta").text.startswith(wanted)
 
 
-def test_content_is_the_same_twice(tables: dict[str, pd.DataFrame]) -> None:
-    first, second = (json.dumps(html.content(tables), default=str, sort_keys=True) for _ in range(2))
+def test_content_is_the_same_twice(tables: Frames) -> None:
+    first, second = (
+        json.dumps([html.content(tables), html.parts_of(tables, ["alpha", "beta", NASTY])], default=str, sort_keys=True) for _ in range(2)
+    )
     assert first == second
+
+
+def test_a_section_is_found_by_its_file(tables: Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "palette.py").write_text(
+        'TITLE, ORDER = "Palette", 25\n\n\ndef section(tables, labels):\n    return {"models": labels} if len(labels) > 1 else None\n'
+    )
+    monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(tmp_path)])
+    names = [part["anchor"] for part in html.parts_of(tables, ["alpha", "beta", NASTY])]
+    assert names[:4] == ["summary", "tradeoffs", "palette", "heat"]
+    assert "palette" not in [part["anchor"] for part in html.parts_of(tables, ["alpha"])]
+    part = html.parts_of(tables, ["alpha", "beta"])[2]
+    assert part == {
+        "title": "Palette",
+        "anchor": "palette",
+        "template": "sections/palette.html.j2",
+        "section": {"models": ["alpha", "beta"]},
+    }

@@ -61,8 +61,7 @@ def _import(args: argparse.Namespace, source: Path) -> int:
     from bench.config import presets  # noqa: PLC0415 - slow imports
     from bench.engine import score  # noqa: PLC0415 - slow imports
 
-    chosen = ["clip_tiny", "ocr", "scene", "fd_clip_tiny", "latency"] if prompt_set.name == "tiny" else ["clip", "ocr", "latency"]
-    score.score(run, presets.metrics(chosen), progress)
+    score.score(run, presets.metrics(presets.usual_metrics(prompt_set.name)), progress)
     page = report.write_run(run, console=progress.console, progress=progress)
     progress.say(f"{run.name}: {count} pictures imported\nreport: {page}")
     return 0

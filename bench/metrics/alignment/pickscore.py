@@ -50,7 +50,7 @@ class PickScore:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The one column it fills."""
-        return (Column(self.name, "logit"),)
+        return (Column(self.name, "logit", about="preference, predicted", order=120),)
 
     @cached_property
     def model(self) -> ContrastiveModel:

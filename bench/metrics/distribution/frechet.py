@@ -15,6 +15,7 @@ from bench.metrics.distribution.formulas import frechet, influence
 from bench.metrics.distribution.formulas import kernel as kernels
 from bench.metrics.distribution.guards import name_with_inception
 from bench.metrics.distribution.reference import ReferenceFeatures
+from bench.types import Column
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ class FrechetDistance(SetDistance):
     def expected_name(self) -> str:
         """``fid``, ``fid_clean`` or ``fd_<extractor>``."""
         return name_with_inception("fid", "fd", self.extractor)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """One column; the first table and the answer have FID and its like in the embedded domain, not the variants."""
+        main = self.name in {"fid", "fd_clip_tiny"}
+        return (self._column("distance", order=210 if self.name.startswith("fd") else 200, headline=main, weighed=main),)
 
     def check(self, n: int, dimensions: int) -> None:
         """Refuse fewer pictures than features."""

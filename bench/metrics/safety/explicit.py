@@ -162,7 +162,7 @@ class NudeNet:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The one column."""
-        return (Column(self.name, "score", None),)
+        return (Column(self.name, "score", None, order=900),)
 
     def fingerprint(self) -> str:
         """Weights, preprocessing, runtime and the classes that count."""
@@ -200,7 +200,7 @@ class OpenNsfw:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The one column."""
-        return (Column(self.name, "probability", None),)
+        return (Column(self.name, "probability", None, order=900),)
 
     def fingerprint(self) -> str:
         """Weights, preprocessing and runtime."""

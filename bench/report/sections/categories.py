@@ -8,12 +8,16 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
-from bench.analysis.comparable import TIMED
 from bench.analysis.pairwise import prompt_means
 from bench.report import cells, wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from bench.analysis.frames import Frames
+    from bench.types import Column
+
+TITLE, ORDER, ANCHOR = "Categories", 30, "heat"
 
 STEPS = 4
 """Depths of colour on either side."""
@@ -28,7 +32,13 @@ class Means(NamedTuple):
     error: np.ndarray
 
 
-def heat(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> list[dict[str, Any]]:
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
+    """The tables as ``panels``, one a metric; None where there is one category."""
+    panels = heat(tables, labels)
+    return {"panels": panels} if panels else None
+
+
+def heat(tables: Frames, labels: Sequence[str]) -> list[dict[str, Any]]:
     """A table a metric of pictures: its ``rows`` are the categories, with a cell a run; none where there is one category.
 
     A cell's value is the mean over prompts, seeds of a prompt averaged first, ``n`` of them. Its ``tone`` is "up1" to
@@ -41,30 +51,29 @@ def heat(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> list[dict[st
     if category.nunique() < 2:
         return []
     ceilings = set(summary.loc[summary["ceiling"].astype(bool), "run"])
-    pictures = scores[scores["request_id"].notna() & ~scores["metric"].str.startswith(TIMED)]
-    means, about = prompt_means(pictures), summary.drop_duplicates("metric").set_index("metric")
-    order = [m for m in [*wording.headline(summary), *summary["metric"]] if m in means]
+    pictures = scores[scores["request_id"].notna() & ~scores["metric"].isin(tables.cards.timed(scores["metric"]))]
+    means = prompt_means(pictures)
+    order = [m for m in [*tables.cards.first_table(summary["metric"]), *summary["metric"]] if m in means]
     return [
-        _table(metric, means[metric].reindex(columns=list(labels)), category, ceilings, about.loc[metric])
-        for metric in dict.fromkeys(order)
+        _table(tables.cards[metric], means[metric].reindex(columns=list(labels)), category, ceilings) for metric in dict.fromkeys(order)
     ]
 
 
-def _table(metric: str, means: pd.DataFrame, category: pd.Series[str], ceilings: set[str], about: pd.Series[Any]) -> dict[str, Any]:
+def _table(column: Column, means: pd.DataFrame, category: pd.Series[str], ceilings: set[str]) -> dict[str, Any]:
     values = means.to_numpy(float)
     place, names = pd.factorize(category.reindex(means.index), sort=True)
     gaps = _gaps(values, np.array([run not in ceilings for run in means]))
     where = [np.ones(len(values), dtype=bool), *(place == i for i in range(len(names)))]
-    found, apart = [_means(values[w]) for w in where], [_means(gaps[w]) for w in where]
-    better = about["higher_is_better"]
-    sign = 0 if pd.isna(better) else 1 if better else -1
+    means_of_runs, apart = [_means(values[w]) for w in where], [_means(gaps[w]) for w in where]
+    better = column.higher_is_better
+    sign = 0 if better is None else 1 if better else -1
     depths = _depths(apart) * sign
     return {
-        "metric": metric, "about": cells.about(metric), "unit": about["unit"], "arrow": wording.arrow(higher=better if sign else None),
+        "metric": column.name, "about": column.about, "unit": column.unit, "arrow": wording.arrow(higher=better),
         "rows": [
             {"category": name, "whole": i == 0, "cells": [
-                _cell(value, int(n), gap, int(depth), about["unit"])
-                for value, n, gap, depth in zip(found[i].mean, found[i].n, apart[i].mean, depths[i], strict=True)
+                _cell(value, int(n), gap, int(depth), column.unit)
+                for value, n, gap, depth in zip(means_of_runs[i].mean, means_of_runs[i].n, apart[i].mean, depths[i], strict=True)
             ]}
             for i, name in enumerate([ALL, *map(str, names)])
         ],
@@ -73,8 +82,8 @@ def _table(metric: str, means: pd.DataFrame, category: pd.Series[str], ceilings:
 
 def _cell(value: float, n: int, gap: float, depth: int, unit: str) -> dict[str, Any]:
     tone = f"{'up' if depth > 0 else 'down'}{abs(depth)}" if depth else ""
-    told = "" if np.isnan(gap) else cells.signed(gap, unit)
-    return {"text": wording.number(value, unit), "known": n > 0, "n": f"{n:,}", "few": n < stats.MIN_PROMPTS, "tone": tone, "gap": told}
+    gap_text = "" if np.isnan(gap) else cells.signed(gap, unit)
+    return {"text": wording.number(value, unit), "known": n > 0, "n": f"{n:,}", "few": n < stats.MIN_PROMPTS, "tone": tone, "gap": gap_text}
 
 
 def _gaps(values: np.ndarray, rival: np.ndarray) -> np.ndarray:
@@ -89,11 +98,11 @@ def _gaps(values: np.ndarray, rival: np.ndarray) -> np.ndarray:
 
 
 def _means(values: np.ndarray) -> Means:
-    known = ~np.isnan(values)
-    count = known.sum(axis=0)
+    present = ~np.isnan(values)
+    count = present.sum(axis=0)
     nothing = np.full(values.shape[1], np.nan)
-    mean = np.divide(np.where(known, values, 0).sum(axis=0), count, out=nothing.copy(), where=count > 0)
-    squares = (np.where(known, values - mean, 0) ** 2).sum(axis=0)
+    mean = np.divide(np.where(present, values, 0).sum(axis=0), count, out=nothing.copy(), where=count > 0)
+    squares = (np.where(present, values - mean, 0) ** 2).sum(axis=0)
     return Means(count, mean, np.sqrt(np.divide(squares, count * (count - 1), out=nothing, where=count > 1)))
 
 

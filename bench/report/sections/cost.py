@@ -9,10 +9,12 @@ from bench.report import wording
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
+    from bench.analysis.frames import Frames
+
+TITLE, ORDER = "Cost", 70
 
 
-def cost(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any]:  # noqa: ARG001 - every section takes them
     """The frame ``cost`` in words, a row a run, and each run's money in a sentence."""
     money = wording.money(tables)
     return {
@@ -32,5 +34,5 @@ def cost(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
 
 def _together(lines: Sequence[tuple[str, str]]) -> list[str]:
     """A sentence for all runs of which it holds."""
-    said = list(dict.fromkeys(text for _, text in lines))
-    return [f"{', '.join(run for run, told in lines if told == text)}: {text}" for text in said]
+    sentences = list(dict.fromkeys(text for _, text in lines))
+    return [f"{', '.join(run for run, sentence in lines if sentence == text)}: {text}" for text in sentences]

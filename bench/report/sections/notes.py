@@ -5,12 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.core.fingerprint import parse_fingerprint
+from bench.report.cells import not_compared
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Sequence
+
+    from bench.analysis.frames import Frames
+
+TITLE, ORDER = "Notes", 100
 
 
-def unscored(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any]:  # noqa: ARG001 - every section takes them
+    """All notes: ``apart`` (what was not compared), ``unscored``, ``environments`` and ``fingerprints``."""
+    return {
+        "apart": not_compared(tables),
+        "unscored": unscored(tables),
+        "environments": environments(tables),
+        "fingerprints": fingerprints(tables),
+    }
+
+
+def unscored(tables: Frames) -> list[dict[str, Any]]:
     """Gaps, with the metrics of one run that share a count and a reason together."""
     missing = tables["summary"][tables["summary"]["unscored"] > 0].fillna({"reason": ""})
     return [
@@ -19,7 +34,7 @@ def unscored(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
     ]
 
 
-def environments(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+def environments(tables: Frames) -> list[dict[str, Any]]:
     """The frame ``environment``, runs that share a machine together."""
     table = tables["environment"].fillna("").astype(object)
     columns = [str(c) for c in table if c not in {"run", "environment"}]
@@ -29,7 +44,7 @@ def environments(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def fingerprints(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+def fingerprints(tables: Frames) -> list[dict[str, Any]]:
     """What each number depends on: metrics with one fingerprint together, its fields as pairs."""
     marks = tables["summary"].drop_duplicates(["metric", "fingerprint"])
     return [

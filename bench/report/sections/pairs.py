@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from bench.analysis.frames import Frames
+
+TITLE, ORDER, ANCHOR = "Pairs", 40, "versus"
+
 KIND = {BETTER: "better", WORSE: "worse", LEVEL: "level", FEW: "few", UNLIKE: "unlike"}
 """Verdicts as words of the style sheet."""
 _MOST_CELLS = 1500
@@ -23,7 +27,7 @@ _STRONG = 3
 """At least so many models make a ranking."""
 
 
-def versus(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> dict[str, Any] | None:
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
     """The section on pairs; None without a pair.
 
     ``models`` are those compared, ``metrics`` a list of panels: ``matrix`` (a row a model, a cell a rival, None on the
@@ -38,18 +42,19 @@ def versus(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> dict[str, 
     for row in cells.records(table):
         of = matrix.setdefault(row["metric"], {})
         of[row["a"], row["b"]], of[row["b"], row["a"]] = _cell(row, 1), _cell(row, -1)
-    front = wording.headline(table)
+    front = tables.cards.first_table(table["metric"])
+    shown = {*front, *tables.cards.below_pictures(table["metric"])}
     names = [*front, *(m for m in matrix if m not in front)]
     fit = names if len(names) * len(models) ** 2 <= _MOST_CELLS else front
     head = {row["metric"]: row for row in cells.records(table.drop_duplicates("metric"))}
     panels: list[dict[str, Any]] = []
     for metric in names:
-        mine, about = table[table["metric"] == metric], head[metric]
+        rows, about = table[table["metric"] == metric], head[metric]
         panels.append({
-            "metric": metric, "about": cells.about(metric), "unit": about["unit"],
-            "arrow": wording.arrow(higher=about["higher_is_better"]), "front": metric in front or metric == "latency",
+            "metric": metric, "about": tables.cards[metric].about, "unit": about["unit"],
+            "arrow": wording.arrow(higher=about["higher_is_better"]), "front": metric in shown,
             "matrix": [{"model": a, "cells": [matrix[metric].get((a, b)) for b in models]} for a in models],
-            "open": _open(mine), "ranking": placed(ranking[ranking["metric"] == metric], least=_STRONG),
+            "open": _open(rows), "ranking": placed(ranking[ranking["metric"] == metric], min_models=_STRONG),
         })  # fmt: skip
     return {
         "models": models,
@@ -65,10 +70,10 @@ def _cell(row: Mapping[str, Any], sign: int) -> dict[str, Any]:
     verdict = verdict if sign > 0 else _TURNED.get(verdict, verdict)
     low, high = (row["low"], row["high"]) if sign > 0 else (-row["high"], -row["low"])
     win, loss = (row["win"], row["loss"]) if sign > 0 else (row["loss"], row["win"])
-    known, spanned, counted = (not math.isnan(value) for value in (row["difference"], low, win))
+    has_difference, spanned, counted = (not math.isnan(value) for value in (row["difference"], low, win))
     return {
         "verdict": verdict, "kind": KIND[verdict], "n": f"{int(row['n']):,}", "reason": wording.text(row["reason"]),
-        "difference": cells.signed(sign * row["difference"], unit) if known else "",
+        "difference": cells.signed(sign * row["difference"], unit) if has_difference else "",
         "interval": f"{cells.signed(low, unit)} to {cells.signed(high, unit)}" if spanned else "",
         "shares": tuple(round(100 * share) for share in (win, row["tie"], loss)) if counted else None,
         "q": chance(row["q"]), "effect": cells.signed(sign * row["effect"], ""),

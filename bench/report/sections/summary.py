@@ -10,23 +10,25 @@ from bench.report.cells import rows
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
+    from bench.analysis.frames import Frames
+
+TITLE, ORDER = "Summary", 10
 
 
-def first_table(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> dict[str, Any]:
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any]:
     """Models by metrics: the headline in ``front``, ``rest`` for the others, ``pictures``, ``costs`` and ``notes`` on both parts.
 
     ``declined``: some means count refusals too.
     """
     summary = tables["summary"]
-    front = wording.headline(summary)
+    front = tables.cards.first_table(summary["metric"])
     rest = [m for m in dict.fromkeys(summary["metric"]) if m not in front]
     notes = [sorted(set(summary.loc[summary["metric"].isin(which), "note"].dropna())) for which in (front, rest)]
     status = {str(run): group["status"] for run, group in tables["images"].groupby("run", sort=False)}
     short = wording.covered(tables)
     return {
-        "front": rows(summary, labels, front),
-        "rest": rows(summary, labels, rest),
+        "front": rows(tables, labels, front),
+        "rest": rows(tables, labels, rest),
         "declined": bool(summary["mean_all"].notna().any()),
         "pictures": [{"counts": wording.counted(status.get(run, [])), "covered": short.get(run, "")} for run in labels],
         "costs": _cost_rows(wording.money(tables), labels),

@@ -18,6 +18,10 @@ from bench.report.text_diff import diff_marks
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bench.analysis.frames import Frames
+
+TITLE, ORDER = "Text", 80
+
 WORST = 60
 """Prompts shown."""
 _MISSED = 8
@@ -34,7 +38,7 @@ class Read(NamedTuple):
     regions: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
 
-def texts(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> dict[str, Any] | None:
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
     """The section on text; None where nothing was read.
 
     ``models``: a row a run of what it got right and which words it missed most. ``worst``: up to ``WORST`` prompts, those
@@ -50,14 +54,14 @@ def texts(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> dict[str, A
     wrong = pictures[pictures["metric"] == "ocr.cer"].drop_duplicates(keys).set_index(keys)["value"]
     table = exact[[*keys, "value", "detail"]].reset_index(drop=True)
     table["cer"] = wrong.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy(float)
-    told = [_read(detail) for detail in table["detail"]]
+    read = [_read(detail) for detail in table["detail"]]
     for name in ("missing", "added", "changed"):
-        table[name] = [getattr(one, name) for one in told]
-    missed = {run: Counter(word for i in group.index for word in told[i].missed) for run, group in table.groupby("run", sort=False)}
+        table[name] = [getattr(picture, name) for picture in read]
+    missed = {run: Counter(word for i in group.index for word in read[i].missed) for run, group in table.groupby("run", sort=False)}
     rates = {row["run"]: row for row in cells.records(tables["summary"]) if row["metric"] == "ocr.exact"}
     models = [_model(rates[run], table[table["run"] == run], missed[run]) for run in labels if run in missed]
     failed = table.loc[table["value"] < 1, "prompt_id"].nunique()
-    return {"models": models, "worst": _worst(table, told, tables["images"], [m["run"] for m in models]), "failed": failed}
+    return {"models": models, "worst": _worst(table, read, tables["images"], [m["run"] for m in models]), "failed": failed}
 
 
 @lru_cache(maxsize=8192)
@@ -66,7 +70,7 @@ def _read(detail: str) -> Read:
     regions = json.loads(detail).get("regions", ())
     lists = [r if "missing" in r else asdict(matching.match(r["expected"], r["read"])) for r in regions]
     missing = [word for r in lists for word in r["missing"]]
-    changed = [asked for r in lists for asked, _ in r["changed"]]
+    changed = [word for r in lists for word, _ in r["changed"]]
     pieces = tuple(
         (" " if len(r["expected"].split()) > 1 else "", tuple((kind, text) for kind, text in diff_marks(r["expected"], r["read"])))
         for r in regions
@@ -85,19 +89,19 @@ def _model(row: Mapping[str, Any], table: pd.DataFrame, missed: Counter[str]) ->
     }  # fmt: skip
 
 
-def _worst(table: pd.DataFrame, told: Sequence[Read], images: pd.DataFrame, runs: Sequence[str]) -> list[dict[str, Any]]:
+def _worst(table: pd.DataFrame, read: Sequence[Read], images: pd.DataFrame, runs: Sequence[str]) -> list[dict[str, Any]]:
     """The prompts with the fewest exact pictures, then the most letters wrong."""
     by_prompt = table.groupby("prompt_id", sort=False).agg(exact=("value", "mean"), cer=("cer", "mean"))
     ranked = by_prompt[by_prompt["exact"] < 1].sort_values(["exact", "cer"], ascending=[True, False], kind="stable").head(WORST)
-    asked = images[images["prompt_id"].isin(ranked.index)].drop_duplicates("prompt_id").set_index("prompt_id")
+    prompts = images[images["prompt_id"].isin(ranked.index)].drop_duplicates("prompt_id").set_index("prompt_id")
     shown = table[table["prompt_id"].isin(ranked.index)].sort_values(["value", "cer"], ascending=[True, False], kind="stable")
     grid = {
-        key: {"regions": told[group.index[0]].regions, "exact": int((group["value"] == 1).sum()), "of": len(group)}
+        key: {"regions": read[group.index[0]].regions, "exact": int((group["value"] == 1).sum()), "of": len(group)}
         for key, group in shown.groupby(["prompt_id", "run"], sort=False)
     }
     return [
         {
-            "id": prompt, "prompt": asked.loc[prompt, "prompt"], "expected": list(asked.loc[prompt, "expected_text"]),
+            "id": prompt, "prompt": prompts.loc[prompt, "prompt"], "expected": list(prompts.loc[prompt, "expected_text"]),
             "cells": [grid.get((prompt, run)) for run in runs],
         }
         for prompt in ranked.index

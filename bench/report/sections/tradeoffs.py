@@ -12,14 +12,16 @@ import numpy as np
 
 from bench.analysis.pairwise import UNLIKE
 from bench.report import cells, figures, wording
-from bench.report.answer import QUALITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
+
+    from bench.analysis.frames import Frames
+
+TITLE, ORDER = "Trade-offs", 20
 
 _Rows = Mapping[str, Mapping[str, Any]]
 _PLOTS = 6
@@ -47,34 +49,40 @@ class Point:
     shape: str
 
 
-def tradeoffs(tables: dict[str, pd.DataFrame], labels: Sequence[str]) -> list[dict[str, Any]]:
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
+    """The plots as ``panels``, one a quality metric; None without any."""
+    panels = tradeoffs(tables, labels)
+    return {"panels": panels} if panels else None
+
+
+def tradeoffs(tables: Frames, labels: Sequence[str]) -> list[dict[str, Any]]:
     """Plots of each quality metric that there is, ``latency`` and ``cost`` each with ``svg``, ``front`` and ``note`` or None."""
     summary, pairs = tables["summary"], tables["pairwise"]
     timed = pairs[pairs["metric"] == "latency"]
     unlike = [str(reason) for reason in timed.loc[timed["verdict"] == UNLIKE, "reason"].dropna().unique()]
-    held: dict[str, dict[str, dict[str, Any]]] = {}
+    by_metric: dict[str, dict[str, dict[str, Any]]] = {}
     for row in cells.records(summary):
-        held.setdefault(row["metric"], {})[row["run"]] = row
-    pace = held.get("latency.p50", {})
+        by_metric.setdefault(row["metric"], {})[row["run"]] = row
+    pace = by_metric.get("latency.p50", {})
     price = {row["run"]: {"mean": row["per_success"], "low": math.nan, "high": math.nan} for row in cells.records(tables["cost"])}
-    made = []
-    for metric in [m for m in QUALITY if m in held]:
-        quality = held[metric]
+    panels = []
+    for metric in tables.cards.weighed(by_metric):
+        quality = by_metric[metric]
         higher = bool(next(iter(quality.values()))["higher_is_better"])
         ceilings = {run: row["mean"] for run, row in quality.items() if row["ceiling"]}
         rivals = [run for run in labels if run in quality and run not in ceilings]
         axis = f"{metric}, {'higher' if higher else 'lower'} is better"
-        speed, money = (_points(quality, rivals, other, labels) for other in (pace, price))
+        speed, money = (_points(quality, rivals, effort, labels) for effort in (pace, price))
         plots = {
             "latency": _plot(speed, ("median seconds a picture", axis), figures.seconds_text, ceilings, higher=higher, unlike=unlike),
             "cost": _plot(money, ("US dollars a successful picture", axis), wording.usd, ceilings, higher=higher, unlike=()),
         }
         if any(plots.values()):
             lacking = [run for run in rivals if run not in {p.run for p in money}] if plots["cost"] else []
-            made.append({"metric": metric, "about": cells.about(metric), **plots, "unpriced": lacking, "ceilings": list(ceilings)})
-        if len(made) == _PLOTS:
+            panels.append({"metric": metric, "about": tables.cards[metric].about, **plots, "unpriced": lacking, "ceilings": list(ceilings)})
+        if len(panels) == _PLOTS:
             break
-    return made
+    return panels
 
 
 def front(points: Sequence[Point], *, higher: bool) -> list[Point]:
@@ -87,14 +95,14 @@ def front(points: Sequence[Point], *, higher: bool) -> list[Point]:
     return sorted((p for p in points if not beaten(p)), key=lambda p: (p.x, p.y))
 
 
-def _points(quality: _Rows, runs: Sequence[str], other: _Rows, labels: Sequence[str]) -> list[Point]:
-    found = []
+def _points(quality: _Rows, runs: Sequence[str], effort: _Rows, labels: Sequence[str]) -> list[Point]:
+    points = []
     for i, run in enumerate(labels):
-        x, y = other.get(run, {"mean": math.nan}), quality.get(run, {"mean": math.nan})
+        x, y = effort.get(run, {"mean": math.nan}), quality.get(run, {"mean": math.nan})
         if run in runs and not math.isnan(x["mean"] + y["mean"]):
             colour, shape = (marks[i % len(marks)] for marks in (figures.PALETTE, figures.SHAPES))
-            found.append(Point(run, x["mean"], y["mean"], (x["low"], x["high"]), (y["low"], y["high"]), colour, shape))
-    return found
+            points.append(Point(run, x["mean"], y["mean"], (x["low"], x["high"]), (y["low"], y["high"]), colour, shape))
+    return points
 
 
 def _plot(
@@ -117,8 +125,8 @@ def _plot(
 
 def _spoken(points: Sequence[Point], best: Sequence[Point]) -> str:
     """The plot for those who do not see it."""
-    told = [f"{p.run} {p.y:.3g} at {p.x:.3g}{' (on the front)' if p in best else ''}" for p in points]
-    return "; ".join(told)
+    words = [f"{p.run} {p.y:.3g} at {p.x:.3g}{' (on the front)' if p in best else ''}" for p in points]
+    return "; ".join(words)
 
 
 def draw(
@@ -164,9 +172,9 @@ def _limits(axes: Axes, points: Sequence[Point], *, logarithmic: bool) -> None:
     axes.set_ylim(*_roomy(y, max(1e-3 * abs(np.nanmax(y)), 1e-9)))
 
 
-def _roomy(values: np.ndarray, least: float) -> tuple[float, float]:
+def _roomy(values: np.ndarray, min_room: float) -> tuple[float, float]:
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    room = max(0.16 * (high - low), least)
+    room = max(0.16 * (high - low), min_room)
     return low - room, high + room
 
 
@@ -192,15 +200,15 @@ def _name(axes: Axes, points: Sequence[Point], best: Sequence[Point], ceilings: 
 
     def settle(text: str, at: tuple[float, float], places: Sequence[tuple[float, float]], **style: Any) -> None:  # noqa: ANN401 - matplotlib
         """Write ``text`` at the best of ``places``, offsets from ``at`` in points."""
-        told = axes.annotate(text, at, (0, 0), textcoords="offset points", parse_math=False, **style)
-        size = told.get_window_extent(renderer)
+        label = axes.annotate(text, at, (0, 0), textcoords="offset points", parse_math=False, **style)
+        size = label.get_window_extent(renderer)
         boxes = [_box(axes.transData.transform(at), place, size.width, size.height, unit) for place in places]
         costs = [_cost(box, taken, lines, inside) + 2 * unit * math.hypot(*place) for box, place in zip(boxes, places, strict=True)]
         first = int(np.argmin(costs))
         taken.append(boxes[first])
-        told.set(position=places[first], ha=_ACROSS[_side(places[first][0])], va=_ALONG[_side(places[first][1])])
-        if told.arrow_patch is not None:
-            told.arrow_patch.set_visible(math.hypot(*places[first]) > _NEAR)
+        label.set(position=places[first], ha=_ACROSS[_side(places[first][0])], va=_ALONG[_side(places[first][1])])
+        if label.arrow_patch is not None:
+            label.arrow_patch.set_visible(math.hypot(*places[first]) > _NEAR)
 
     for p in sorted(points, key=lambda p: -p.y):
         line = {"arrowstyle": "-", "lw": 0.7, "alpha": 0.6, "color": p.colour, "shrinkA": 0, "shrinkB": 5}
@@ -243,7 +251,7 @@ def _box(at: np.ndarray, place: tuple[float, float], width: float, height: float
 def _cost(box: Bbox, taken: Sequence[Bbox], lines: Sequence[Bbox], inside: Bbox) -> float:
     """How much a name at ``box`` covers, and how far it leaves the plot."""
     out = max(0, inside.x0 - box.x0) + max(0, box.x1 - inside.x1) + max(0, inside.y0 - box.y0) + max(0, box.y1 - inside.y1)
-    return float(8 * sum(_overlap(box, other) for other in taken) + 3 * sum(_overlap(box, other) for other in lines) + 60 * out)
+    return float(8 * sum(_overlap(box, area) for area in taken) + 3 * sum(_overlap(box, area) for area in lines) + 60 * out)
 
 
 def _boxes(axes: Axes, points: Sequence[Point], best: Sequence[Point], unit: float) -> tuple[list[Bbox], list[Bbox]]:
@@ -263,7 +271,7 @@ def _boxes(axes: Axes, points: Sequence[Point], best: Sequence[Point], unit: flo
     return marks, [box(ends, 2) for ends in bars + steps if not np.isnan(ends).any()]
 
 
-def _overlap(one: Bbox, other: Bbox) -> float:
+def _overlap(first: Bbox, second: Bbox) -> float:
     """Area in common, in square pixels."""
-    wide, tall = min(one.x1, other.x1) - max(one.x0, other.x0), min(one.y1, other.y1) - max(one.y0, other.y0)
+    wide, tall = min(first.x1, second.x1) - max(first.x0, second.x0), min(first.y1, second.y1) - max(first.y0, second.y0)
     return float(max(0.0, wide) * max(0.0, tall))

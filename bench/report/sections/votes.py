@@ -8,17 +8,21 @@ from bench.report import cells, wording
 from bench.report.cells import placed
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Sequence
+
+    from bench.analysis.frames import Frames
+
+TITLE, ORDER = "Votes", 50
 
 
-def votes(tables: dict[str, pd.DataFrame]) -> dict[str, Any] | None:
+def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:  # noqa: ARG001 - every section takes them
     """What people said: ``ranking``, ``metrics`` by how well they predict people, ``raters``; None without votes."""
     if "votes" not in tables:
         return None
     ranking, agreement = tables["ranking"], tables["agreement"]
     lines = [
         {
-            "metric": row["metric"], "about": cells.about(row["metric"]), "kind": row["kind"], "n": f"{int(row['n']):,}",
+            "metric": row["metric"], "about": tables.cards[row["metric"]].about, "kind": row["kind"], "n": f"{int(row['n']):,}",
             "share": f"{100 * row['share']:.0f} %" if row["share"] == row["share"] else "–",
             "interval": f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %" if row["low"] == row["low"] else "",
             "ties": int(row["ties"]), "missing": int(row["missing"]), "reason": wording.text(row["reason"]),
@@ -26,12 +30,12 @@ def votes(tables: dict[str, pd.DataFrame]) -> dict[str, Any] | None:
         }
         for row in cells.records(agreement)
     ]  # fmt: skip
-    told = tables["votes"]
+    table = tables["votes"]
     return {
         "ranking": placed(ranking[ranking["metric"] == "human_preference"]),
         "metrics": [line for line in lines if line["kind"] == "metric"],
         "raters": next((line for line in lines if line["kind"] == "raters"), None),
-        "count": f"{int((told['status'] == 'counted').sum()):,}",
-        "people": int(told.loc[told["status"] == "counted", "rater"].nunique()),
-        "stale": int((told["status"] != "counted").sum()),
+        "count": f"{int((table['status'] == 'counted').sum()):,}",
+        "people": int(table.loc[table["status"] == "counted", "rater"].nunique()),
+        "stale": int((table["status"] != "counted").sum()),
     }
