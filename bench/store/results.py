@@ -79,7 +79,7 @@ def labelled(runs: Sequence[Run]) -> dict[str, Run]:
     paths = [run.path.resolve() for run in runs]
     twice = next((run.name for run, path in zip(runs, paths, strict=True) if paths.count(path) > 1), None)
     if twice:
-        raise ConfigError(f"{twice} is named twice; a run has nothing to differ from itself in")
+        raise ConfigError(f"run {twice} is given twice; compare needs different runs")
     words = [
         [str(run.info().get("label") or run.name), run.name, *("/".join(path.parts[-n:]) for n in range(2, len(path.parts))), str(path)]
         for run, path in zip(runs, paths, strict=True)

@@ -1,4 +1,4 @@
-"""How records and scores look on disk: Arrow schemas, their version, and the way between rows and dataclasses."""
+"""How records and scores are stored: Arrow schemas, their version, and the conversion between rows and dataclasses."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _RENDERED = [f.name for f in fields(Rendered) if f.name not in {"image", "timing
 _TIMING = {f.name: f.default for f in fields(Timing)}
 
 
-def check_version(found: int, where: str) -> None:
+def check_version(version: int, where: str) -> None:
     """Raise StoreError for a file that a newer version of this program wrote."""
-    if found > SCHEMA_VERSION:
+    if version > SCHEMA_VERSION:
         raise StoreError(
-            f"{where} was written by a newer fluxbench (schema {found}, this one reads up to {SCHEMA_VERSION}); "
+            f"{where} was written by a newer fluxbench (schema {version}, this one reads up to {SCHEMA_VERSION}); "
             "upgrade with: pip install -U fluxbench"
         )
 
@@ -45,10 +45,10 @@ def record_to_json(record: ImageRecord) -> dict[str, Any]:
 def record_from_json(row: Mapping[str, Any]) -> ImageRecord:
     """The inverse of ``record_to_json``; a measurement that an older file lacks takes its default."""
     data = dict(row)
-    known = data.pop("request_id", None)
+    request_id = data.pop("request_id", None)
     request = Request(**{k: data.pop(k) for k in _REQUEST})
-    if known:
-        vars(request)["id"] = known  # the cached property's place: hashing every request again is most of reading a run
+    if request_id:
+        vars(request)["id"] = request_id  # the cached property's place: hashing every request again is most of reading a run
     timing = _timing(data)
     data = {k: v for k, v in data.items() if k not in _TIMING}
     data["cost_usd"] = _number(data["cost_usd"])
@@ -64,8 +64,8 @@ def rendered_to_json(rendered: Rendered) -> dict[str, Any]:
 
 def rendered_from_json(row: Mapping[str, Any], image: bytes | None) -> Rendered:
     """The inverse of ``rendered_to_json``, with the picture."""
-    held = {k: row[k] for k in _RENDERED} | {"cost_usd": _number(row["cost_usd"])}
-    return Rendered(image=image, timing=_timing(row), **held)
+    values = {k: row[k] for k in _RENDERED} | {"cost_usd": _number(row["cost_usd"])}
+    return Rendered(image=image, timing=_timing(row), **values)
 
 
 def _timing(row: Mapping[str, Any]) -> Timing:
@@ -145,10 +145,9 @@ def scores_from_table(table: pa.Table) -> list[ScoreRow]:
     return [ScoreRow(**{**row, "value": _number(row["value"]), "detail": json.loads(row["detail"])}) for row in table.to_pylist()]
 
 
-def checked(table: pa.Table, where: str) -> pa.Table:
-    """``table`` as it is; raises StoreError where a newer version of this program wrote it."""
+def check_table(table: pa.Table, where: str) -> None:
+    """Raise StoreError for a table that a newer version of this program wrote."""
     check_version(_version(table), where)
-    return table
 
 
 def _version(table: pa.Table) -> int:

@@ -147,7 +147,7 @@ def test_runs_of_one_name_are_compared_and_one_run_with_itself_is_not(
     capsys.readouterr()
     again = copies[0].parent / ".." / "here" / copies[0].name
     assert main(["compare", str(copies[0]), str(again), "--results", str(tmp_path), "--out", str(tmp_path / "twice")]) == 2
-    assert f"{runs[0].name} is named twice; a run has nothing to differ from itself in" in " ".join(capsys.readouterr().err.split())
+    assert f"run {runs[0].name} is given twice; compare needs different runs" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "twice").exists()
 
 
