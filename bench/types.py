@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import KW_ONLY, asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -21,6 +21,12 @@ FINAL: frozenset[Status] = frozenset({"ok", "refused"})
 
 ScoreStatus = Literal["ok", "unscored", "not_applicable"]
 """Of a score: a number; a number was wanted and could not be had; the metric does not apply to this picture."""
+
+Cause = Literal["refused", "not_made", "prerequisite"]
+"""Why a score has no value, for code: the picture was declined; it was never made; weights, a package or a reference are missing."""
+
+Aggregate = Literal["mean", "ratio", "value"]
+"""How a run's figure comes from a column: mean over prompts; sum of ``hits`` / sum of ``asked``; given for the whole run."""
 
 
 def digest(value: object) -> str:
@@ -212,8 +218,9 @@ class ScoreRow:
         value: NaN unless ``status`` is ok.
         request_id, prompt_id, seed: the picture; all None for a score of the whole run.
         worst: what a refused picture counts as in the mean over all pictures; None where the metric has no worst value.
-        reason: why there is no value.
+        reason: why there is no value, for people.
         detail: JSON-ready extras (recognised text, missing words, n, interval).
+        cause: why there is no value, for code; None where there is one, or for any other cause.
     """
 
     metric: str
@@ -228,22 +235,46 @@ class ScoreRow:
     seed: int | None = None
     reason: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column that a metric fills, and the way to make its rows.
+    """One column that a metric fills: the card by which every report shows it, and the way to make its rows.
 
     Attributes:
         name: "ocr.exact"; the metric's own name or one below it.
         higher_is_better: None where neither end is better.
         worst: see ``ScoreRow``.
+        about: what it says, in a few words.
+        headline: whether it stands in the first table, the terminal, LaTeX and below pictures. None, the default, means yes
+            for a metric's main column (a name without ".") that has a better end.
+        weighed: whether the answer weighs it. None means yes for a main column that has a better end and is not ``timed``.
+        timed: whether it depends on the machine.
+        order: place in tables, small first; 100 to 299 are quality, 600 and up refusals, times and what else describes a run.
+        aggregate: how a run's figure is made of it.
+        of: the column of single pictures behind a figure of the whole run, by which runs are compared.
     """
 
     name: str
     unit: str
     higher_is_better: bool | None = True
     worst: float | None = None
+    _: KW_ONLY
+    about: str = ""
+    headline: bool | None = None
+    weighed: bool | None = None
+    timed: bool = False
+    order: int = 500
+    aggregate: Aggregate = "mean"
+    of: str | None = None
+
+    def __post_init__(self) -> None:
+        main = "." not in self.name and self.higher_is_better is not None
+        if self.headline is None:
+            object.__setattr__(self, "headline", main)
+        if self.weighed is None:
+            object.__setattr__(self, "weighed", main and not self.timed)
 
     def scored(
         self, fingerprint: str, value: float, record: ImageRecord | None = None, detail: Mapping[str, Any] | None = None
@@ -259,9 +290,10 @@ class Column:
         *,
         status: ScoreStatus = "unscored",
         detail: Mapping[str, Any] | None = None,
+        cause: Cause | None = None,
     ) -> ScoreRow:
-        """A row without a number, and why."""
-        return replace(self._row(fingerprint, record, detail), status=status, reason=reason)
+        """A row without a number: ``reason`` says to people why, ``cause`` to code."""
+        return replace(self._row(fingerprint, record, detail), status=status, reason=reason, cause=cause)
 
     def _row(self, fingerprint: str, record: ImageRecord | None, detail: Mapping[str, Any] | None) -> ScoreRow:
         row = ScoreRow(self.name, fingerprint, math.nan, "ok", self.unit, self.higher_is_better, self.worst, detail=detail or {})

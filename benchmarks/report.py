@@ -156,7 +156,7 @@ def _scores(record: ImageRecord, hard: np.ndarray, level: int, rng: np.random.Ge
     for column, (mean, spread, step), ease in zip(COLUMNS, SPREAD, hard, strict=True):
         mark = fingerprint(column.name, 1, model="made up")
         if record.status != "ok":
-            yield column.missing(mark, "refused: the server declined the prompt", record, status="not_applicable")
+            yield column.missing(mark, "refused: the server declined the prompt", record, status="not_applicable", cause="refused")
             continue
         value = mean + spread * (0.8 * ease + 0.6 * rng.normal()) - step * level
         yield column.scored(mark, float(np.clip(value, 0, 1) if column.unit == "share" else value), record)

@@ -272,7 +272,7 @@ def _direction(limit: Limit, rows: pd.DataFrame) -> float:
 
 def _inapplicable(rows: pd.DataFrame) -> set[str]:
     """Prompts to none of whose pictures the metric applies; a refused picture is one that it applies to."""
-    out = (rows["status"] == "not_applicable") & ~rows["reason"].fillna("").str.startswith("refused: ")
+    out = (rows["status"] == "not_applicable") & (rows["cause"] != "refused")
     return set(rows["prompt_id"]) - set(rows.loc[~out, "prompt_id"])
 
 

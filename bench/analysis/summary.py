@@ -48,7 +48,7 @@ def summarise(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]]) -> p
 def _row(run: str, metric: str, group: pd.DataFrame) -> dict[str, Any]:
     ok = group[group["status"] == "ok"]
     whole = bool(group["request_id"].isna().all())
-    refused = group[(group["status"] == "not_applicable") & group["reason"].fillna("").str.startswith("refused: ")]
+    refused = group[group["cause"] == "refused"]
     unscored = group[group["status"] == "unscored"]
     detail = json.loads(ok["detail"].iloc[0]) if len(ok) else {}
     mean, low, high = math.nan, math.nan, math.nan

@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench import stats
 from bench.core.fingerprint import fingerprint
+from bench.types import Column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from bench.store import Run, Vote
 
 METRIC = "human_preference"
+CARD = Column(METRIC, "share", about="people prefer it", order=50)
 VOTES = ("session", "rater", "prompt_id", "category", "a", "b", "choice", "left", "seconds", "created", "ballot", "a_request_id",
          "b_request_id", "a_seed", "b_seed", "status")  # fmt: skip
 AGREEMENT = ("kind", "metric", "share", "low", "high", "n", "prompts", "ties", "missing", "alpha", "reason")
 RANKING = ("metric", "run", "strength", "low", "high", "rank", "rank_low", "rank_high", "wins", "ties", "losses", "n")
 DUELS = ("a", "b", "prompt_id", "points")
 SCORES = ("run", "metric", "fingerprint", "value", "status", "unit", "higher_is_better", "worst", "request_id", "prompt_id", "seed",
-          "reason", "detail")  # fmt: skip
+          "reason", "detail", "cause")  # fmt: skip
 COUNTED, CHANGED = "counted", "picture changed"
 _POINTS = {"a": 1.0, "b": 0.0, "tie": 0.5, "bad": 0.5}
 """What the picture of a gets; that of b gets the rest of 1."""
@@ -204,7 +206,7 @@ def _scores(counted: pd.DataFrame, labels: Mapping[str, Run]) -> pd.DataFrame:
         json.dumps({**told, "raters": raters}, ensure_ascii=False) for told, raters in zip(counts, found["raters"], strict=True)
     ]  # fmt: skip
     found = found.assign(
-        metric=METRIC, fingerprint=mark, status="ok", unit="share", higher_is_better=True, worst=math.nan, reason=None, detail=detail
+        metric=METRIC, fingerprint=mark, status="ok", unit="share", higher_is_better=True, worst=math.nan, reason=None, detail=detail, cause=None
     )  # fmt: skip
     return found[list(SCORES)]
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.core.fingerprint import fingerprint
 from bench.errors import BenchError
 from bench.metrics import ImageMetric, RunMetric, Sample, SetMetric
-from bench.types import Failure, digest
+from bench.store import schema
+from bench.types import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,15 +23,11 @@ if TYPE_CHECKING:
     from bench.core.progress import Progress
     from bench.metrics import Extractor
     from bench.store import Run
-    from bench.types import ImageRecord, ScoreRow, ScoreStatus
+    from bench.types import Cause, ImageRecord, ScoreRow, ScoreStatus
 
 Metric = ImageMetric | SetMetric | RunMetric
 
 _BATCH = 16
-_NOT_MADE = tuple(f"{status}: " for status in get_args(Failure))
-"""How the reason of a score begins whose picture was never made."""
-_MISSING_PREREQUISITE = {"barred": True}
-"""Detail of a run's row that no number of pictures would have scored: no weights, no package, no reference."""
 _SAVE_SECONDS = 20.0
 """Scores and features are written this often: so much is lost at most when the process dies."""
 
@@ -108,7 +105,7 @@ def score(run: Run, metrics: Sequence[Metric], progress: Progress) -> list[Score
         elif not _compared(metric, records, known):
             why = metric.unavailable_reason()
             if why:
-                new += [column.missing(metric.fingerprint(), why, detail=_MISSING_PREREQUISITE) for column in metric.columns]
+                new += [column.missing(metric.fingerprint(), why, cause="prerequisite") for column in metric.columns]
             else:
                 open_sets.append((metric, _extraction(metric, records, run, extractions)))
     new += _stream(run, records, [*scorings, *extractions.values()], progress)
@@ -116,21 +113,30 @@ def score(run: Run, metrics: Sequence[Metric], progress: Progress) -> list[Score
         new += _compare(metric, extraction, records)
     if new:
         run.save_scores(new)
+    _save_columns(run, metrics)
     return new
+
+
+def _save_columns(run: Run, metrics: Sequence[Metric]) -> None:
+    """Keep the card of every column in run.json, so that reports need no metric's code."""
+    stored = run.info().get("columns", {})
+    cards = {column.name: schema.column_to_json(column, metric.name) for metric in metrics for column in metric.columns}
+    if {**stored, **cards} != stored:
+        run.update_info(columns={**stored, **cards})
 
 
 def unscored_reasons(rows: Sequence[ScoreRow]) -> list[str]:
     """What could not be scored and why, once a reason; pictures that were never made are left out."""
     told: dict[str, set[str]] = {}
     for row in rows:
-        if row.status == "unscored" and row.reason and not row.reason.startswith(_NOT_MADE):
+        if row.status == "unscored" and row.reason and row.cause != "not_made":
             told.setdefault(row.reason, set()).add(row.metric.partition(".")[0])
     return sorted(f"{', '.join(sorted(metrics))}: {reason}" for reason, metrics in told.items())
 
 
 def missing_prerequisites(rows: Sequence[ScoreRow]) -> list[str]:
     """The complaints that are no matter of too few pictures: a metric that cannot score here as asked."""
-    return unscored_reasons([r for r in rows if r.request_id or r.detail.get("barred")])
+    return unscored_reasons([r for r in rows if r.request_id or r.cause == "prerequisite"])
 
 
 def unscorable_reason(record: ImageRecord) -> str | None:
@@ -157,13 +163,14 @@ def _image_work(metric: ImageMetric, records: Sequence[ImageRecord], known: Sequ
         elif why is None:
             wanted.add(record.key)
         else:
-            rows += _blank(metric, record, why, "unscored" if record.failed else "not_applicable")
+            cause: Cause | None = "not_made" if record.failed else "refused" if record.status == "refused" else None
+            rows += _blank(metric, record, why, "unscored" if record.failed else "not_applicable", cause)
     return _Scoring(metric, wanted), rows
 
 
-def _blank(metric: ImageMetric, record: ImageRecord, reason: str, status: ScoreStatus) -> list[ScoreRow]:
+def _blank(metric: ImageMetric, record: ImageRecord, reason: str, status: ScoreStatus, cause: Cause | None = None) -> list[ScoreRow]:
     mark = metric.fingerprint()
-    return [column.missing(mark, reason, record, status=status) for column in metric.columns]
+    return [column.missing(mark, reason, record, status=status, cause=cause) for column in metric.columns]
 
 
 def scorable(records: Sequence[ImageRecord]) -> list[ImageRecord]:
@@ -238,4 +245,4 @@ def _compare(metric: SetMetric, extraction: _Extraction, records: Sequence[Image
             extraction = replace(extraction, broken=str(error))
         else:
             return [replace(row, detail={**row.detail, "of": _identity(fit)}) for row in rows]
-    return [column.missing(metric.fingerprint(), extraction.broken or "", detail=_MISSING_PREREQUISITE) for column in metric.columns]
+    return [column.missing(metric.fingerprint(), extraction.broken or "", cause="prerequisite") for column in metric.columns]

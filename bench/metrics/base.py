@@ -93,6 +93,10 @@ class RunMetric(Protocol):
     def name(self) -> str:
         """What users call it."""
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns it can fill; those without a row are not shown."""
+
     def fingerprint(self) -> str:
         """As for ImageMetric."""
 

@@ -218,11 +218,7 @@ class Run:
     def scores_table(self) -> pa.Table:
         """Every stored score in long form, as ``bench.store.schema`` lays it out; ``detail`` is JSON text."""
         file = self.path / "scores.parquet"
-        if not file.exists():
-            return schema.scores_table([])
-        table = self._table(file)
-        schema.check_table(table, file.name)
-        return table
+        return schema.upgraded_scores(self._table(file), file.name) if file.exists() else schema.scores_table([])
 
     def save_scores(self, rows: Sequence[ScoreRow]) -> None:
         """Add scores; a row replaces an earlier one of the same metric and picture (or of the whole run).

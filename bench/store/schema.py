@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from bench.errors import StoreError
-from bench.types import ImageRecord, Rendered, Request, ScoreRow, Timing
+from bench.types import Column, Failure, ImageRecord, Rendered, Request, ScoreRow, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +21,7 @@ SCHEMA_VERSION = 1
 _RECORD = [f.name for f in fields(ImageRecord) if f.name not in {"request", "timing"}]
 _REQUEST = [f.name for f in fields(Request)]
 _RENDERED = [f.name for f in fields(Rendered) if f.name not in {"image", "timing"}]
+_CARD = [f.name for f in fields(Column) if f.name != "name"]
 _TIMING = {f.name: f.default for f in fields(Timing)}
 
 
@@ -64,8 +65,8 @@ def rendered_to_json(rendered: Rendered) -> dict[str, Any]:
 
 def rendered_from_json(row: Mapping[str, Any], image: bytes | None) -> Rendered:
     """The inverse of ``rendered_to_json``, with the picture."""
-    values = {k: row[k] for k in _RENDERED} | {"cost_usd": _number(row["cost_usd"])}
-    return Rendered(image=image, timing=_timing(row), **values)
+    answer = {k: row[k] for k in _RENDERED} | {"cost_usd": _number(row["cost_usd"])}
+    return Rendered(image=image, timing=_timing(row), **answer)
 
 
 def _timing(row: Mapping[str, Any]) -> Timing:
@@ -106,7 +107,7 @@ def _score_schema() -> pa.Schema:
     columns = {
         "metric": text, "fingerprint": text, "value": pa.float64(), "status": text, "unit": text,
         "higher_is_better": pa.bool_(), "worst": pa.float64(), "request_id": text, "prompt_id": text, "seed": pa.int64(), "reason": text,
-        "detail": text,
+        "detail": text, "cause": text,
     }  # fmt: skip
     return pa.schema(columns.items(), metadata={"fluxbench.schema": str(SCHEMA_VERSION)})
 
@@ -145,9 +146,39 @@ def scores_from_table(table: pa.Table) -> list[ScoreRow]:
     return [ScoreRow(**{**row, "value": _number(row["value"]), "detail": json.loads(row["detail"])}) for row in table.to_pylist()]
 
 
-def check_table(table: pa.Table, where: str) -> None:
-    """Raise StoreError for a table that a newer version of this program wrote."""
+def upgraded_scores(table: pa.Table, where: str) -> pa.Table:
+    """Stored scores as this version lays them out; one that lacks ``cause`` (written before it) gets it from reason and detail.
+
+    Raises:
+        StoreError: a newer version of this program wrote it.
+    """
     check_version(_version(table), where)
+    return table if "cause" in table.column_names else table.append_column("cause", _causes(table))
+
+
+def _causes(table: pa.Table) -> pa.Array:
+    """The cause of each score of an earlier version, which told it by how the reason begins or by ``barred`` in the detail."""
+    import pyarrow as pa  # noqa: PLC0415 - slow import
+    import pyarrow.compute as pc  # noqa: PLC0415 - slow import
+
+    begins = "^(" + "|".join(get_args(Failure)) + "): "
+    tests = {
+        "refused": pc.and_kleene(pc.equal(table["status"], "not_applicable"), pc.starts_with(table["reason"], "refused: ")),
+        "not_made": pc.and_kleene(pc.equal(table["status"], "unscored"), pc.match_substring_regex(table["reason"], begins)),
+        "prerequisite": pc.match_substring(table["detail"], '"barred": true'),
+    }
+    cases = pc.make_struct(*tests.values(), field_names=list(tests))
+    return pc.case_when(cases, *(pa.scalar(name) for name in tests), pa.scalar(None, pa.string()))
+
+
+def column_to_json(column: Column, metric: str) -> dict[str, Any]:
+    """A column's card as run.json keeps it, with the name of the metric that fills it; ``worst`` is null where there is none."""
+    return {name: getattr(column, name) for name in _CARD} | {"metric": metric}
+
+
+def column_from_json(name: str, row: Mapping[str, Any]) -> Column:
+    """The inverse of ``column_to_json``; a field that an older file lacks takes its default, one that it has more is passed over."""
+    return Column(name, **{key: row[key] for key in _CARD if key in row})
 
 
 def _version(table: pa.Table) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BASE = {
     "metric": "clip", "fingerprint": "{}", "status": "ok", "unit": "cosine", "higher_is_better": True, "worst": math.nan,
-    "request_id": "r", "seed": 0, "reason": None, "detail": "{}",
+    "request_id": "r", "seed": 0, "reason": None, "detail": "{}", "cause": None,
 }  # fmt: skip
 
 

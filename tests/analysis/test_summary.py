@@ -16,7 +16,7 @@ from bench.report import wording
 def scores(*rows: dict[str, Any]) -> pd.DataFrame:
     base = {
         "run": "a", "metric": "ocr.exact", "fingerprint": "{}", "value": math.nan, "status": "ok", "unit": "share",
-        "higher_is_better": True, "worst": 0.0, "request_id": "r", "prompt_id": "p", "seed": 0, "reason": None, "detail": "{}",
+        "higher_is_better": True, "worst": 0.0, "request_id": "r", "prompt_id": "p", "seed": 0, "reason": None, "detail": "{}", "cause": None,
     }  # fmt: skip
     return pd.DataFrame([{**base, **row} for row in rows])
 
@@ -35,7 +35,7 @@ def test_missing_scores_lower_the_coverage_and_never_the_mean() -> None:
 
 
 def test_refused_pictures_count_at_the_worst_value_beside_the_conditional_mean() -> None:
-    refused = {"prompt_id": "q", "status": "not_applicable", "reason": "refused: policy"}
+    refused = {"prompt_id": "q", "status": "not_applicable", "reason": "refused: policy", "cause": "refused"}
     beside = {"prompt_id": "s", "status": "not_applicable", "reason": "the prompt asks for no text"}
     table = summarise(scores({"value": 0.9}, refused, beside), {"a": {}})
     (row,) = table.to_dict("records")
@@ -45,7 +45,7 @@ def test_refused_pictures_count_at_the_worst_value_beside_the_conditional_mean()
 
 
 def test_a_metric_without_worst_value_has_no_unconditional_mean() -> None:
-    rows = scores({"value": 0.3}, {"prompt_id": "q", "status": "not_applicable", "reason": "refused: policy"}).assign(worst=math.nan)
+    rows = scores({"value": 0.3}, {"prompt_id": "q", "status": "not_applicable", "reason": "refused: policy", "cause": "refused"}).assign(worst=math.nan)
     table = summarise(rows, {"a": {}})
     assert math.isnan(table["mean_all"].iloc[0])
     assert wording.with_refused(table.iloc[0]) == "1 refused"

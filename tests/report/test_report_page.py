@@ -63,7 +63,7 @@ def planted(results: Path, label: str, level: float, *, seconds: float = 1.0, **
         made = Rendered("ok", picture("teal"), Timing(latency_s=seconds * (1 + i / 100)))
         record = run.save(job, refused if label == "beta" and i == 20 else made, prompt_set=PROMPTS, environment="here")
         if record.status != "ok":
-            scores.append(clip.missing(MARK, f"refused: {NASTY}", record, status="not_applicable"))
+            scores.append(clip.missing(MARK, f"refused: {NASTY}", record, status="not_applicable", cause="refused"))
             continue
         value -= level * (1 if prompt.category == "signs" else 0.2)
         scores.append(clip.missing(MARK, f"no text: {NASTY}", record) if i == 23 else clip.scored(MARK, value, record))

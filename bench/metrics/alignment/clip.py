@@ -56,9 +56,16 @@ class ClipSimilarity(ContrastiveModel):
     @property
     def columns(self) -> tuple[Column, ...]:
         """The cosine, its two published scales, the cosine to the revised prompt."""
-        name = self.name
-        published = (Column(f"{name}.score100", "0-100", worst=0.0), Column(f"{name}.clipscore", "0-2.5", worst=0.0))
-        return (Column(name, "cosine"), *(published if self.published_scales else ()), Column(f"{name}.revised", "cosine"))
+        name, order = self.name, 100 if self.published_scales else 110
+        published = (
+            Column(f"{name}.score100", "0-100", worst=0.0, order=order),
+            Column(f"{name}.clipscore", "0-2.5", worst=0.0, order=order),
+        )
+        return (
+            Column(name, "cosine", about="picture fits the prompt", order=order),
+            *(published if self.published_scales else ()),
+            Column(f"{name}.revised", "cosine", order=order),
+        )
 
     def fingerprint(self) -> str:
         """Weights, preprocessing, tokenizer, treatment of long prompts, library versions."""

@@ -41,7 +41,7 @@ class PickScore(ContrastiveModel):
     @property
     def columns(self) -> tuple[Column, ...]:
         """The one column it fills."""
-        return (Column(self.name, "logit"),)
+        return (Column(self.name, "logit", about="preference, predicted", order=120),)
 
     def fingerprint(self) -> str:
         """Weights, preprocessing, tokenizer and library versions."""

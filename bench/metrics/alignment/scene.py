@@ -44,7 +44,8 @@ class Composition:
     @property
     def columns(self) -> tuple[Column, ...]:
         """``scene`` and its four parts."""
-        return (Column(self.name, "share", worst=0.0), *(Column(f"{self.name}.{part}", "share", worst=0.0) for part in _PARTS))
+        whole = Column(self.name, "share", worst=0.0, about="objects, colours and places as asked", order=140)
+        return (whole, *(Column(f"{self.name}.{part}", "share", worst=0.0, order=140) for part in _PARTS))
 
     def fingerprint(self) -> str:
         """Metric version, preprocessing and the libraries that find shapes."""

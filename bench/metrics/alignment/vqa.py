@@ -71,7 +71,7 @@ class VqaJudge(ChatEndpoint):
     @property
     def columns(self) -> tuple[Column, ...]:
         """The one column."""
-        return (Column(self.name, "P(yes)", worst=0.0),)
+        return (Column(self.name, "P(yes)", worst=0.0, about="a reader sees what was asked", order=130),)
 
     def fingerprint(self) -> str:
         """Judge, endpoint, questions and what the judge is shown."""

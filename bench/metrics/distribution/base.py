@@ -61,7 +61,13 @@ class SetDistance(ABC):
     @property
     def columns(self) -> tuple[Column, ...]:
         """One column of its own name, lower is better."""
-        return (Column(self.name, "distance", higher_is_better=False),)
+        return (self._column("distance", order=210 if self.name.startswith("fd") else 200),)
+
+    def _column(self, unit: str, *, order: int, headline: bool = False, weighed: bool = False) -> Column:
+        return Column(
+            self.name, unit, higher_is_better=False, about="distance to reference pictures", headline=headline, weighed=weighed,
+            order=order, aggregate="value",
+        )  # fmt: skip
 
     def settings(self) -> dict[str, Trait]:
         """The fields that change the value."""

@@ -66,7 +66,9 @@ class Diversity:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The one column."""
-        return (Column(self.name, "1 - cosine"),)
+        return (
+            Column(self.name, "1 - cosine", about="seeds come out unlike", headline=False, weighed=False, order=250, aggregate="value"),
+        )
 
     def fingerprint(self) -> str:
         """Metric version and the extractor's traits."""

@@ -142,7 +142,12 @@ class Duplicates:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The one column."""
-        return (Column(self.name, "share", higher_is_better=False),)
+        return (
+            Column(
+                self.name, "share", higher_is_better=False, about="pictures that repeat", headline=False, weighed=False, order=260,
+                aggregate="value",
+            ),
+        )  # fmt: skip
 
     def fingerprint(self) -> str:
         """Metric version, the hash and the distance that counts."""

@@ -14,6 +14,7 @@ from bench.metrics.distribution.base import SetDistance, first_order_draws, name
 from bench.metrics.distribution.formulas import frechet, influence
 from bench.metrics.distribution.formulas import kernel as kernels
 from bench.metrics.distribution.reference import ReferenceFeatures
+from bench.types import Column
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,12 @@ class FrechetDistance(SetDistance):
 
     def _expected_name(self) -> str:
         return name_after_extractor("fid", "fd", self.extractor)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """One column; the first table and the answer have FID and its like in the embedded domain, not the variants."""
+        main = self.name in {"fid", "fd_clip_tiny"}
+        return (self._column("distance", order=210 if self.name.startswith("fd") else 200, headline=main, weighed=main),)
 
     def check(self, n: int, dimensions: int) -> None:
         """Refuse fewer pictures than features."""

@@ -47,7 +47,7 @@ class KernelDistance(SetDistance):
     @property
     def columns(self) -> tuple[Column, ...]:
         """One column, lower is better."""
-        return (Column(self.name, "MMD²", higher_is_better=False),)
+        return (self._column("MMD²", order=220, headline=self.name == "kid"),)
 
     def settings(self) -> dict[str, Trait]:
         """Subsets."""
@@ -89,7 +89,7 @@ class ClipDiscrepancy(SetDistance):
     @property
     def columns(self) -> tuple[Column, ...]:
         """One column, lower is better."""
-        return (Column(self.name, "1000 MMD²", higher_is_better=False),)
+        return (self._column("1000 MMD²", order=230),)
 
     def settings(self) -> dict[str, Trait]:
         """Width of the kernel."""

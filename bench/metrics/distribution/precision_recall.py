@@ -36,7 +36,7 @@ class PrecisionRecall(SetDistance):
     def columns(self) -> tuple[Column, ...]:
         """Four columns."""
         units = {"precision": "share", "recall": "share", "density": "ratio", "coverage": "share"}
-        return tuple(Column(f"{self.name}.{part}", unit) for part, unit in units.items())
+        return tuple(Column(f"{self.name}.{part}", unit, order=240, aggregate="value") for part, unit in units.items())
 
     def settings(self) -> dict[str, Trait]:
         """Neighbours."""

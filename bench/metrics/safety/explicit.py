@@ -161,7 +161,7 @@ class NudeNet:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The one column."""
-        return (Column(self.name, "score", None),)
+        return (Column(self.name, "score", None, order=900),)
 
     def fingerprint(self) -> str:
         """Weights, preprocessing, runtime and the classes that count."""
@@ -198,7 +198,7 @@ class OpenNsfw:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The one column."""
-        return (Column(self.name, "probability", None),)
+        return (Column(self.name, "probability", None, order=900),)
 
     def fingerprint(self) -> str:
         """Weights, preprocessing and runtime."""

@@ -65,7 +65,11 @@ class Refusals:
     @property
     def columns(self) -> tuple[Column, ...]:
         """Of the picture and of the run."""
-        return (Column("refused", "share", None), Column(self.name, "share", None))
+        about = "prompts declined"
+        return (
+            Column("refused", "share", None, about=about, order=600),
+            Column(self.name, "share", None, about=about, headline=True, order=600, aggregate="value", of="refused"),
+        )
 
     def fingerprint(self) -> str:
         """Metric version and what is counted."""
@@ -95,7 +99,7 @@ class Refusals:
 
 def _picture(column: Column, mark: str, record: ImageRecord) -> ScoreRow:
     if record.failed:
-        return column.missing(mark, f"{record.status}: {record.error or 'no reason given'}", record)
+        return column.missing(mark, f"{record.status}: {record.error or 'no reason given'}", record, cause="not_made")
     if record.status == "refused":
         return column.scored(mark, 1.0, record, {"kind": kind(record), "reason": record.error})
     return column.scored(mark, 0.0, record)

@@ -52,25 +52,33 @@ def _host(session: Mapping[str, Any]) -> float | None:
     return None if session.get(key) == session.get("peak_memory_bytes") else _gib(session, key)
 
 
-_PICTURE = Column("latency", "s", higher_is_better=False)
-_TAILS = {q: Column(f"latency.p{q}", "s", higher_is_better=False) for q in PERCENTILES}
-_MEAN = Column("latency.mean", "s", higher_is_better=False)
-_RATE = Column("images_per_s", "1/s")
-_STEP = Column("latency.step", "s", higher_is_better=False)
-_STEPS = Column("steps_per_s", "1/s")
-_ENERGY = Column("energy_j", "J", higher_is_better=False)
+_timed = partial(Column, timed=True, headline=False, weighed=False)
+_figure = partial(_timed, aggregate="value")
+_seconds = partial(_figure, unit="s", higher_is_better=False, order=710)
+_PICTURE = _timed("latency", "s", higher_is_better=False, about="seconds a picture", order=770)
+_TAILS = {
+    50: _seconds("latency.p50", about="median seconds a picture", headline=True, order=700, of="latency"),
+    90: _seconds("latency.p90", about="nine of ten are faster", headline=True, order=701),
+    95: _seconds("latency.p95", order=702),
+    99: _seconds("latency.p99", order=703),
+}
+_MEAN = _seconds("latency.mean", order=704, of="latency")
+_RATE = _figure("images_per_s", "1/s", about="pictures a second", headline=True, order=720, of="latency")
+_STEP = _seconds("latency.step")
+_STEPS = _figure("steps_per_s", "1/s", order=730)
+_ENERGY = _figure("energy_j", "J", higher_is_better=False, order=760)
 _SESSION = (
-    (Column("latency.first", "s", higher_is_better=False), lambda s: s.get("warmup", {}).get("first_s"), np.median),
-    (Column("load_s", "s", higher_is_better=False), lambda s: s.get("load_s"), np.median),
-    (Column("peak_memory", "GiB", higher_is_better=False), lambda s: _gib(s, "peak_memory_bytes"), np.max),
-    (Column("peak_host_memory", "GiB", higher_is_better=False), _host, np.max),
+    (_seconds("latency.first"), lambda s: s.get("warmup", {}).get("first_s"), np.median),
+    (_seconds("load_s", order=740), lambda s: s.get("load_s"), np.median),
+    (_figure("peak_memory", "GiB", higher_is_better=False, order=750), lambda s: _gib(s, "peak_memory_bytes"), np.max),
+    (_figure("peak_host_memory", "GiB", higher_is_better=False, order=750), _host, np.max),
 )
-_HOSTED = tuple((Column(f"latency.{part}", "s", higher_is_better=False), f"{part}_s") for part in ("queue", "generate", "download"))
-_RETRY = Column("latency.retry", "s", higher_is_better=False)
-_ATTEMPTS = Column("attempts", "calls", higher_is_better=False)
+_HOSTED = tuple((_seconds(f"latency.{part}"), f"{part}_s") for part in ("queue", "generate", "download"))
+_RETRY = _seconds("latency.retry")
+_ATTEMPTS = _figure("attempts", "calls", higher_is_better=False, order=900)
 _SCENARIO = {
-    "single_stream": Column("latency.single_stream_p90", "s", higher_is_better=False),
-    "offline": Column("latency.offline_images_per_s", "1/s"),
+    "single_stream": _seconds("latency.single_stream_p90"),
+    "offline": _figure("latency.offline_images_per_s", "1/s", order=710),
 }
 COLUMNS = (
     _PICTURE, *_TAILS.values(), _MEAN, _RATE, _STEP, _STEPS, _ENERGY, *(column for column, _, _ in _SESSION),
@@ -117,6 +125,11 @@ class Latency:
     def planned(self) -> Scenario | None:
         """The scenario to measure, None without one."""
         return Scenario(self.scenario, self.min_duration_s, self.min_queries) if self.scenario else None
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """All that it can fill; a run has those that were measured."""
+        return COLUMNS
 
     def fingerprint(self) -> str:
         """The definition; machines are told apart by the environment of each row, not here."""
@@ -168,9 +181,9 @@ def _picture(record: ImageRecord, mark: str, *, imported: bool) -> ScoreRow:
     if record.status == "ok" and not math.isnan(timing.latency_s):
         return _PICTURE.scored(mark, timing.latency_s, record, {"environment": record.environment, "batch_size": timing.batch_size})
     if record.status == "refused":
-        return _PICTURE.missing(mark, f"refused: {record.error or 'no reason given'}", record, status="not_applicable")
+        return _PICTURE.missing(mark, f"refused: {record.error or 'no reason given'}", record, status="not_applicable", cause="refused")
     if record.failed:
-        return _PICTURE.missing(mark, f"{record.status}: {record.error or 'no reason given'}", record)
+        return _PICTURE.missing(mark, f"{record.status}: {record.error or 'no reason given'}", record, cause="not_made")
     if imported or record.detail.get("imported"):
         return _PICTURE.missing(mark, _IMPORTED, record, status="not_applicable")
     untimed = record.detail.get("no_latency")

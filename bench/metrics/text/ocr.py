@@ -43,6 +43,10 @@ _PUBLISHED: tuple[tuple[str, str, bool, float | None], ...] = (
     ("oneig_cr", "share", True, 0.0),
     ("oneig_wac", "share", True, 0.0),
 )
+_ABOUT = {"exact": "text read exactly as asked", "recall": "words that were read", "ned": "letters alike", "cer": "wrong letters"}
+_HEADLINE = frozenset({"exact", "recall", "ned"})
+_SUMMED = frozenset({"longtext", "oneig_wac"})
+"""Columns whose authors average over all words of the set, not over pictures."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,15 @@ class TextAccuracy:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns it fills."""
-        return tuple(Column(f"{self.name}.{end}", unit, up, worst) for end, unit, up, worst in (*_OWN, *_PUBLISHED))
+        return tuple(self._column(end, unit, up, worst) for end, unit, up, worst in (*_OWN, *_PUBLISHED))
+
+    def _column(self, end: str, unit: str, up: bool, worst: float | None) -> Column:  # noqa: FBT001 - a line of the tables above
+        """One column; the first table has those of the default engine only."""
+        default = self.name == "ocr"
+        return Column(
+            f"{self.name}.{end}", unit, up, worst, about=_ABOUT.get(end, "") if default else "", headline=default and end in _HEADLINE,
+            weighed=default and end == "exact", order=150, aggregate="ratio" if end in _SUMMED else "mean",
+        )  # fmt: skip
 
     def fingerprint(self) -> str:
         """The engine with its models and scaling, and how text is normalised."""
@@ -191,7 +203,7 @@ class Agreement:
     @property
     def columns(self) -> tuple[Column, ...]:
         """One: the similarity."""
-        return (Column(self.name, "similarity"),)
+        return (Column(self.name, "similarity", about="text as asked", headline=False, weighed=False, order=150),)
 
     def fingerprint(self) -> str:
         """Both engines' traits."""
@@ -237,7 +249,9 @@ class StrayText:
     @property
     def columns(self) -> tuple[Column, ...]:
         """One: the number of words."""
-        return (Column(self.name, "words", higher_is_better=False),)
+        return (
+            Column(self.name, "words", higher_is_better=False, about="words nobody asked for", headline=False, weighed=False, order=160),
+        )
 
     def fingerprint(self) -> str:
         """The engine and the threshold."""
