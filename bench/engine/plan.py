@@ -76,7 +76,7 @@ class Plan:
         if self.tariff is None:
             return None
         ledger = Ledger(self.run)
-        unpaid = [job.request for job in self.todo if not (ledger.task(job) or ledger.answer(job))]
+        unpaid = [job.request for job in self.todo if not ledger.attempt(job).paid]
         return Estimate(self.provider.name, unpaid, self.tariff, ledger.committed_usd)
 
     def check(self) -> None:

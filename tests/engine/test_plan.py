@@ -64,7 +64,9 @@ def test_a_plan_is_read_again_only_after_records_were_stored(tmp_path: Path) -> 
 def test_what_was_sent_and_only_has_to_be_fetched_is_not_estimated_again(tmp_path: Path) -> None:
     planned = plan(tmp_path, "flux-pro", budget=Budget(price=0.5))
     with planned.run.lock():
-        Ledger(planned.run).send(planned.jobs[0], 0.5).submitted({"id": "abc"})
+        attempt = Ledger(planned.run).attempt(planned.jobs[0])
+        attempt.send(0.5)
+        attempt.submitted({"id": "abc"})
     estimate = plan(tmp_path, "flux-pro", budget=Budget(price=0.5)).estimate
     assert estimate is not None
     assert (estimate.usd, estimate.spent_usd) == (pytest.approx(1.0), pytest.approx(0.5))
