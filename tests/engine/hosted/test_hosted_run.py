@@ -286,15 +286,18 @@ def test_tasks_submitted_before_a_kill_are_polled_and_not_submitted_again(tmp_pa
         done, rows = {record.key for record in run.records() if not record.failed}, lines(run)
         sent = {row["sent"]: row for row in rows if "sent" in row}
         settled = {row["settled"] for row in rows if "settled" in row and not row["keep"]}
-        tasks = {row["id"] for row in rows if "task" in row and row["task"] not in settled
+        answered = {row["answered"] for row in rows if "answered" in row} - settled
+        tasks = {row["id"]: row["task"] in answered for row in rows if "task" in row and row["task"] not in settled
                  and (sent[row["task"]]["prompt_id"], sent[row["task"]]["request_id"]) not in done}  # fmt: skip
-        assert tasks
+        on_disk = {task for task, is_answered in tasks.items() if is_answered}
+        assert tasks.keys() - on_disk
         seen = len(server.log)
         outcomes = {s.told["task"]: (s.prompt, s.outcome) for s in server.log if s.kind == "submit" and "task" in s.told}
         assert main(words) == 0
         later = server.log[seen:]
         polled = {s.told["task"] for s in later if s.kind == "poll"}
-        assert tasks <= polled
+        assert tasks.keys() - on_disk <= polled
+        assert not on_disk & polled, "an answer that only had to be stored is not asked for again"
         submitted = {s.prompt for s in later if s.kind == "submit"}
         fruitful = {outcomes[t][0] for t in tasks if outcomes[t][1] in {"ok", "moderated", "filtered", "pollfail", "expired"}}
         assert fruitful
