@@ -56,6 +56,7 @@ def render(plan: Plan, progress: Progress, *, warmup: bool = True) -> Counts:
             run.compact()
             return Counts(kept=kept)
         rendering = Rendering(plan, progress)
+        rendering.describe()
         began = time.monotonic()
         try:
             if hosted:
@@ -78,14 +79,17 @@ class Rendering:
 
     def __init__(self, plan: Plan, progress: Progress) -> None:
         self._plan, self._run, self._progress = plan, plan.run, progress
+        self._facts = environment.facts()
+        self._environment = environment.key(self._facts)
+        self._earlier: dict[str, Sequence[object]] = self._run.info().get("sessions", {})
         self.statuses: Counter[str] = Counter()
-        facts = environment.facts()
-        self._environment = environment.key(facts)
+
+    def describe(self) -> None:
+        """Write to run.json what is rendered and on which machine, and delete the scores of pictures that are rendered again."""
         stored = self._run.info()
-        self._earlier: dict[str, Sequence[object]] = stored.get("sessions", {})
-        environments = {**stored.get("environments", {}), self._environment: facts}
-        self._run.update_info(**plan.description(stored), environments=environments, environment=self._environment)
-        self._run.delete_scores({job.key for job in plan.todo})
+        environments = {**stored.get("environments", {}), self._environment: self._facts}
+        self._run.update_info(**self._plan.description(stored), environments=environments, environment=self._environment)
+        self._run.delete_scores({job.key for job in self._plan.todo})
 
     def local(self, provider: LocalProvider, *, warmup: bool = True) -> None:
         """Render with a model on this machine, batch by batch."""
