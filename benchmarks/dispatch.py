@@ -23,13 +23,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench import engine
 from bench.config import presets
 from bench.core.progress import Progress
 from bench.engine.hosted.dispatch import Dispatch
 from bench.engine.plan import jobs_for
-from bench.engine.render import render_jobs
+from bench.engine.render import render
 from bench.pricing import tariff
-from bench.store import Store
+from bench.pricing.budget import Budget
 from bench.store.attempts import Ledger
 from bench.types import Prompt, PromptSet
 
@@ -116,9 +117,8 @@ async def unsaved(provider: Any, jobs: Sequence[Job]) -> None:  # noqa: ANN401 -
 
 def stored(provider: Any, asked: PromptSet, jobs: Sequence[Job], folder: Path) -> None:  # noqa: ANN401 - a HostedProvider
     """All of it."""
-    run = Store(folder).run("run", create=True)
-    outcome = render_jobs(jobs, provider, asked, run, progress=Progress(), tariff=tariff.tariff_for(None, provider.model, 0.01))
-    assert outcome.done == len(jobs)
+    counts = render(engine.plan(provider, asked, limit=len(jobs), budget=Budget(price=0.01), results=folder), Progress())
+    assert counts.rendered == len(jobs)
 
 
 def measure(port: int, args: argparse.Namespace, folder: Path) -> None:

@@ -18,13 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench import prompts
+from bench import engine, prompts
 from bench.config import presets
 from bench.core.progress import Progress
-from bench.engine.plan import jobs_for
-from bench.engine.render import render_jobs
+from bench.engine.render import render
 from bench.providers.local import conditioning
-from bench.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +91,7 @@ def main() -> None:
     changes = {k: v for k, v in (("size", args.size), ("weights", "random" if args.random else None)) if v}
     provider = presets.provider(args.model, **changes)
     wanted = prompts.load(presets.read("model", args.model)["card"]["prompts"])
-    jobs = jobs_for(provider, prompts.select(wanted, limit=args.prompts), [0, 1])
+    jobs = engine.plan(provider, wanted, limit=args.prompts).jobs
     progress = Progress()
     session = provider.open(progress.say)
     print(f"{args.model}: loaded in {session.facts['load_s']:.1f} s, {session.facts['device']}")
@@ -104,9 +102,9 @@ def main() -> None:
         bare(session._pipe, provider, jobs[:1], folder)  # type: ignore[attr-defined]  # noqa: SLF001 - the very same pipeline
         for turn in range(args.rounds):
             times["bare"].append(bare(session._pipe, provider, jobs, folder))  # type: ignore[attr-defined]  # noqa: SLF001 - as above
-            run = Store(folder / str(turn)).run("run", create=True)
+            plan = engine.plan(loaded, wanted, limit=args.prompts, results=folder / str(turn))
             began = time.perf_counter()
-            render_jobs(jobs, loaded, wanted, run, progress=progress, warmup=False)
+            render(plan, progress, warmup=False)
             times["bench"].append(time.perf_counter() - began)
     for way, seconds in times.items():
         print(f"{way:6} {statistics.median(seconds) / len(jobs):8.4f} s a picture (median of {args.rounds} rounds of {len(jobs)})")

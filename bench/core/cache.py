@@ -1,10 +1,12 @@
-"""What is made once and kept outside the runs: converted weights, features of reference sets."""
+"""The cache folder outside the runs: converted weights, features of reference sets."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from pathlib import Path
+
+from bench.core.files import write_atomically
 
 
 def folder() -> Path:
@@ -17,11 +19,5 @@ def folder() -> Path:
 
 def keep(file: Path, data: bytes) -> None:
     """Write ``data`` whole or not at all; a folder that cannot be written is no error, the work is then done again."""
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
     with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(data)
-            part.replace(file)
-        finally:
-            part.unlink(missing_ok=True)
+        write_atomically(file, data, flush=False)

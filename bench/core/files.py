@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,13 @@ from bench.errors import StoreError
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import BinaryIO
 
 
 @contextlib.contextmanager
 def writing(path: Path, kept: str = "rendered") -> Iterator[None]:
-    """Turn what the system says against writing to ``path`` into a StoreError that says what to do."""
+    """Raise a StoreError that says what to do when ``path`` cannot be written; ``kept`` says what is safe already."""
     try:
         yield
     except OSError as error:
@@ -26,6 +28,45 @@ def writing(path: Path, kept: str = "rendered") -> Iterator[None]:
             f"cannot write to {path}: {error.strerror or error}; free some space or fix the permissions, then run the "
             f"same command again: nothing already {kept} is lost"
         ) from error
+
+
+def write_atomically(
+    file: Path, data: bytes | Callable[[BinaryIO], object], *, flush: bool = True, mode: int = 0o666, replace: bool = True
+) -> None:
+    """Write ``file`` whole or not at all: under a name of its own beside it, then renamed.
+
+    A killed process leaves ``<random>.<name>.part`` at most. Several processes may write the same file; the last one wins.
+
+    Args:
+        file: where to; folders that are missing are made.
+        data: the content, or a function that writes it to the open file.
+        flush: have it on disk before the rename, so that a power cut cannot leave an empty file.
+        mode: permissions, before the umask.
+        replace: False keeps a file that is there already, so that the first writer wins.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{secrets.token_hex(4)}.{file.name}.part")
+    try:
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as handle:
+            if callable(data):
+                data(handle)
+            else:
+                handle.write(data)
+            if flush:
+                handle.flush()
+                os.fsync(handle.fileno())
+        if replace:
+            part.replace(file)
+            return
+        with contextlib.suppress(FileExistsError):
+            os.link(part, file)
+        part.unlink()
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def add_line(file: io.FileIO, row: Mapping[str, Any], *, flush: bool) -> None:

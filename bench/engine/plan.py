@@ -1,52 +1,218 @@
-"""Which jobs a run consists of, and which of them are left to do."""
+"""What a run will do: its jobs, which of them are left, how they are scored and what they may cost."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
-from bench.types import Job, Prompt, Rendered, digest
+from bench import prompts
+from bench.errors import ConfigError
+from bench.pricing.budget import Budget, Estimate, check_budget
+from bench.pricing.tariff import Tariff, tariff_for
+from bench.store import Run, Store
+from bench.store.attempts import Ledger
+from bench.types import Job, Prompt, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from bench.providers import Provider
-    from bench.store import Run
+    from bench.metrics import ImageMetric, RunMetric, SetMetric
+    from bench.metrics.speed.scenario import Scenario
+    from bench.providers import HostedProvider, Provider
     from bench.types import PromptSet
 
-    Save = Callable[[Job, Rendered], None]
+    Metric = ImageMetric | SetMetric | RunMetric
 
 _PROBE = Prompt("probe", "probe")
+_SEEDS = (0, 1)
+"""Of a local model; of a hosted one only the first, for pictures cost money there."""
 
 
-def run_name(provider: Provider, prompts: PromptSet, label: str | None) -> str:
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do; nothing is loaded, sent or written yet.
+
+    Attributes:
+        provider: the model.
+        prompt_set: the set that the prompts come from, whole.
+        jobs: every selected prompt with every seed.
+        todo: the jobs that have no final record in ``run``, or all with ``fresh``.
+        run: the folder it goes to, which perhaps does not exist yet.
+        metrics: what scores the pictures.
+        scenarios: loads to put on the model once its pictures are there.
+        budget: what may be spent.
+        tariff: what a picture of a hosted model costs; None for a local one.
+        label: the run's name for people.
+        fresh: render what is there again.
+        configuration: what the run was composed of, as plain data without secrets, for run.json; None leaves that out.
+        records_version: ``Run.records_version()`` of the records that ``todo`` was read from.
+    """
+
+    provider: Provider
+    prompt_set: PromptSet
+    jobs: Sequence[Job]
+    todo: Sequence[Job]
+    run: Run
+    metrics: Sequence[Metric] = ()
+    scenarios: Sequence[Scenario] = ()
+    budget: Budget = field(default_factory=Budget)
+    tariff: Tariff | None = None
+    label: str = ""
+    fresh: bool = False
+    configuration: Mapping[str, Any] | None = None
+    records_version: object = None
+
+    @property
+    def takes_seeds(self) -> bool:
+        """False where the model takes no seed, so that there is one picture a prompt."""
+        return any(job.request.seed is not None for job in self.jobs)
+
+    @cached_property
+    def estimate(self) -> Estimate | None:
+        """What is left may cost this much; without what was paid already and only has to be fetched. None for a local model."""
+        if self.tariff is None:
+            return None
+        ledger = Ledger(self.run)
+        unpaid = [job.request for job in self.todo if not ledger.attempt(job).paid]
+        return Estimate(self.provider.name, unpaid, self.tariff, ledger.committed_usd)
+
+    def check(self) -> None:
+        """Raise what would stop the run at once; does nothing where nothing is left to render.
+
+        Raises:
+            ConfigError: ``budget.max`` is set and the price unknown.
+            BudgetError: the pictures may cost more than ``budget.max``.
+            BenchError: weights, a key or a package is missing.
+        """
+        if self.todo:
+            self.provider.check()
+            if self.estimate:
+                check_budget(self.estimate, self.budget)
+
+    def updated(self) -> Plan:
+        """The same plan with what is left to do now, after other processes may have worked on the run."""
+        version = self.run.records_version()
+        if version == self.records_version:
+            return self
+        return replace(self, todo=pending(self.jobs, self.run, fresh=self.fresh), records_version=version)
+
+    def description(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """The keys of run.json that say what the run consists of; ``stored`` is what run.json says so far."""
+        request, card = self.jobs[0].request, self.provider.card
+        keys = {
+            "name": self.run.name, "label": self.label, "hosted": self.provider.hosted,
+            "prompt_sets": {**stored.get("prompt_sets", {}), self.prompt_set.name: self.prompt_set.hash},
+            "model": request.model, "revision": request.revision,
+            "description": card.get("description", ""), "ceiling": bool(card.get("ceiling")),
+        }  # fmt: skip
+        return keys if self.configuration is None else {**keys, "config": dict(self.configuration)}
+
+
+def plan(
+    provider: Provider,
+    prompt_set: PromptSet,
+    *,
+    metrics: Sequence[Metric] = (),
+    seeds: Sequence[int] | int | None = None,
+    limit: int | None = None,
+    categories: Sequence[str] = (),
+    label: str | None = None,
+    budget: Budget | None = None,
+    fresh: bool = False,
+    results: Path | str = "results",
+    configuration: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Plan a run: nothing is loaded, sent or written, nobody is asked.
+
+    Args:
+        provider: the model, for instance ``bench.config.presets.provider("tiny-dev")``.
+        prompt_set: what to draw, for instance ``bench.prompts.load("tiny")``.
+        metrics: what to score, for instance ``bench.config.presets.metrics(["scene", "latency"])``.
+        seeds: pictures a prompt; by default 0 and 1, for a hosted model 0.
+        limit: only so many prompts, the first ones.
+        categories: only these.
+        label: a name for the run; the model's by default.
+        budget: limits and prices of your own.
+        fresh: render what is there again.
+        results: the folder of runs.
+        configuration: plain data to keep in run.json, from which ``score`` knows the run's metrics.
+
+    Raises:
+        ConfigError: something that the model or the prompt set cannot do, or seeds that are none.
+    """
+    selected = prompts.select(prompt_set, limit=limit, categories=categories)
+    jobs = jobs_for(provider, selected, checked_seeds(seeds, hosted=provider.hosted))
+    run = Store(Path(results)).run(run_name(provider, prompt_set, label), create=True)
+    budget = budget or Budget()
+    scenarios = [metric.planned for metric in metrics if getattr(metric, "planned", None)]  # type: ignore[union-attr]
+    if scenarios and provider.hosted:
+        raise ConfigError(
+            f"metric.latency.scenario={scenarios[0].name}: {provider.name} is hosted, and a scenario pays for hundreds of pictures that "
+            "are thrown away; leave the option out: latency is measured on the run's own pictures"
+        )
+    version = run.records_version()
+    hosted = cast("HostedProvider", provider) if provider.hosted else None
+    return Plan(
+        provider=provider,
+        prompt_set=prompt_set,
+        jobs=jobs,
+        todo=pending(jobs, run, fresh=fresh),
+        run=run,
+        metrics=metrics,
+        scenarios=scenarios,
+        budget=budget,
+        tariff=tariff_for(hosted.vendor, hosted.model, budget.price) if hosted else None,
+        label=label or provider.name,
+        fresh=fresh,
+        configuration=hosted.redact(configuration) if hosted else configuration,
+        records_version=version,
+    )
+
+
+def checked_seeds(seeds: Any, *, hosted: bool) -> list[int]:  # noqa: ANN401 - perhaps straight from a command line
+    """The seeds of a run; the default ones for None. Raises ConfigError unless they are distinct whole numbers from 0 to 2^32 - 1."""
+    if seeds is None:
+        return list(_SEEDS[:1] if hosted else _SEEDS)
+    values: list[Any] = [seeds] if isinstance(seeds, int | str) else list(seeds)
+    if not values or len(set(values)) != len(values):
+        raise ConfigError(f"seeds={values} must be a list of distinct whole numbers, like seeds=[0,1]")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
+            raise ConfigError(f"seeds holds {value!r}; a seed is a whole number from 0 to {2**32 - 1}")
+    return values
+
+
+def run_name(provider: Provider, prompt_set: PromptSet, label: str | None) -> str:
     """``<label or model>.<prompt set>.<settings>-<hash>``: the same for every prompt, seed and metric.
 
     >>> # tiny-dev.tiny.28steps-g3-128x128-float32-5f0c1d2e
     """
     probe = provider.request(_PROBE, 0)
-    same = {"model": probe.model, "revision": probe.revision, "size": [probe.width, probe.height], "settings": dict(probe.settings)}
-    said = probe.settings
+    settings = probe.settings
+    identity = {"model": probe.model, "revision": probe.revision, "size": [probe.width, probe.height], "settings": dict(settings)}
     words = [
-        f"{said['steps']}step{'s' * (said['steps'] != 1)}" if said.get("steps") else "",
-        f"g{said['guidance']:g}" if isinstance(said.get("guidance"), int | float) else "",
-        f"cfg{said['true_cfg']:g}" if isinstance(said.get("true_cfg"), int | float) and said["true_cfg"] != 1 else "",
+        f"{settings['steps']}step{'s' * (settings['steps'] != 1)}" if settings.get("steps") else "",
+        f"g{settings['guidance']:g}" if isinstance(settings.get("guidance"), int | float) else "",
+        f"cfg{settings['true_cfg']:g}" if isinstance(settings.get("true_cfg"), int | float) and settings["true_cfg"] != 1 else "",
         f"{probe.width}x{probe.height}" if probe.width else "",
-        str(said.get("dtype", "")),
-        "random" if said.get("weights") == "random" else "",
-        digest(same)[:8],
+        str(settings.get("dtype", "")),
+        "random" if settings.get("weights") == "random" else "",
+        digest(identity)[:8],
     ]
-    parts = [label or provider.name, prompts.name, "-".join(w for w in words if w)]
-    return ".".join(re.sub(r"[^A-Za-z0-9._-]+", "-", p).strip(".-") or "x" for p in parts)
+    parts = [label or provider.name, prompt_set.name, "-".join(word for word in words if word)]
+    return ".".join(re.sub(r"[^A-Za-z0-9._-]+", "-", part).strip(".-") or "x" for part in parts)
 
 
 def jobs_for(provider: Provider, prompts: Sequence[Prompt], seeds: Sequence[int | None]) -> list[Job]:
     """Every prompt with every seed, the seeds of a prompt together; one job where the model takes no seed."""
-    jobs = {(job.key): job for p in prompts for s in seeds for job in [Job(p, provider.request(p, s))]}
-    return list(jobs.values())
+    jobs = [Job(prompt, provider.request(prompt, seed)) for prompt in prompts for seed in seeds]
+    return list({job.key: job for job in jobs}.values())
 
 
 def pending(jobs: Sequence[Job], run: Run, *, fresh: bool = False) -> list[Job]:
-    """The jobs without a final outcome (ok or refused) in ``run``."""
-    final = set() if fresh else {r.key for r in run.records() if not r.failed}
+    """The jobs without a final record (ok or refused) in ``run``; all of them with ``fresh``."""
+    final = set() if fresh else {record.key for record in run.records() if not record.failed}
     return [job for job in jobs if job.key not in final]

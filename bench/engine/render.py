@@ -1,4 +1,4 @@
-"""From prompts and a provider to records: what is missing is rendered, what is there is kept."""
+"""Render every job that has no final record yet."""
 
 from __future__ import annotations
 
@@ -9,151 +9,139 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.core import environment
-from bench.engine.plan import pending
-from bench.engine.worker import attempt, batches, warm_up
-from bench.types import Job, Rendered
+from bench.engine.worker import batches, render_batch, warm_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.core.progress import Progress
-    from bench.pricing.tariff import Tariff
-    from bench.providers import HostedProvider, LocalProvider, Provider
-    from bench.store import Run
-    from bench.types import PromptSet
+    from bench.engine.plan import Plan
+    from bench.providers import HostedProvider, LocalProvider
+    from bench.types import Job, Rendered
 
-    Save = Callable[[Job, Rendered], None]
+_NO_WARMUP = {"pictures": 0, "seconds": 0.0}
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Counts of one call of ``render``; ``kept`` pictures were there already."""
+class Counts:
+    """What became of the jobs of a plan; ``kept`` ones were final already, ``seconds`` is how long the others took."""
 
-    done: int = 0
+    rendered: int = 0
     kept: int = 0
     refused: int = 0
     failed: int = 0
     seconds: float = 0.0
 
 
-def render_jobs(
-    jobs: Sequence[Job],
-    provider: Provider,
-    prompts: PromptSet,
-    run: Run,
-    *,
-    progress: Progress,
-    fresh: bool = False,
-    warmup: bool = True,
-    tariff: Tariff | None = None,
-    max_usd: float | None = None,
-) -> Outcome:
+def render(plan: Plan, progress: Progress, *, warmup: bool = True) -> Counts:
     """Render what is missing, each picture stored before the next is waited for; opens the provider only if something is.
 
     A local model renders in batches of one size, after untimed pictures that warm it up; a batch that fails is recorded
-    as failed and the run goes on. A hosted one is asked for many pictures at once (``bench.engine.hosted.dispatch``), at the
-    prices of ``tariff`` and for at most ``max_usd`` in all sessions of the run.
+    as failed and the run goes on. A hosted one is asked for many pictures at once (``bench.engine.hosted.dispatch``), for
+    at most ``plan.budget.max`` in all sessions of the run.
 
     Raises:
-        StoreError: another process holds the run, or the disk is full.
-        BudgetError: the next hosted picture could pass ``max_usd``; what is there is stored.
-        BenchError: the model cannot be loaded, or its server refuses the key or only fails.
+        StoreError: another process is working on the run, or the disk is full.
+        BudgetError: the next hosted picture could pass ``budget.max``; what is there is stored.
+        BenchError: the model cannot be loaded, or its server refuses the key or keeps failing.
     """
+    plan.check()
+    run, hosted = plan.run, plan.provider.hosted
     with run.lock():
-        todo = pending(jobs, run, fresh=fresh)
-        kept = len(jobs) - len(todo)
-        if not todo:
+        plan = plan.updated()
+        if plan.budget.per_hour is not None and not hosted:
+            run.update_info(per_hour=plan.budget.per_hour)
+        kept = len(plan.jobs) - len(plan.todo)
+        if not plan.todo:
             run.compact()
-            return Outcome(kept=kept)
-        provider.check()
-        here = environment.facts()
-        where = environment.key(here)
-        run.update_info(environments={**run.info().get("environments", {}), where: here}, environment=where)
-        run.forget_scores({job.key for job in todo})
-        counts: Counter[str] = Counter()
-
-        def save(job: Job, rendered: Rendered) -> None:
-            run.save(job, rendered, prompt_set=prompts, environment=where)
-            counts[rendered.status] += 1
-
+            return Counts(kept=kept)
+        rendering = Rendering(plan, progress)
+        rendering.describe()
         began = time.monotonic()
         try:
-            if provider.hosted:
-                render_hosted(todo, cast("HostedProvider", provider), run, save, progress, tariff=tariff, max_usd=max_usd)
+            if hosted:
+                asyncio.run(rendering.hosted(cast("HostedProvider", plan.provider)))
             else:
-                render_local(todo, cast("LocalProvider", provider), run, save, progress, warmup=warmup)
+                rendering.local(cast("LocalProvider", plan.provider), warmup=warmup)
         finally:
-            run.compact([job.key for job in jobs])
-        made, refused = counts["ok"], counts["refused"]
-        return Outcome(made, kept, refused, counts.total() - made - refused, time.monotonic() - began)
+            run.compact([job.key for job in plan.jobs])
+        statuses = rendering.statuses
+        failed = statuses.total() - statuses["ok"] - statuses["refused"]
+        return Counts(statuses["ok"], kept, statuses["refused"], failed, time.monotonic() - began)
 
 
-def render_local(todo: Sequence[Job], provider: LocalProvider, run: Run, save: Save, progress: Progress, *, warmup: bool = True) -> None:
-    """Render with a model on this machine, batch by batch."""
-    known = run.info()
-    where, sessions = known["environment"], known.get("sessions", {})
-    session = provider.open(progress.say)
-    try:
-        warm = warm_up(session, todo, provider, progress) if warmup else {"pictures": 0, "seconds": 0.0}
-        record_session(run, session.facts, where, warm, sessions)
-        with progress.track(f"render {provider.name}", len(todo)) as advance:
-            for batch in batches(todo, provider.batch_size):
-                for job, rendered in zip(batch, attempt(session, batch), strict=True):
-                    save(job, rendered)
-                advance(len(batch))
-        record_session(run, session.facts, where, warm, sessions)
-    finally:
-        session.close()
+class Rendering:
+    """One session that renders what a plan has left to do; the caller has locked the run.
 
+    Attributes:
+        statuses: how many pictures ended in which status.
+    """
 
-def render_hosted(
-    todo: Sequence[Job],
-    provider: HostedProvider,
-    run: Run,
-    save: Save,
-    progress: Progress,
-    *,
-    tariff: Tariff | None,
-    max_usd: float | None,
-) -> None:
-    """Render with a model behind a server; run.json's ``spending`` says afterwards what all sessions cost."""
-    import PIL.Image  # noqa: PLC0415 - hosted models only
-    import pyarrow.parquet  # noqa: F401, PLC0415 - as above
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self._plan, self._run, self._progress = plan, plan.run, progress
+        self._facts = environment.facts()
+        self._environment = environment.key(self._facts)
+        self._earlier: dict[str, Sequence[object]] = self._run.info().get("sessions", {})
+        self.statuses: Counter[str] = Counter()
 
-    from bench.engine.hosted.dispatch import Dispatch  # noqa: PLC0415 - as above
-    from bench.pricing import tariff as money  # noqa: PLC0415 - as above
-    from bench.store import schema  # noqa: PLC0415 - as above
-    from bench.store.attempts import Ledger  # noqa: PLC0415 - as above
+    def describe(self) -> None:
+        """Write to run.json what is rendered and on which machine, and delete the scores of pictures that are rendered again."""
+        stored = self._run.info()
+        environments = {**stored.get("environments", {}), self._environment: self._facts}
+        self._run.update_info(**self._plan.description(stored), environments=environments, environment=self._environment)
+        self._run.delete_scores({job.key for job in self._plan.todo})
 
-    PIL.Image.preinit()
-    schema.records_table(())  # what checking and storing load at their first use takes a second: before anything is under way
-    known = run.info()
-    ledger, prices = Ledger(run), tariff or money.tariff_for(provider.vendor, provider.model, None)
-
-    async def session() -> None:
-        client = await provider.connect(progress.say)
+    def local(self, provider: LocalProvider, *, warmup: bool = True) -> None:
+        """Render with a model on this machine, batch by batch."""
+        session = provider.open(self._progress.say)
+        todo = self._plan.todo
         try:
-            record_session(run, client.facts, known["environment"], {"pictures": 0, "seconds": 0.0}, known.get("sessions", {}))
-            with progress.track(f"render {provider.name}", len(todo)) as advance:
-
-                def keep(job: Job, rendered: Rendered) -> None:
-                    save(job, rendered)
-                    advance(1)
-
-                await Dispatch(provider, client, ledger, prices, max_usd=max_usd, save=keep).run(todo)
+            warm = warm_up(session, todo, provider, self._progress) if warmup else _NO_WARMUP
+            self._record_session(session.facts, warm)
+            with self._progress.track(f"render {provider.name}", len(todo)) as advance:
+                for batch in batches(todo, provider.batch_size):
+                    for job, rendered in zip(batch, render_batch(session, batch), strict=True):
+                        self._save(job, rendered)
+                    advance(len(batch))
+            self._record_session(session.facts, warm)
         finally:
-            await client.close()
+            session.close()
 
-    try:
-        asyncio.run(session())
-    finally:
-        run.update_info(spending={**ledger.spending(), "basis": prices.basis, "as_of": prices.as_of, "price": prices.price})
+    async def hosted(self, provider: HostedProvider) -> None:
+        """Render with a model behind a server; run.json's ``spending`` says afterwards what all sessions cost."""
+        import PIL.Image  # noqa: PLC0415 - hosted models only
+        import pyarrow.parquet  # noqa: F401, PLC0415 - as above
 
+        from bench.engine.hosted.dispatch import Dispatch  # noqa: PLC0415 - as above
+        from bench.store import schema  # noqa: PLC0415 - as above
+        from bench.store.attempts import Ledger  # noqa: PLC0415 - as above
 
-def record_session(
-    run: Run, facts: Mapping[str, Any], where: str, warm: Mapping[str, float], earlier: Mapping[str, Sequence[object]]
-) -> None:
-    """Write what the session measured: ``session`` and ``warmup`` are the last one's, ``sessions`` holds all of each machine."""
-    facts = {**facts, "environment": where}
-    mine = [*earlier.get(where, []), {**facts, "warmup": dict(warm)}]
-    run.update_info(session=facts, warmup=dict(warm), sessions={**earlier, where: mine})
+        PIL.Image.preinit()
+        schema.records_table(())  # what checking and storing load at their first use takes a second: before anything is under way
+        plan, tariff, ledger = self._plan, self._plan.tariff, Ledger(self._run)
+        assert tariff is not None, "the plan of a hosted model has one"
+        try:
+            client = await provider.connect(self._progress.say)
+            try:
+                self._record_session(client.facts, _NO_WARMUP)
+                with self._progress.track(f"render {provider.name}", len(plan.todo)) as advance:
+
+                    def save(job: Job, rendered: Rendered) -> None:
+                        self._save(job, rendered)
+                        advance(1)
+
+                    await Dispatch(provider, client, ledger, tariff, max_usd=plan.budget.max, save=save).run(plan.todo)
+            finally:
+                await client.close()
+        finally:
+            self._run.update_info(spending={**ledger.spending(), "basis": tariff.basis, "as_of": tariff.as_of, "price": tariff.price})
+
+    def _save(self, job: Job, rendered: Rendered) -> None:
+        self._run.save(job, rendered, prompt_set=self._plan.prompt_set, environment=self._environment)
+        self.statuses[rendered.status] += 1
+
+    def _record_session(self, facts: Mapping[str, Any], warmup: Mapping[str, float]) -> None:
+        """Write what this session measured so far: ``sessions`` has all of each machine, ``session`` and ``warmup`` are this one's."""
+        session = {**facts, "environment": self._environment}
+        of_machine = [*self._earlier.get(self._environment, []), {**session, "warmup": dict(warmup)}]
+        self._run.update_info(session=session, warmup=dict(warmup), sessions={**self._earlier, self._environment: of_machine})

@@ -2,14 +2,14 @@
 
 After MLPerf Inference (Reddi et al. 2020, arXiv:1911.02549; rules and ``loadgen/mlperf.conf`` of mlcommons/inference):
 
-- ``single_stream``: the next picture is asked for when the last one is there, for at least 600 s. Reported is the 90th
-  percentile of latency. Up to v1.1 at least 1,024 queries were asked for; since v2.0 early stopping decides, which takes
-  64 or more. Its stricter estimate stands beside the percentile.
-- ``offline``: all pictures are there to be made, in batches. Reported is pictures a second, over at least 600 s and
-  24,576 samples, or as many as there are where the set is smaller (5,000 captions for SDXL).
+- ``single_stream``: each picture is requested when the one before is there, for at least 600 s. The result is the 90th
+  percentile of latency. Up to v1.1 MLPerf required 1,024 queries; since v2.0 early stopping decides, which needs 64 or
+  more. Its stricter estimate is given beside the percentile.
+- ``offline``: all pictures are requested at once and rendered in batches. The result is pictures a second, over at least
+  600 s and 24,576 samples, or the whole set where it is smaller (5,000 captions for SDXL).
 
-MLPerf is a trademark and a result may bear its name only when all its rules are kept; ours are like it. Latency is what
-``Timing.latency_s`` says; every prompt is encoded anew, for MLPerf forbids caches.
+MLPerf is a trademark, and only a result that follows all its rules may use the name; ours are similar. Latency is
+``Timing.latency_s``; every prompt is encoded again, for MLPerf forbids caches.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 from bench import stats
 from bench.core import environment
 from bench.engine import worker
-from bench.errors import ConfigError, ProviderError
+from bench.errors import ProviderError
 from bench.metrics.speed.scenario import MIN_DURATION_S, Scenario
 from bench.types import digest
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from bench.core.progress import Progress
-    from bench.providers import LocalProvider, Provider, Session
+    from bench.providers import LocalProvider, Session
     from bench.store import Run
     from bench.types import Job
 
@@ -42,10 +42,10 @@ _SAY_SECONDS = 10.0
 
 @runtime_checkable
 class CachesEmbeddings(Protocol):
-    """A session that keeps something of one call for the next."""
+    """A session that caches embeddings from one call to the next."""
 
     def clear_cache(self) -> None:
-        """Drop it."""
+        """Empty the cache."""
 
 
 def measure(
@@ -57,44 +57,46 @@ def measure(
     *,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Any]:
-    """Put ``scenario`` on ``session`` until both its lengths are reached; the pictures are thrown away.
+    """Run ``scenario`` on ``session`` until both its lengths are reached, and throw the pictures away.
 
-    The jobs are gone through in order, again and again. One untimed batch of each size comes first.
+    The jobs are repeated in order. One untimed batch of each size comes first.
 
     Returns:
         JSON-ready samples, one entry a query: ``seconds``, ``pictures``, ``prompts`` (of its first picture); and
-        ``wall_s``, ``warmup``, ``batch_size`` and the lengths asked for.
+        ``wall_s``, ``warmup``, ``batch_size`` and the lengths required.
 
     Raises:
-        ProviderError: a picture could not be made; what was measured until then is no result.
+        ProviderError: a picture could not be rendered; what was measured until then is no result.
     """
     size = batch_size if scenario.name == "offline" else 1
     ordered = sorted(jobs, key=lambda job: (job.request.width, job.request.height)) if size > 1 else list(jobs)
-    wanted = scenario.min_queries or scenario.mlperf_min_queries(len(jobs))
+    min_queries = scenario.min_queries or scenario.mlperf_min_queries(len(jobs))
     warm = [[job] * size for job in worker.sizes(ordered)]
-    count = len(warm) * size
-    progress.say(f"{scenario.name}: warm-up, {count} picture{'s' * (count != 1)}, not timed; then at least {scenario.min_duration_s:g} s")
+    warmups = len(warm) * size
+    progress.say(
+        f"{scenario.name}: warm-up, {warmups} picture{'s' * (warmups != 1)}, not timed; then at least {scenario.min_duration_s:g} s"
+    )
     began = clock()
     for batch in warm:
         _seconds(session, batch, clock)
     seconds, pictures, prompts = [], [], []
-    warmed = said = started = clock()
+    warmed = last_message = started = clock()
     for batch in worker.batches(itertools.cycle(ordered), size):
         seconds.append(_seconds(session, batch, clock))
         pictures.append(len(batch))
         prompts.append(batch[0].prompt.id)
-        now, made = clock(), sum(pictures)
-        over = made >= wanted and now - started >= scenario.min_duration_s
-        if over or now - said >= _SAY_SECONDS:
-            said, rate = now, made / max(now - started, 1e-9)
-            left = 0.0 if over else max(scenario.min_duration_s - (now - started), (wanted - made) / rate)
-            progress.say(f"{scenario.name}: {made} pictures, {rate:.2f}/s, {left:.0f} s left")
+        now, count = clock(), sum(pictures)
+        over = count >= min_queries and now - started >= scenario.min_duration_s
+        if over or now - last_message >= _SAY_SECONDS:
+            last_message, rate = now, count / max(now - started, 1e-9)
+            left = 0.0 if over else max(scenario.min_duration_s - (now - started), (min_queries - count) / rate)
+            progress.say(f"{scenario.name}: {count} pictures, {rate:.2f}/s, {left:.0f} s left")
         if over:
             break
     return {
         "scenario": scenario.name, "seconds": seconds, "pictures": pictures, "prompts": prompts, "wall_s": clock() - started,
-        "warmup": {"pictures": count, "seconds": round(warmed - began, 4)}, "batch_size": size, "jobs": len(jobs),
-        "min_duration_s": scenario.min_duration_s, "min_queries": wanted,
+        "warmup": {"pictures": warmups, "seconds": round(warmed - began, 4)}, "batch_size": size, "jobs": len(jobs),
+        "min_duration_s": scenario.min_duration_s, "min_queries": min_queries,
     }  # fmt: skip
 
 
@@ -103,17 +105,17 @@ def _seconds(session: Session, batch: Sequence[Job], clock: Callable[[], float])
     if isinstance(session, CachesEmbeddings):
         session.clear_cache()
     began = clock()
-    made = worker.attempt(session, batch)
+    pictures = worker.render_batch(session, batch)
     took = clock() - began
-    for rendered, job in zip(made, batch, strict=True):
+    for rendered, job in zip(pictures, batch, strict=True):
         if rendered.status != "ok":
             raise ProviderError(f"{job.prompt.id} (seed {job.request.seed}) was {rendered.status}: {rendered.error or 'no reason given'}")
-    measured = made[0].timing.latency_s
+    measured = pictures[0].timing.latency_s
     return took if math.isnan(measured) else measured
 
 
 def summarise(raw: dict[str, Any]) -> dict[str, Any]:
-    """What a scenario found, from its samples: ``value`` with its interval, n, lengths and a note where they are short.
+    """The result of a scenario from its samples: ``value`` with its interval, n, lengths, and a note where they are too short.
 
     ``single_stream``: 90th percentile of latency in s, interval over prompts. ``offline``: pictures / summed seconds of
     the batches, interval over batches.
@@ -130,9 +132,9 @@ def summarise(raw: dict[str, Any]) -> dict[str, Any]:
     needed = Scenario(raw["scenario"]).mlperf_min_queries(raw["jobs"])
     short = took < MIN_DURATION_S or count < needed
     note = f"{count} pictures in {took:.0f} s: not of an MLPerf-conformant length, which is at least {needed} in {MIN_DURATION_S:.0f} s"
-    told = {key: raw[key] for key in ("wall_s", "batch_size", "min_duration_s", "min_queries", "warmup")}
-    found = {"value": value, "low": low, "high": high, "n": count, **told, **more, "note": note if short else None}
-    return {k: v for k, v in found.items() if v is not None and not (isinstance(v, float) and math.isnan(v))}
+    lengths = {key: raw[key] for key in ("wall_s", "batch_size", "min_duration_s", "min_queries", "warmup")}
+    summary = {"value": value, "low": low, "high": high, "n": count, **lengths, **more, "note": note if short else None}
+    return {k: v for k, v in summary.items() if v is not None and not (isinstance(v, float) and math.isnan(v))}
 
 
 def early_stopping(seconds: Iterable[float], share: float = 0.9, confidence: float = 0.99) -> float:
@@ -154,31 +156,22 @@ def early_stopping(seconds: Iterable[float], share: float = 0.9, confidence: flo
     return values[n - t] if t else math.nan
 
 
-def refuse_hosted(scenarios: Sequence[Scenario], provider: Provider) -> None:
-    """Raise ConfigError for a hosted model, whose thrown-away pictures would cost money."""
-    if scenarios and provider.hosted:
-        raise ConfigError(
-            f"metric.latency.scenario={scenarios[0].name}: {provider.name} is hosted, and a scenario pays for hundreds of pictures that "
-            "are thrown away; leave the option out: latency is measured on the run's own pictures"
-        )
-
-
 def run_scenario(
     scenario: Scenario, jobs: Sequence[Job], provider: LocalProvider, run: Run, *, progress: Progress, fresh: bool = False
 ) -> None:
-    """Measure ``scenario`` and keep it: samples in ``scenario-<name>.json``, the summary in run.json's ``scenarios``.
+    """Measure ``scenario`` and store it: samples in ``scenario-<name>.json``, the summary in run.json's ``scenarios``.
 
     Does nothing where the same model, jobs, lengths and machine were measured before, unless ``fresh``. The model is
-    loaded for it alone, after the ordinary pictures are stored, so an interrupt loses none of them.
+    loaded again for it, after the ordinary pictures are stored, so an interrupt loses none of them.
     """
-    here = environment.facts()
-    where = environment.key(here)
+    facts = environment.facts()
+    where = environment.key(facts)
     settings = (scenario.name, scenario.min_duration_s, scenario.min_queries, provider.batch_size)
-    asked = digest([*settings, where, sorted(job.request.id for job in jobs)])[:16]
+    identity = digest([*settings, where, sorted(job.request.id for job in jobs)])[:16]
     with run.lock():
-        known = run.info()
-        kept = known.get("scenarios", {}).get(scenario.name, {})
-        if not jobs or (kept.get("asked") == asked and "value" in kept and not fresh):
+        stored = run.info()
+        earlier = stored.get("scenarios", {}).get(scenario.name, {})
+        if not jobs or (earlier.get("asked") == identity and "value" in earlier and not fresh):
             return
         provider.check()
         session = provider.open(progress.say)
@@ -187,12 +180,12 @@ def run_scenario(
             file = f"scenario-{scenario.name}.json"
             device = session.facts.get("device")
             run.save_bytes(run.path / file, json.dumps({**raw, "environment": where, "unit": "s"}).encode())
-            found = {**summarise(raw), "file": file, "device": device}
+            summary = {**summarise(raw), "file": file, "device": device}
         except ProviderError as error:
-            found = {"reason": f"{scenario.name} was given up: {error}"}
+            summary = {"reason": f"{scenario.name} was given up: {error}"}
         finally:
             session.close()
         run.update_info(
-            environments={**known.get("environments", {}), where: here},
-            scenarios={**known.get("scenarios", {}), scenario.name: {**found, "environment": where, "asked": asked}},
+            environments={**stored.get("environments", {}), where: facts},
+            scenarios={**stored.get("scenarios", {}), scenario.name: {**summary, "environment": where, "asked": identity}},
         )

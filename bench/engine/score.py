@@ -4,245 +4,199 @@ from __future__ import annotations
 
 import io
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from bench.core.fingerprint import fingerprint
-from bench.errors import BenchError
+from bench.engine.tasks import (
+    CompareSet,
+    ExtractFeatures,
+    ScorePictures,
+    extractor_fingerprint,
+    missing_prerequisite,
+    pictures_hash,
+    rows_without_value,
+)
 from bench.metrics import ImageMetric, RunMetric, Sample, SetMetric
 from bench.store import schema
-from bench.types import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from PIL import Image
+    from collections.abc import Iterator, Sequence
 
     from bench.core.progress import Progress
-    from bench.metrics import Extractor
     from bench.store import Run
-    from bench.types import Cause, ImageRecord, ScoreRow, ScoreStatus
+    from bench.types import Cause, ImageRecord, ScoreRow
 
 Metric = ImageMetric | SetMetric | RunMetric
 
 _BATCH = 16
 _SAVE_SECONDS = 20.0
-"""Scores and features are written this often: so much is lost at most when the process dies."""
+"""Scores and features are written this often, so that a process that dies loses no more than that."""
 
 
 @dataclass
-class _Scoring:
-    """A picture metric's state while pictures stream by."""
+class Work:
+    """What there is to score in a run.
 
-    metric: ImageMetric
-    wanted: set[tuple[str, str]]
-    broken: str | None = None
+    Attributes:
+        records: the latest of each prompt and seed.
+        rows: scores that need no picture: of records alone, and of pictures that cannot be scored.
+        pictures: one task a metric of single pictures.
+        extractions: one task an extractor, by its fingerprint.
+        sets: one task a metric of the whole run, to be done when its extraction is.
+    """
 
-    def take(self, samples: Sequence[Sample]) -> list[ScoreRow]:
-        mine = [s for s in samples if s.record.key in self.wanted]
-        if mine and self.broken is None:
-            try:
-                return self.metric.score(mine)
-            except BenchError as error:
-                self.broken = str(error)
-        return [row for s in mine for row in _blank(self.metric, s.record, self.broken or "", "unscored")]
+    records: Sequence[ImageRecord]
+    rows: list[ScoreRow] = field(default_factory=list)
+    pictures: list[ScorePictures] = field(default_factory=list)
+    extractions: dict[str, ExtractFeatures] = field(default_factory=dict)
+    sets: list[CompareSet] = field(default_factory=list)
 
-
-@dataclass
-class _Extraction:
-    """An extractor's state: features by the picture's hash, shared by all metrics that use it."""
-
-    extractor: Extractor
-    key: str
-    wanted: set[tuple[str, str]] = field(default_factory=set)
-    features: dict[str, np.ndarray] = field(default_factory=dict)
-    broken: str | None = None
-    fresh: int = 0
-
-    def take(self, samples: Sequence[Sample]) -> list[ScoreRow]:
-        mine = [s for s in samples if s.record.key in self.wanted]
-        if mine and self.broken is None:
-            try:
-                made = self.extractor.features([s.image for s in mine])
-            except BenchError as error:
-                self.broken = str(error)
-                return []
-            self.features.update(zip([str(s.record.sha256) for s in mine], made, strict=True))
-            self.fresh += len(mine)
-        return []
-
-    def save(self, run: Run) -> None:
-        if not self.fresh:
-            return
-        data = io.BytesIO()
-        np.savez(data, hashes=np.array(list(self.features)), features=np.stack(list(self.features.values())).astype(np.float32))
-        run.save_bytes(run.features_path(self.key), data.getvalue())
-        self.fresh = 0
+    @property
+    def tasks(self) -> list[ScorePictures | ExtractFeatures]:
+        """Those that are given decoded pictures."""
+        return [*self.pictures, *self.extractions.values()]
 
 
 def score(run: Run, metrics: Sequence[Metric], progress: Progress) -> list[ScoreRow]:
     """Score ``run`` with every metric and store the rows; returns the new ones.
 
     A metric whose weights or packages are missing gives unscored rows that say what to do, and stops no other. A
-    refused picture is not applicable, a failed one unscored. Pictures of random weights carry no quality score.
+    refused picture is not applicable, a failed one unscored. Pictures of random weights have no quality score.
     """
-    records, known = run.current(), run.scores()
-    new: list[ScoreRow] = []
-    scorings: list[_Scoring] = []
-    extractions: dict[str, _Extraction] = {}
-    open_sets: list[tuple[SetMetric, _Extraction]] = []
+    work = plan_scoring(run, metrics)
+    rows = work.rows + _score_pictures(run, work, progress)
+    for task in work.sets:
+        rows += task.score(scorable(work.records))
+    if rows:
+        run.save_scores(rows)
+    _save_columns(run, metrics)
+    return rows
+
+
+def plan_scoring(run: Run, metrics: Sequence[Metric]) -> Work:
+    """What is left to score with ``metrics``; no picture is decoded yet.
+
+    Raises:
+        TypeError: something that is no metric.
+    """
+    work, scores = Work(run.current()), run.scores()
     for metric in metrics:
         if isinstance(metric, RunMetric):
-            new += metric.summarise(records, run.info())
+            work.rows += metric.summarise(work.records, run.info())
         elif isinstance(metric, ImageMetric):
-            work, rows = _image_work(metric, records, known)
-            scorings.append(work)
-            new += rows
-        elif not isinstance(metric, SetMetric):
-            raise TypeError(f"{metric!r} keeps none of the protocols of bench.metrics.base")
-        elif not _compared(metric, records, known):
-            why = metric.unavailable_reason()
-            if why:
-                new += [column.missing(metric.fingerprint(), why, cause="prerequisite") for column in metric.columns]
-            else:
-                open_sets.append((metric, _extraction(metric, records, run, extractions)))
-    new += _stream(run, records, [*scorings, *extractions.values()], progress)
-    for metric, extraction in open_sets:
-        new += _compare(metric, extraction, records)
-    if new:
-        run.save_scores(new)
-    _save_columns(run, metrics)
-    return new
-
-
-def _save_columns(run: Run, metrics: Sequence[Metric]) -> None:
-    """Keep the card of every column in run.json, so that reports need no metric's code."""
-    stored = run.info().get("columns", {})
-    cards = {column.name: schema.column_to_json(column, metric.name) for metric in metrics for column in metric.columns}
-    if {**stored, **cards} != stored:
-        run.update_info(columns={**stored, **cards})
+            _plan_pictures(work, metric, scores)
+        elif isinstance(metric, SetMetric):
+            _plan_set(work, metric, scores, run)
+        else:
+            raise TypeError(f"{type(metric).__name__} is no metric: it implements none of ImageMetric, SetMetric, RunMetric")
+    return work
 
 
 def unscored_reasons(rows: Sequence[ScoreRow]) -> list[str]:
-    """What could not be scored and why, once a reason; pictures that were never made are left out."""
-    told: dict[str, set[str]] = {}
+    """What could not be scored and why, a line a reason; pictures that were not rendered are left out."""
+    metrics_by_reason: dict[str, set[str]] = {}
     for row in rows:
         if row.status == "unscored" and row.reason and row.cause != "not_made":
-            told.setdefault(row.reason, set()).add(row.metric.partition(".")[0])
-    return sorted(f"{', '.join(sorted(metrics))}: {reason}" for reason, metrics in told.items())
+            metrics_by_reason.setdefault(row.reason, set()).add(row.metric.partition(".")[0])
+    return sorted(f"{', '.join(sorted(metrics))}: {reason}" for reason, metrics in metrics_by_reason.items())
 
 
 def missing_prerequisites(rows: Sequence[ScoreRow]) -> list[str]:
-    """The complaints that are no matter of too few pictures: a metric that cannot score here as asked."""
-    return unscored_reasons([r for r in rows if r.request_id or r.cause == "prerequisite"])
+    """Those ``unscored_reasons`` that more pictures would not change: weights, a package or a reference is missing."""
+    return unscored_reasons([row for row in rows if row.request_id or row.cause == "prerequisite"])
 
 
 def unscorable_reason(record: ImageRecord) -> str | None:
-    """Why a record has no quality score, None if it has a picture to score."""
+    """Why a record has no quality score; None if it has a picture to score."""
     if record.status != "ok":
         return f"{record.status}: {record.error or 'no reason given'}"
     return "random weights carry no quality" if record.detail.get("random_weights") else None
 
 
-def _image_work(metric: ImageMetric, records: Sequence[ImageRecord], known: Sequence[ScoreRow]) -> tuple[_Scoring, list[ScoreRow]]:
-    mark, columns = metric.fingerprint(), {c.name for c in metric.columns}
-    final: dict[tuple[str | None, str | None], set[str]] = {}
-    for row in known:
-        if row.fingerprint == mark and row.status != "unscored":
-            final.setdefault((row.prompt_id, row.request_id), set()).add(row.metric)
-    rows, wanted = [], set()
-    for record in records:
-        if final.get(record.key, set()) >= columns:
-            continue
-        beside = metric.not_applicable_reason(record)
-        why = unscorable_reason(record)
-        if beside is not None:
-            rows += _blank(metric, record, beside, "not_applicable")
-        elif why is None:
-            wanted.add(record.key)
-        else:
-            cause: Cause | None = "not_made" if record.failed else "refused" if record.status == "refused" else None
-            rows += _blank(metric, record, why, "unscored" if record.failed else "not_applicable", cause)
-    return _Scoring(metric, wanted), rows
-
-
-def _blank(metric: ImageMetric, record: ImageRecord, reason: str, status: ScoreStatus, cause: Cause | None = None) -> list[ScoreRow]:
-    mark = metric.fingerprint()
-    return [column.missing(mark, reason, record, status=status, cause=cause) for column in metric.columns]
-
-
 def scorable(records: Sequence[ImageRecord]) -> list[ImageRecord]:
     """The records whose pictures have a quality score."""
-    return [r for r in records if unscorable_reason(r) is None]
+    return [record for record in records if unscorable_reason(record) is None]
 
 
-def _identity(records: Sequence[ImageRecord]) -> str:
-    """Which pictures a set score is of."""
-    return digest(sorted(str(r.sha256) for r in records))[:16]
+def _plan_pictures(work: Work, metric: ImageMetric, scores: Sequence[ScoreRow]) -> None:
+    """The pictures that lack a final row of one of the metric's columns."""
+    settings, columns = metric.fingerprint(), {column.name for column in metric.columns}
+    final: dict[tuple[str | None, str | None], set[str]] = {}
+    for row in scores:
+        if row.fingerprint == settings and row.status != "unscored":
+            final.setdefault((row.prompt_id, row.request_id), set()).add(row.metric)
+    todo = set()
+    for record in work.records:
+        if final.get(record.key, set()) >= columns:
+            continue
+        not_applicable, unscorable = metric.not_applicable_reason(record), unscorable_reason(record)
+        if not_applicable is not None:
+            work.rows += rows_without_value(metric, record, not_applicable, "not_applicable")
+        elif unscorable is None:
+            todo.add(record.key)
+        elif record.failed:
+            work.rows += rows_without_value(metric, record, unscorable, "unscored", "not_made")
+        else:
+            cause: Cause | None = "refused" if record.status == "refused" else None
+            work.rows += rows_without_value(metric, record, unscorable, "not_applicable", cause)
+    work.pictures.append(ScorePictures(metric, todo))
 
 
-def _compared(metric: SetMetric, records: Sequence[ImageRecord], known: Sequence[ScoreRow]) -> bool:
-    mark, of = metric.fingerprint(), _identity(scorable(records))
-    done = {r.metric for r in known if r.fingerprint == mark and r.detail.get("of") == of and r.status != "unscored"}
-    return done >= {c.name for c in metric.columns}
+def _plan_set(work: Work, metric: SetMetric, scores: Sequence[ScoreRow], run: Run) -> None:
+    """Nothing where the same pictures were scored already; what is missing where the metric cannot score here."""
+    records, settings = scorable(work.records), metric.fingerprint()
+    pictures = pictures_hash(records)
+    final = {row.metric for row in scores if row.fingerprint == settings and row.detail.get("of") == pictures and row.status != "unscored"}
+    if final >= {column.name for column in metric.columns}:
+        return
+    reason = metric.unavailable_reason()
+    if reason:
+        work.rows += missing_prerequisite(metric, reason)
+        return
+    key = extractor_fingerprint(metric.extractor)
+    if key not in work.extractions:
+        work.extractions[key] = ExtractFeatures.of_run(metric.extractor, run, records)
+    work.sets.append(CompareSet(metric, work.extractions[key]))
 
 
-def _extraction(metric: SetMetric, records: Sequence[ImageRecord], run: Run, made: dict[str, _Extraction]) -> _Extraction:
-    key = fingerprint(metric.extractor.name, 0, **metric.extractor.fingerprint_fields())
-    if key not in made:
-        work = made[key] = _Extraction(metric.extractor, key)
-        file = run.features_path(key)
-        if file.exists():
-            with np.load(file) as held:
-                work.features = dict(zip(held["hashes"].tolist(), held["features"], strict=True))
-        work.wanted = {r.key for r in scorable(records) if r.sha256 not in work.features}
-    return made[key]
-
-
-def _stream(run: Run, records: Sequence[ImageRecord], work: Sequence[_Scoring | _Extraction], progress: Progress) -> list[ScoreRow]:
-    todo = [r for r in records if any(r.key in w.wanted for w in work)]
+def _score_pictures(run: Run, work: Work, progress: Progress) -> list[ScoreRow]:
+    """Give every task the pictures it has to do; rows and features are stored now and then."""
+    tasks = work.tasks
+    todo = [record for record in work.records if any(record.key in task.todo for task in tasks)]
     rows: list[ScoreRow] = []
-    unsaved: list[ScoreRow] = []
     if not todo:
         return rows
-    saved = time.monotonic()
+    stored, saved = 0, time.monotonic()
     with progress.track("score", len(todo)) as advance:
-        for start in range(0, len(todo), _BATCH):
-            batch = [Sample(r, _decode(run, r)) for r in todo[start : start + _BATCH]]
-            unsaved += [row for w in work for row in w.take(batch)]
+        for batch in _decoded(run, todo):
+            for task in tasks:
+                rows += task.score(batch)
             if time.monotonic() - saved > _SAVE_SECONDS:
-                _save(run, unsaved, work)
-                rows, unsaved, saved = rows + unsaved, [], time.monotonic()
+                run.save_scores(rows[stored:])
+                _save_features(run, work)
+                stored, saved = len(rows), time.monotonic()
             advance(len(batch))
-    _save(run, [], work)
-    return rows + unsaved
+    _save_features(run, work)
+    return rows
 
 
-def _save(run: Run, rows: Sequence[ScoreRow], work: Sequence[_Scoring | _Extraction]) -> None:
-    if rows:
-        run.save_scores(rows)
-    for one in work:
-        if isinstance(one, _Extraction):
-            one.save(run)
-
-
-def _decode(run: Run, record: ImageRecord) -> Image.Image:
+def _decoded(run: Run, records: Sequence[ImageRecord]) -> Iterator[list[Sample]]:
+    """The pictures of ``records``, batch by batch."""
     from PIL import Image  # noqa: PLC0415 - slow import
 
-    return Image.open(io.BytesIO(run.image_path(record).read_bytes())).convert("RGB")
+    for start in range(0, len(records), _BATCH):
+        batch = records[start : start + _BATCH]
+        yield [Sample(r, Image.open(io.BytesIO(run.image_path(r).read_bytes())).convert("RGB")) for r in batch]
 
 
-def _compare(metric: SetMetric, extraction: _Extraction, records: Sequence[ImageRecord]) -> list[ScoreRow]:
-    fit = scorable(records)
-    if extraction.broken is None:
-        held: Mapping[str, np.ndarray] = extraction.features
-        try:
-            features = np.stack([held[str(r.sha256)] for r in fit]) if fit else np.empty((0, 0), np.float32)
-            rows = metric.compare(features, fit)
-        except BenchError as error:
-            extraction = replace(extraction, broken=str(error))
-        else:
-            return [replace(row, detail={**row.detail, "of": _identity(fit)}) for row in rows]
-    return [column.missing(metric.fingerprint(), extraction.broken or "", cause="prerequisite") for column in metric.columns]
+def _save_features(run: Run, work: Work) -> None:
+    for extraction in work.extractions.values():
+        extraction.save(run)
+
+
+def _save_columns(run: Run, metrics: Sequence[Metric]) -> None:
+    """Store the card of every column in run.json, so that reports need no metric's code."""
+    stored = run.info().get("columns", {})
+    cards = {column.name: schema.column_to_json(column, metric.name) for metric in metrics for column in metric.columns}
+    if {**stored, **cards} != stored:
+        run.update_info(columns={**stored, **cards})

@@ -1,4 +1,4 @@
-"""The body of a worker: render batches with an open session. Touches no store."""
+"""The body of a worker: render batches with an open session. Writes nothing."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import time
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError, ProviderError
-from bench.types import Job, Rendered
+from bench.types import Rendered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bench.core.progress import Progress
     from bench.providers import LocalProvider, Session
-
-    Save = Callable[[Job, Rendered], None]
+    from bench.types import Job
 
 
 def batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
-    """Runs of at most ``size`` neighbouring jobs of equal width and height."""
+    """Batches of at most ``size`` consecutive jobs of equal width and height."""
     batch: list[Job] = []
     for job in jobs:
         shape = (job.request.width, job.request.height)
@@ -39,8 +38,8 @@ def sizes(jobs: Iterable[Job]) -> list[Job]:
     return list(first.values())
 
 
-def attempt(session: Session, batch: Sequence[Job]) -> list[Rendered]:
-    """Render a batch; an error that is not of the whole run makes its pictures failed ones that say why."""
+def render_batch(session: Session, batch: Sequence[Job]) -> list[Rendered]:
+    """Render a batch. An error that does not end the whole run makes all its pictures failed, with the reason."""
     try:
         return session.render([job.request for job in batch])
     except ProviderError as error:
@@ -53,16 +52,17 @@ def attempt(session: Session, batch: Sequence[Job]) -> list[Rendered]:
 
 
 def warm_up(session: Session, jobs: Sequence[Job], provider: LocalProvider, progress: Progress) -> dict[str, float]:
-    """Render a batch of each width and height that is thrown away, for a model is cold again at a new size.
+    """Render a batch of each width and height and throw it away, for a model is slow at first with every new size.
 
-    ``first_s`` is the latency of the very first picture where it was measured.
+    Returns:
+        ``pictures``, ``seconds`` and, where it was measured, ``first_s``: the latency of the very first picture.
     """
     cold = sizes(jobs)
     count = max(1, provider.batch_size) * len(cold)
     progress.say(f"{provider.name}: warm-up, {count} picture{'s' * (count != 1)}, not timed")
     began = time.monotonic()
-    made = [attempt(session, [job] * max(1, provider.batch_size)) for job in cold]
-    first = made[0][0]
+    warm = [render_batch(session, [job] * max(1, provider.batch_size)) for job in cold]
+    first = warm[0][0]
     facts = {"pictures": count, "seconds": round(time.monotonic() - began, 4)}
     measured = first.status == "ok" and not math.isnan(first.timing.latency_s)
     return facts | ({"first_s": first.timing.latency_s} if measured else {})

@@ -1,10 +1,11 @@
-"""The budget: what may be spent, and asking before it is."""
+"""The budget: what may be spent, what a run may cost, and asking before it is spent."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bench.errors import BudgetError, ConfigError
@@ -24,8 +25,8 @@ class Budget:
 
     Attributes:
         confirm: ask above this estimate, USD; None never asks.
-        max: send nothing that could pass it by the estimates, earlier sessions of the run and requests in flight included,
-            USD; None sets no limit.
+        max: USD that all sessions of the run may cost, requests in flight included; what could pass it is not sent. None sets
+            no limit.
         price: USD a picture, instead of the price list; 0 is free.
         per_hour: USD an hour of this machine, for models that run on it.
         yes: go on without asking.
@@ -50,62 +51,90 @@ class Budget:
             raise ConfigError(f"budget.yes={self.yes!r} must be true or false")
 
 
-def confirm_cost(  # noqa: PLR0917 - called in one place, in this order
-    name: str,
-    requests: Sequence[Request],
-    tariff: Tariff,
-    budget: Budget,
-    spent: float,
-    say: Callable[[str], None],
-    ask: Callable[[str], bool | None],
-) -> None:
-    """Say what ``requests`` may cost and get the user's word for it; returns if they may be sent.
+@dataclass(frozen=True)
+class Estimate:
+    """What the pictures that a run is about to ask for may cost.
 
-    Args:
+    Attributes:
         name: the model's, for people.
         requests: what is about to be sent.
         tariff: prices of the model.
+        spent_usd: what earlier sessions of the run cost.
+    """
+
+    name: str
+    requests: Sequence[Request]
+    tariff: Tariff
+    spent_usd: float = 0.0
+
+    @cached_property
+    def usd(self) -> float:
+        """USD for all requests, not counting retries; NaN where the price is unknown."""
+        return math.fsum(self.tariff.estimate(request) for request in self.requests)
+
+    @property
+    def pictures(self) -> str:
+        """How many pictures, in words."""
+        return f"{len(self.requests)} picture{'s' * (len(self.requests) != 1)}"
+
+    @property
+    def why_unknown(self) -> str:
+        """Why there is no price."""
+        return f"{self.tariff.basis}: tokens a picture are not known" if self.tariff.entry else "the model is in no price list"
+
+    def __str__(self) -> str:
+        if math.isnan(self.usd):
+            return f"{self.pictures} at an unknown price ({self.why_unknown})"
+        return f"{self.pictures} for at most {dollars(self.usd)} USD, not counting retries ({self.tariff.basis})"
+
+
+def check_budget(estimate: Estimate, budget: Budget) -> None:
+    """Make sure that ``budget.max`` is not passed, before anything is sent.
+
+    Raises:
+        ConfigError: ``budget.max`` is set and the price unknown.
+        BudgetError: what is spent and what the requests may cost are more than ``budget.max``.
+    """
+    if budget.max is None or not estimate.requests:
+        return
+    if math.isnan(estimate.usd):
+        raise ConfigError(
+            f"{estimate.name}: budget.max={budget.max:g} cannot be kept at an unknown price ({estimate.why_unknown}); "
+            "set the price of a picture with budget.price=USD, or leave budget.max out"
+        )
+    if estimate.spent_usd + estimate.usd > budget.max + _SLACK_USD:
+        raise BudgetError(
+            f"{estimate.name}: {estimate.pictures} may cost {dollars(estimate.usd)} USD, and {dollars(estimate.spent_usd)} USD are spent: "
+            f"more than budget.max={budget.max:g}. Nothing was sent; raise budget.max, or ask for less with limit=, seeds= or categories="
+        )
+
+
+def confirm_cost(estimate: Estimate, budget: Budget, say: Callable[[str], None], ask: Callable[[str], bool | None]) -> None:
+    """Show what the requests may cost and, above ``budget.confirm`` or at an unknown price, ask; returns if they may be sent.
+
+    Args:
+        estimate: the requests and their prices.
         budget: the user's limits.
-        spent: USD that earlier sessions of the run cost.
         say: shows a line.
         ask: puts a question; None where there is no terminal.
 
     Raises:
-        ConfigError: ``budget.max`` is set and the price unknown.
-        BudgetError: the estimate passes ``budget.max``, or nobody agreed.
+        ConfigError: as ``check_budget``.
+        BudgetError: as ``check_budget``, or nobody agreed.
     """
-    if not requests:
+    if not estimate.requests:
         return
-    usd = math.fsum(tariff.estimate(request) for request in requests)
-    pictures = f"{len(requests)} picture{'s' * (len(requests) != 1)}"
-    unknown = math.isnan(usd)
-    before = f"; {dollars(spent)} USD spent on this run before" if spent else ""
-    if unknown:
-        what = f"{pictures} at an unknown price ({_why(tariff)})"
-    else:
-        what = f"{pictures} for at most {dollars(usd)} USD, repeats left out ({tariff.basis})"
-    say(f"{name}: {what}{before}")
-    if budget.max is not None and unknown:
-        raise ConfigError(
-            f"{name}: budget.max={budget.max:g} cannot be kept at an unknown price ({_why(tariff)}); "
-            "say what a picture costs at most with budget.price=USD, or leave budget.max out"
-        )
-    if budget.max is not None and spent + usd > budget.max + _SLACK_USD:
-        raise BudgetError(
-            f"{name}: {pictures} may cost {dollars(usd)} USD, and {dollars(spent)} USD are spent: more than budget.max={budget.max:g}. "
-            "Nothing was sent; raise budget.max, or ask for less with limit=, seeds= or categories="
-        )
-    if budget.yes or budget.confirm is None or usd <= budget.confirm:
+    before = f"; {dollars(estimate.spent_usd)} USD spent on this run before" if estimate.spent_usd else ""
+    say(f"{estimate.name}: {estimate}{before}")
+    check_budget(estimate, budget)
+    if budget.yes or budget.confirm is None or estimate.usd <= budget.confirm:
         return
-    answer = ask(f"{name}: {what}. Go on?")
+    answer = ask(f"{estimate.name}: {estimate}. Go on?")
     if answer:
         return
-    out = "agree beforehand with budget.yes=true" + (", or say what a picture costs with budget.price=USD" if unknown else "")
+    unknown = math.isnan(estimate.usd)
+    out = "agree beforehand with budget.yes=true" + (", or set the price of a picture with budget.price=USD" if unknown else "")
     if answer is None:
-        above = "its price is unknown" if unknown else f"{dollars(usd)} USD are above budget.confirm={budget.confirm:g}"
-        raise BudgetError(f"{name}: {above}, and there is no terminal to ask on; nothing was sent; {out}")
-    raise BudgetError(f"{name}: not agreed to, nothing was sent; {out}")
-
-
-def _why(tariff: Tariff) -> str:
-    return f"{tariff.basis}: tokens a picture are not known" if tariff.entry else "the model is in no price list"
+        above = "its price is unknown" if unknown else f"{dollars(estimate.usd)} USD are above budget.confirm={budget.confirm:g}"
+        raise BudgetError(f"{estimate.name}: {above}, and there is no terminal to ask on; nothing was sent; {out}")
+    raise BudgetError(f"{estimate.name}: you did not agree, nothing was sent; {out}")

@@ -1,4 +1,4 @@
-"""What pictures cost: the dated price list, estimates before a run, the budget that stops it."""
+"""What pictures cost: the dated price list, estimates before a run, the cost of each picture after it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Tariff:
     """The price of one model's pictures.
 
     Attributes:
-        price: USD a picture as the user says.
+        price: USD a picture as set by the user.
         entry: the model's entry in conf/prices.yaml, {} where it has none.
         listed: date of the entry.
     """
@@ -30,11 +30,6 @@ class Tariff:
     price: float | None = None
     entry: Mapping[str, Any] = field(default_factory=dict)
     listed: str | None = None
-
-    @property
-    def known(self) -> bool:
-        """Whether a picture can be priced before it is made."""
-        return self.price is not None or bool(self.entry.keys() & {"per_picture", "first_megapixel", "tokens_out"})
 
     @property
     def basis(self) -> str:
@@ -49,14 +44,14 @@ class Tariff:
         return self.listed if self.price is None else None
 
     def estimate(self, request: Request) -> float:
-        """USD that one attempt may cost, rather too high than too low; NaN where that is unknown.
+        """USD that one attempt costs at most; NaN where that is unknown.
 
-        A quality or size that is left to the server counts as the dearest. Text is counted as a token a byte.
+        A quality or size that is left to the server counts as the most expensive one. Text counts as one token a byte.
         """
         if self.price is not None:
             return self.price
         if "per_picture" in self.entry:
-            return max(_most(leaf) for leaf in _leaves(self.entry["per_picture"], request.settings))
+            return max(_upper_bound(leaf) for leaf in _leaves(self.entry["per_picture"], request.settings))
         if "first_megapixel" in self.entry:
             return self._by_size(request)
         if "tokens_out" not in self.entry:
@@ -69,10 +64,10 @@ class Tariff:
         return float((text * price["text_in"] + math.ceil(max(tokens)) * price["image_out"]) / 1e6)
 
     def cost(self, request: Request, rendered: Rendered) -> float:
-        """USD that a finished request cost; NaN where nobody said.
+        """USD that a finished request cost; NaN where it is unknown.
 
-        In this order: money the server reported, tokens it reported, the user's price, the price list. A refusal that
-        reports nothing is NaN unless the price list says what one costs, or the user says that pictures are free.
+        The first of: money the server reported, tokens it reported, the user's price, the price list. A refusal without a
+        report is NaN unless the price list has a price for it or the user's price is 0.
         """
         reported = self._by_tokens(rendered.detail.get("usage")) if math.isnan(rendered.cost_usd) else rendered.cost_usd
         if not math.isnan(reported):
@@ -84,21 +79,21 @@ class Tariff:
         return _number(self.entry.get(str(rendered.detail.get("refusal")))) if rendered.status == "refused" else math.nan
 
     def _priced(self, request: Request) -> float:
-        """The price list's word on a finished picture; NaN where it leaves several prices possible."""
+        """The price list's price of a finished picture; NaN where several are possible."""
         if "per_picture" not in self.entry:
             return self._by_size(request)
         prices = {_number(leaf) for leaf in _leaves(self.entry["per_picture"], request.settings)}
         return prices.pop() if len(prices) == 1 else math.nan
 
     def _by_size(self, request: Request) -> float:
-        """By begun megapixels; NaN without a size or such a price."""
+        """USD by started megapixels; NaN without a size or such a price."""
         megapixels = math.ceil(request.width * request.height / _MEGAPIXEL)
         if "first_megapixel" not in self.entry or not megapixels:
             return math.nan
         return float(self.entry["first_megapixel"] + (megapixels - 1) * self.entry["further_megapixel"])
 
     def _by_tokens(self, usage: object) -> float:
-        """By tokens as OpenAI's images API reports them; what it does not split into text and image is text."""
+        """USD by tokens as OpenAI's images API reports them; input that it does not split into text and image counts as text."""
         prices = self.entry.get("per_million_tokens")
         if not prices or not isinstance(usage, Mapping) or not usage.get("output_tokens"):
             return math.nan
@@ -117,7 +112,7 @@ def tariff_for(vendor: str | None, model: str, price: float | None) -> Tariff:
     Args:
         vendor: heading in conf/prices.yaml; None at a server of the user's own, whose prices nobody lists.
         model: name the server knows; a dated snapshot ("gpt-image-2-2026-04-21") costs what its model does.
-        price: the user's word (``budget.price``), which stands before the price list.
+        price: the user's own (``budget.price``), used instead of the price list.
     """
     listed = price_list()
     models = listed.get(vendor or "", {})
@@ -135,16 +130,16 @@ def price_list() -> Mapping[str, Any]:
 
 
 def _leaves(node: Any, settings: Mapping[str, Any]) -> list[Any]:  # noqa: ANN401 - a number, or what stands for one
-    """The prices that ``settings`` leave possible."""
+    """The prices that are possible with ``settings``."""
     if not isinstance(node, Mapping) or node.keys() & {"at_most", "fixed"}:
         return [node]
     ((name, values),) = node.items()
-    said = str(settings.get(name)).lower()
-    possible = [values[said]] if said in values else values.values()
+    setting = str(settings.get(name)).lower()
+    possible = [values[setting]] if setting in values else values.values()
     return [leaf for value in possible for leaf in _leaves(value, settings)]
 
 
-def _most(leaf: Any) -> float:  # noqa: ANN401 - see ``_leaves``
+def _upper_bound(leaf: Any) -> float:  # noqa: ANN401 - see ``_leaves``
     return float(leaf["at_most"]) if isinstance(leaf, Mapping) else float(leaf)
 
 

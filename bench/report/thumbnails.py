@@ -14,6 +14,7 @@ from dataclasses import astuple, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bench.core.files import write_atomically
 from bench.images import decoding
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ EDGE = 512
 _MAILED = ((300, EDGE), (1200, 384))
 """The longer side in a page that holds its pictures, by how many it has at most; beyond, ``_SMALLEST``."""
 _SMALLEST = 256
-_OURS = re.compile(r"[0-9a-f]{16}\.(png|jpg|webp)(\.part)?")
+_OURS = re.compile(r"[0-9a-f]{16}\.(png|jpg|webp)|[0-9a-f]{8}\.[0-9a-f]{16}\.(png|jpg|webp)\.part")
 """What a report puts into ``thumbs/``, beside its index."""
 
 
@@ -114,9 +115,7 @@ def _file(item: tuple[str, Path], folder: Path) -> Thumb | None:
     if (shown := _shown(source, EDGE)) is None:
         return None
     target = folder / f"{sha[:16]}{shown.ending}"
-    part = target.with_name(f"{target.name}.part")
-    part.write_bytes(shown.data)
-    part.replace(target)
+    write_atomically(target, shown.data, flush=False)
     return Thumb(target.name, shown.width, shown.height, max(shown.width, shown.height) <= EDGE)
 
 

@@ -1,15 +1,15 @@
-"""Every attempt of a hosted run, written down before the next step: what money was spent, and what a server still works on.
+"""Every attempt of a hosted run, written down before the next step: what was spent, and what a server still works on.
 
 Lines of ``attempts.jsonl``::
 
     {"sent": 7, "prompt_id": …, "request_id": …, "usd": 0.04, "at": …}          before the request leaves; usd: the estimate
-    {"task": 7, "id": …, "polling_url": …}                                      the server accepted it and works on
-    {"answered": 7, "seconds": 3.1, "sha256": …, "status": "ok", …}             the answer is here; its picture lies in answers/7
-    {"settled": 7, "status": "ok", "seconds": 3.1, "usd": 0.04, "keep": false}  what became of it; usd null: nobody said
+    {"task": 7, "id": …, "polling_url": …}                                      the server accepted it and works on it
+    {"answered": 7, "seconds": 3.1, "sha256": …, "status": "ok", …}             the answer is here; its picture is in answers/7
+    {"settled": 7, "status": "ok", "seconds": 3.1, "usd": 0.04, "keep": false}  what became of it; usd null: unknown
 
-An attempt that was sent and never settled belongs to a process that was killed: it counts as paid at its estimate. One
-that was answered is stored by the next process, and one that has a task and is not settled for good ("keep" true) is asked
-for again: neither is sent again.
+An attempt that was sent and never settled belongs to a process that was killed: it counts as paid at its estimate. The
+next process stores one that was answered, and asks again for the result of one that has a task and is not settled for good
+("keep" true); it sends neither again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.store import schema
 
@@ -28,54 +28,92 @@ if TYPE_CHECKING:
     from bench.store.run import Run
     from bench.types import Job, Rendered
 
+State = Literal["planned", "sent", "answered", "settled"]
+
 
 @dataclass(eq=False)
 class Attempt:
-    """One attempt; a ``bench.providers.hosted.base.Task`` for the client that makes it."""
+    """One attempt at a job; it writes its own lines of the ledger, one at each change of state.
+
+    Attributes:
+        state: "planned" until the request leaves (or, where a server works on it already, until its result is asked for);
+            "sent"; "answered" when the answer is on disk; "settled" when its cost is known or given up.
+        number: in the order of sending, from 1; 0 before that.
+        estimate: USD it may cost.
+        submission: what a server that works in the background knows it by.
+        answer: the line of its answer.
+        seconds: how long it took.
+        usd: what it cost; NaN where that is unknown.
+        keep: the server may still finish it.
+    """
 
     ledger: Ledger
-    number: int
     key: tuple[str, str]
-    estimate: float
+    state: State = "planned"
+    number: int = 0
+    estimate: float = math.nan
     submission: dict[str, Any] | None = None
     answer: dict[str, Any] | None = None
+    seconds: float = 0.0
     usd: float = math.nan
-    settled: bool = False
     keep: bool = True
+
+    @property
+    def paid(self) -> bool:
+        """Whether it needs no money: its answer is on disk, or a server works on it."""
+        return self.state == "answered" or (self.submission is not None and self.keep)
+
+    def send(self, estimate: float) -> None:
+        """Planned → sent; to be called before the request leaves. One that a server works on already is written only once."""
+        if not self.number:
+            number, (prompt_id, request_id) = self.ledger.next_number, self.key
+            at = datetime.now(UTC).isoformat(timespec="milliseconds")
+            self.ledger.write({"sent": number, "prompt_id": prompt_id, "request_id": request_id, "usd": _json(estimate), "at": at})
+            self.number, self.estimate = number, estimate
+            self.ledger.add(self)
+        self.state = "sent"
 
     def submitted(self, facts: Mapping[str, str | float | None]) -> None:
         """Keep what the server knows this attempt by."""
         self.submission = dict(facts)
         self.ledger.write({"task": self.number, **facts}, flush=True)
 
-    def answered(self, row: Mapping[str, Any], image: bytes | None, seconds: float) -> None:
-        """Keep an answer (``schema.rendered_to_json``, nothing secret) and its picture, before the next request takes its place."""
+    def answered(self, row: Mapping[str, Any], image: bytes | None) -> None:
+        """Sent → answered: keep ``row`` (``schema.rendered_to_json``, nothing secret) and the picture."""
         if image is not None:
             self.ledger.run.save_pending_image(self.number, image)
-        self.answer = {"seconds": round(seconds, 4), "sha256": _mark(image), **row}
+        self.answer = {"seconds": round(self.seconds, 4), "sha256": _sha256(image), **row}
         self.ledger.write({"answered": self.number, **self.answer})
+        self.state = "answered"
 
     def recall(self) -> Rendered | None:
-        """The answer as it was kept; None without one, or where its picture is not whole."""
-        if self.answer is None:
+        """The answer as it was kept; None where there is none or its picture is not whole."""
+        if self.state != "answered" or self.answer is None:
             return None
         image = self.ledger.run.pending_image(self.number)
-        return schema.rendered_from_json(self.answer, image) if _mark(image) == self.answer["sha256"] else None
+        return schema.rendered_from_json(self.answer, image) if _sha256(image) == self.answer["sha256"] else None
 
     def delete_pending_image(self) -> None:
-        """Drop the kept picture of an answer that is stored, or of no use."""
+        """Delete the picture of an answer that is stored, or of no use."""
         if self.answer:
             self.ledger.run.delete_pending_image(self.number)
 
-    def settle(self, status: str, seconds: float, usd: float, *, keep: bool = False) -> None:
-        """Write what became of it; ``keep``: the server may still finish it."""
-        row = {"settled": self.number, "status": status, "seconds": round(seconds, 4), "usd": _json(usd), "keep": keep}
-        self.ledger.write(row)
+    def settle(self, status: str, usd: float, *, keep: bool = False) -> None:
+        """Sent or answered → settled: write what became of it; does nothing to one that is only planned.
+
+        Args:
+            status: of the picture, or why there is none.
+            usd: what it cost; NaN where that is unknown.
+            keep: the server may still finish it.
+        """
+        if self.state == "planned":
+            return
+        self.ledger.write({"settled": self.number, "status": status, "seconds": round(self.seconds, 4), "usd": _json(usd), "keep": keep})
         self.ledger.account(self, usd, keep=keep)
 
 
 class Ledger:
-    """The attempts of a run. Cheap to ask while a run goes on: totals are kept as they change."""
+    """The attempts of a run. Totals are kept as they change, so reading them during a run is cheap."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -86,34 +124,36 @@ class Ledger:
         for row in run.attempts():
             self._read(row)
 
-    def send(self, job: Job, estimate: float) -> Attempt:
-        """A new attempt, written down; to be called before the request leaves."""
-        attempt = Attempt(self, len(self._attempts) + 1, job.key, estimate)
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self.write({"sent": attempt.number, "prompt_id": job.key[0], "request_id": job.key[1], "usd": _json(estimate), "at": at})
-        self._add(attempt)
-        return attempt
-
-    def task(self, job: Job) -> Attempt | None:
-        """The attempt whose result the server may still give, sent by this or an earlier process."""
-        found = self._latest.get(job.key)
-        return found if found and found.submission is not None and found.keep else None
-
-    def answer(self, job: Job) -> Attempt | None:
-        """The attempt that an earlier process had answered and did not store."""
-        found = self._latest.get(job.key)
-        return found if found and found.answer and not found.settled else None
+    def attempt(self, job: Job) -> Attempt:
+        """The attempt to go on with: one that is answered or that a server works on, else a new one."""
+        latest = self._latest.get(job.key)
+        if latest is None or latest.recall() is not None:
+            return latest or Attempt(self, job.key)
+        if latest.submission is not None and latest.keep:
+            latest.state, latest.seconds = "planned", 0.0
+            return latest
+        return Attempt(self, job.key)
 
     def reconcile(self, open_keys: Collection[tuple[str, str]]) -> None:
-        """Settle what was answered and stored by a process that died before it could say so."""
+        """Settle what was answered and stored by a process that died before it could settle it."""
         for attempt in self._attempts.values():
-            if attempt.answer and not attempt.settled and attempt.key not in open_keys:
+            if attempt.answer is not None and attempt.state == "answered" and attempt.key not in open_keys:
                 attempt.delete_pending_image()
-                attempt.settle(attempt.answer["status"], attempt.answer["seconds"], _number(attempt.answer["cost_usd"]))
+                attempt.settle(attempt.answer["status"], _number(attempt.answer["cost_usd"]))
+
+    @property
+    def next_number(self) -> int:
+        """Of the next attempt that is sent."""
+        return len(self._attempts) + 1
+
+    def add(self, attempt: Attempt) -> None:
+        """Count an attempt that was sent at its estimate."""
+        self._attempts[attempt.number] = self._latest[attempt.key] = attempt
+        self._count(attempt, 1)
 
     @property
     def committed_usd(self) -> float:
-        """Spent, presumed to be spent and in flight; attempts without an estimate count nothing."""
+        """Spent, presumed to be spent, and in flight; attempts without an estimate count nothing."""
         return self.usd + self.presumed_usd
 
     def spending(self) -> dict[str, float | int]:
@@ -122,17 +162,13 @@ class Ledger:
         return {"usd": round(self.usd, 9), "presumed_usd": presumed, "unknown": self.unknown, "attempts": len(self._attempts)}
 
     def write(self, row: Mapping[str, Any], *, flush: bool = False) -> None:
-        """Append a line. Tasks are flushed to disk; what else a power cut could take is only the last attempts' account."""
+        """Append a line; ``flush`` for one that must survive a power cut too."""
         self.run.add_attempt(row, flush=flush)
 
     def account(self, attempt: Attempt, usd: float, *, keep: bool) -> None:
         """Replace what ``attempt`` counted as by what it cost; NaN leaves the estimate."""
         self._count(attempt, -1)
-        attempt.usd, attempt.settled, attempt.keep = usd, True, keep
-        self._count(attempt, 1)
-
-    def _add(self, attempt: Attempt) -> None:
-        self._attempts[attempt.number] = self._latest[attempt.key] = attempt
+        attempt.state, attempt.usd, attempt.keep = "settled", usd, keep
         self._count(attempt, 1)
 
     def _count(self, attempt: Attempt, sign: int) -> None:
@@ -145,16 +181,17 @@ class Ledger:
 
     def _read(self, row: dict[str, Any]) -> None:
         if "sent" in row:
-            self._add(Attempt(self, row["sent"], (row["prompt_id"], row["request_id"]), _number(row["usd"])))
+            self.add(Attempt(self, (row["prompt_id"], row["request_id"]), "sent", row["sent"], _number(row["usd"])))
         elif "answered" in row:
-            self._attempts[row["answered"]].answer = {k: v for k, v in row.items() if k != "answered"}
+            attempt = self._attempts[row.pop("answered")]
+            attempt.state, attempt.answer, attempt.seconds = "answered", row, row["seconds"]
         elif "task" in row:
-            self._attempts[row["task"]].submission = {k: v for k, v in row.items() if k != "task"}
+            self._attempts[row.pop("task")].submission = row
         else:
             self.account(self._attempts[row["settled"]], _number(row["usd"]), keep=row["keep"])
 
 
-def _mark(image: bytes | None) -> str | None:
+def _sha256(image: bytes | None) -> str | None:
     return None if image is None else hashlib.sha256(image).hexdigest()
 
 

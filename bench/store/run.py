@@ -15,8 +15,8 @@
     results/votes.jsonl             what people chose (bench/voting), one line a vote or retraction
     results/.vote/                  tokens of the voting page, for the owner's eyes
 
-A picture is written under a temporary name, flushed, renamed, and only then journaled: whatever instant the process
-dies at, a record always has its picture, and a picture without record is simply made again.
+A picture is written under a temporary name, flushed, renamed, and only then journaled: whenever the process dies, every
+record has its picture, and a picture without a record is rendered again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.core.files import add_line, writing
+from bench.core.files import add_line, write_atomically, writing
 from bench.errors import StoreError
 from bench.store import schema
 from bench.types import ImageRecord
@@ -48,7 +48,7 @@ _KINDS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp"}
 
 
 class Run:
-    """One run folder; it holds everything it needs and can be copied anywhere."""
+    """One run folder; it contains everything it needs and can be copied anywhere."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
@@ -72,10 +72,10 @@ class Run:
         """Merge ``changes`` into run.json, atomically."""
         data = {**self.info(), **changes, "schema_version": schema.SCHEMA_VERSION}
         with self._writing():
-            self._replace(self.path / "run.json", json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True).encode())
+            write_atomically(self.path / "run.json", json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True).encode())
 
     def records(self) -> list[ImageRecord]:
-        """Every record, the latest of each (prompt, request)."""
+        """The latest record of each (prompt, request)."""
         latest: dict[tuple[str, str], ImageRecord] = {}
         file = self.path / "records.parquet"
         if file.exists():
@@ -85,8 +85,14 @@ class Run:
             latest[record.key] = record
         return list(latest.values())
 
+    def records_version(self) -> tuple[tuple[int, ...] | None, ...]:
+        """Changes whenever a record is stored, by any process; cheaper than reading them."""
+        files = (self.path / "records.parquet", self.path / "journal.jsonl")
+        stats = [file.stat() if file.exists() else None for file in files]
+        return tuple((s.st_ino, s.st_size, s.st_mtime_ns) if s else None for s in stats)
+
     def current(self) -> list[ImageRecord]:
-        """The latest record of each (prompt, seed): what reports and scores speak of."""
+        """The latest record of each (prompt, seed), which is what is scored and reported."""
         return latest(self.records())
 
     def save(self, job: Job, rendered: Rendered, *, prompt_set: PromptSet, environment: str) -> ImageRecord:
@@ -114,7 +120,7 @@ class Run:
         with self._writing():
             if rendered.image is not None:
                 file = self._image_file(record, rendered.image)
-                self._replace(self.path / file, rendered.image)
+                write_atomically(self.path / file, rendered.image)
                 record = replace(record, image=file, sha256=hashlib.sha256(rendered.image).hexdigest())
             self._append("journal.jsonl", schema.record_to_json(record))
         return record
@@ -124,9 +130,9 @@ class Run:
         return self._lines("attempts.jsonl")
 
     def add_attempt(self, line: Mapping[str, Any], *, flush: bool = False) -> None:
-        """Append a line to attempts.jsonl, for whoever holds the lock; the file stays open until it is given back.
+        """Append a line to attempts.jsonl, inside ``lock``; the file stays open until the lock is released.
 
-        The line survives the death of this process; a power cut only with ``flush``.
+        The line survives the death of this process, and a power cut only with ``flush``.
         """
         with self._writing():
             if self._attempts is None:
@@ -134,7 +140,7 @@ class Run:
             add_line(self._attempts, line, flush=flush)
 
     def save_pending_image(self, number: int, data: bytes) -> None:
-        """Keep the picture of an attempt until it is stored; it survives the death of this process."""
+        """Write the picture of an attempt to answers/ until its record is stored; it survives the death of this process."""
         file = self.path / "answers" / str(number)
         with self._writing():
             try:
@@ -146,20 +152,20 @@ class Run:
                 handle.write(data)
 
     def pending_image(self, number: int) -> bytes | None:
-        """The picture that ``save_pending_image`` kept, None where there is none."""
+        """The picture that ``save_pending_image`` wrote, None where there is none."""
         file = self.path / "answers" / str(number)
         return file.read_bytes() if file.exists() else None
 
     def delete_pending_image(self, number: int) -> None:
-        """Drop a parked picture."""
+        """Delete the picture of an attempt from answers/."""
         (self.path / "answers" / str(number)).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the run for writing.
+        """Lock the run for writing, after removing what a killed process left half written.
 
         Raises:
-            StoreError: another process is rendering into it.
+            StoreError: another process is working on it.
         """
         with self._writing():
             self.path.mkdir(parents=True, exist_ok=True)
@@ -181,10 +187,10 @@ class Run:
             handle.close()
 
     def compact(self, order: Sequence[tuple[str, str]] = ()) -> None:
-        """Fold the journal into records.parquet. Dying in between leaves rows twice, which reading undoes.
+        """Move the journal into records.parquet. Dying in between leaves rows twice, of which reading takes the latest.
 
         Args:
-            order: keys of records as they should follow each other; answers of a server come as they like. Others stand first.
+            order: keys of records in the order to store them, for a server answers in any order; records not named come first.
         """
         journal = self.path / "journal.jsonl"
         if not journal.exists() or not journal.stat().st_size:
@@ -196,11 +202,11 @@ class Run:
         sink = pa.BufferOutputStream()
         pq.write_table(schema.records_table(sorted(self.records(), key=lambda r: place.get(r.key, -1))), sink)
         with self._writing():
-            self._replace(self.path / "records.parquet", sink.getvalue().to_pybytes())
+            write_atomically(self.path / "records.parquet", sink.getvalue().to_pybytes())
             os.truncate(journal, 0)
 
     def image_path(self, record: ImageRecord) -> Path:
-        """Where the picture of ``record`` lies."""
+        """The file of a record's picture. Raises StoreError for a record without one."""
         if record.image is None:
             raise StoreError(f"{record.prompt_id} (seed {record.request.seed}) has no picture: {record.status}")
         return self.path / record.image
@@ -212,13 +218,13 @@ class Run:
     def scores_table(self) -> pa.Table:
         """Every stored score in long form, as ``bench.store.schema`` lays it out; ``detail`` is JSON text."""
         file = self.path / "scores.parquet"
-        return schema.checked(self._table(file), file.name) if file.exists() else schema.scores_table([])
+        return schema.upgraded_scores(self._table(file), file.name) if file.exists() else schema.scores_table([])
 
     def save_scores(self, rows: Sequence[ScoreRow]) -> None:
         """Add scores; a row replaces an earlier one of the same metric and picture (or of the whole run).
 
-        A picture's unscored row does not replace a number: an engine that breaks, or a judge without a key, must not
-        undo what was scored and perhaps paid for.
+        An unscored row of a picture does not replace a number: an engine that breaks, or a judge without a key, must not
+        delete a score that was perhaps paid for.
         """
         merged = {(s.metric, s.request_id, s.prompt_id): s for s in self.scores()}
         for row in rows:
@@ -228,11 +234,11 @@ class Run:
                 merged[key] = row
         self._write_scores(merged.values())
 
-    def forget_scores(self, keys: Collection[tuple[str, str]]) -> None:
-        """Drop the scores of these (prompt, request), whose pictures are about to be made again."""
-        held = self.scores()
-        kept = [s for s in held if (s.prompt_id, s.request_id) not in keys]
-        if len(kept) < len(held):
+    def delete_scores(self, keys: Collection[tuple[str, str]]) -> None:
+        """Delete the scores of these (prompt, request), whose pictures are about to be rendered again."""
+        stored = self.scores()
+        kept = [s for s in stored if (s.prompt_id, s.request_id) not in keys]
+        if len(kept) < len(stored):
             self._write_scores(kept)
 
     def _write_scores(self, rows: Iterable[ScoreRow]) -> None:
@@ -242,7 +248,7 @@ class Run:
         sink = pa.BufferOutputStream()
         pq.write_table(schema.scores_table(rows), sink)
         with self._writing():
-            self._replace(self.path / "scores.parquet", sink.getvalue().to_pybytes())
+            write_atomically(self.path / "scores.parquet", sink.getvalue().to_pybytes())
 
     def features_path(self, fingerprint: str) -> Path:
         """The feature cache of one extractor."""
@@ -251,13 +257,13 @@ class Run:
     def save_bytes(self, path: Path, data: bytes) -> None:
         """Write a file of this run atomically."""
         with self._writing():
-            self._replace(path, data)
+            write_atomically(path, data)
 
     def _journaled(self) -> list[ImageRecord]:
         return [schema.record_from_json(row) for row in self._lines("journal.jsonl")]
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
-        """The whole lines of a .jsonl file; a torn last one is no line."""
+        """The whole lines of a .jsonl file; a torn last line is left out."""
         file = self.path / name
         if not file.exists():
             return []
@@ -279,7 +285,7 @@ class Run:
         return StoreError(f"{file} is damaged ({error}); put it back from a copy, or delete the run with: python -m bench rm {self.name}")
 
     def _repair(self) -> None:
-        """Cut half-written last lines off and drop temporary files of a killed process."""
+        """Cut off half-written last lines and delete temporary files of a killed process."""
         for file in self.path.glob("*.jsonl"):
             data = file.read_bytes()
             if data and not data.endswith(b"\n"):
@@ -299,22 +305,9 @@ class Run:
         return name
 
     def _append(self, name: str, row: Mapping[str, Any]) -> None:
-        """Add a line to a .jsonl file; on disk when this returns."""
+        """Add a line to a .jsonl file; it is on disk when this returns."""
         with (self.path / name).open("ab", buffering=0) as file:
             add_line(file, row, flush=True)
-
-    def _replace(self, file: Path, data: bytes) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f"{file.name}.part")
-        try:
-            with part.open("wb") as handle:
-                handle.write(data)
-                handle.flush()
-                os.fsync(handle.fileno())
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
-        part.replace(file)
 
     def _writing(self) -> contextlib.AbstractContextManager[None]:
         return writing(self.path)

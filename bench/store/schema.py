@@ -1,4 +1,4 @@
-"""How records and scores look on disk: Arrow schemas, their version, and the way between rows and dataclasses."""
+"""How records and scores are stored: Arrow schemas, their version, and the conversion between rows and dataclasses."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def scores_from_table(table: pa.Table) -> list[ScoreRow]:
     return [ScoreRow(**{**row, "value": _number(row["value"]), "detail": json.loads(row["detail"])}) for row in table.to_pylist()]
 
 
-def checked(table: pa.Table, where: str) -> pa.Table:
+def upgraded_scores(table: pa.Table, where: str) -> pa.Table:
     """Stored scores as this version lays them out; one that lacks ``cause`` (written before it) gets it from reason and detail.
 
     Raises:

@@ -16,12 +16,11 @@ import fcntl
 import json
 import math
 import os
-import secrets
 import threading
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.core.files import add_line, writing
+from bench.core.files import add_line, write_atomically, writing
 from bench.errors import StoreError
 from bench.store import schema
 
@@ -75,17 +74,17 @@ class Retraction:
     created: str = ""
 
 
-def apply_vote(entry: Vote | Retraction, held: dict[tuple[str, str], Vote]) -> bool:
-    """Let ``entry`` change ``held``, the votes that stand by (rater, ballot); whether it did.
+def apply_vote(entry: Vote | Retraction, standing: dict[tuple[str, str], Vote]) -> bool:
+    """Apply ``entry`` to ``standing``, the votes that count, by (rater, ballot); returns whether it changed them.
 
     The first vote of a rater on a ballot counts until it is taken back; then the next one does.
     """
     if isinstance(entry, Vote):
-        return held.setdefault((entry.rater, entry.ballot), entry) is entry
-    taken = [key for key, vote in held.items() if vote.id == entry.vote and vote.rater == entry.rater]
-    for key in taken:
-        del held[key]
-    return bool(taken)
+        return standing.setdefault((entry.rater, entry.ballot), entry) is entry
+    retracted = [key for key, vote in standing.items() if vote.id == entry.vote and vote.rater == entry.rater]
+    for key in retracted:
+        del standing[key]
+    return bool(retracted)
 
 
 _KINDS: dict[str, type[Vote | Retraction]] = {"vote": Vote, "retraction": Retraction}
@@ -97,12 +96,12 @@ class VoteBook:
     def __init__(self, file: Path) -> None:
         self.path = file
         self._guard = threading.Lock()
-        self._forget()
+        self._start_over()
 
-    def _forget(self) -> None:
+    def _start_over(self) -> None:
         self._read, self._lines = 0, 0
         self._ids: set[str] = set()
-        self._held: dict[tuple[str, str], Vote] = {}
+        self._standing: dict[tuple[str, str], Vote] = {}
 
     def standing(self) -> dict[tuple[str, str], Vote]:
         """The votes that count, by (rater, ballot), oldest first.
@@ -112,7 +111,7 @@ class VoteBook:
         """
         with self._guard:
             self._catch_up()
-            return dict(self._held)
+            return dict(self._standing)
 
     def add(self, entry: Vote | Retraction) -> bool:
         """Write ``entry`` down; one that is there already, by its id, is not written again.
@@ -131,7 +130,7 @@ class VoteBook:
                 self._catch_up()
                 if entry.id in self._ids:
                     return True
-                if not apply_vote(entry, dict(self._held)):
+                if not apply_vote(entry, dict(self._standing)):
                     return False
                 if file.seek(0, os.SEEK_END) > self._read:
                     file.truncate(self._read)
@@ -142,7 +141,9 @@ class VoteBook:
         return True
 
     def secret(self, name: str, values: Mapping[str, str | int] | None = None) -> dict[str, Any]:
-        """What lies under ``name`` in the folder ``.vote``, readable by its owner alone; where nothing does, ``values`` from now on.
+        """The values stored as ``name`` in the folder ``.vote``, which its owner alone can read; {} where there are none.
+
+        Where there are none, ``values`` are stored first; of two processes that try, the first one's values count.
 
         Raises:
             StoreError: the file cannot be written or is damaged.
@@ -153,26 +154,18 @@ class VoteBook:
                 return {}
             if values is not None and not file.exists():
                 file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                part = file.with_name(f"{name}.{secrets.token_hex(4)}.part")
-                with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-                    json.dump(dict(values), handle)
-                try:
-                    os.link(part, file)
-                except FileExistsError:
-                    pass  # another process was quicker: its values count
-                finally:
-                    part.unlink()
+                write_atomically(file, json.dumps(dict(values)).encode(), flush=False, mode=0o600, replace=False)
         try:
-            held: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            stored: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise StoreError(f"{file} is damaged ({error}); delete it, the voting page then gets a new address") from error
-        return held
+        return stored
 
     def _catch_up(self) -> None:
-        """Take in the whole lines that were added since; a file that is gone or became shorter is read anew."""
+        """Read the whole lines that were added since the last time; a file that is gone or shorter is read from its start."""
         size = self.path.stat().st_size if self.path.exists() else 0
         if size < self._read:
-            self._forget()
+            self._start_over()
         if size == self._read:
             return
         with self.path.open("rb") as file:
@@ -183,7 +176,7 @@ class VoteBook:
         for entry in entries:
             if entry.id not in self._ids:
                 self._ids.add(entry.id)
-                apply_vote(entry, self._held)
+                apply_vote(entry, self._standing)
         self._lines += len(lines)
         self._read += len(whole) + len(end)
 
@@ -200,16 +193,16 @@ def _entry(line: bytes, where: str) -> Vote | Retraction:
         kind = _KINDS[row.pop("kind")]
         if kind is Vote and row.get("seconds") is None:
             row["seconds"] = math.nan
-        made = kind(**row)
+        entry = kind(**row)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(f"{where}, is damaged ({error}); repair or delete that line") from error
-    if isinstance(made, Vote) and (made.choice not in CHOICES or made.left not in {"a", "b"}):
-        raise StoreError(f"{where}, is no vote: choice {made.choice!r}, left {made.left!r}; repair or delete that line")
-    return made
+    if isinstance(entry, Vote) and (entry.choice not in CHOICES or entry.left not in {"a", "b"}):
+        raise StoreError(f"{where}, is no vote: choice {entry.choice!r}, left {entry.left!r}; repair or delete that line")
+    return entry
 
 
 def _flush(folder: Path) -> None:
-    """Put the name of a new file on disk as well."""
+    """Flush the folder itself, so that a new file's name is on disk too."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -19,12 +19,10 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from bench import engine
 from bench.config import presets
 from bench.core import resources
 from bench.core.progress import Progress
-from bench.engine import score
-from bench.engine.plan import jobs_for, run_name
-from bench.engine.render import render_jobs
 from bench.store import Store
 from bench.tiny import analysis, scenes
 from bench.tiny.training import model_card
@@ -122,12 +120,8 @@ def retrieval(count: int = 64, seed: int = 9) -> float:
 
 
 def _render(name: str, prompts: PromptSet, store: Store, progress: Progress) -> Run:
-    provider = presets.provider(name)
-    run = store.run(run_name(provider, prompts, None), create=True)
-    jobs = jobs_for(provider, prompts.prompts, [0])
-    render_jobs(jobs, provider, prompts, run, progress=progress)
-    score.score(run, presets.metrics(["ocr"]), progress)
-    return run
+    plan = engine.plan(presets.provider(name), prompts, metrics=presets.metrics(["ocr"]), seeds=[0], results=store.root)
+    return engine.run(plan, progress).run
 
 
 def measure_all(prompts: PromptSet, store: Store, progress: Progress) -> tuple[list[Run], list[EvaluationLine]]:

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from bench import prompts
+from bench import engine, prompts
 from bench.analysis.columns import KNOWN
 from bench.analysis.frames import frames
 from bench.analysis.pairwise import LEVEL
 from bench.config import presets
 from bench.core.progress import Progress
-from bench.engine import score
-from bench.engine.plan import jobs_for, run_name
-from bench.engine.render import render_jobs
 from bench.report.answer import verdict
-from bench.store import Run, Store
+from bench.store import Run
 from bench.tiny import analysis, scenes
 
 if TYPE_CHECKING:
@@ -30,12 +27,9 @@ pytestmark = pytest.mark.slow
 def made(results: Path, model: str, seeds: tuple[int, ...], *, limit: int, label: str | None = None, **changes: object) -> Run:
     """A run of an embedded model with the metrics of its domain."""
     provider, chosen = presets.provider(model, **changes), prompts.load("tiny")
-    run = Store(results).run(run_name(provider, chosen, label), create=True)
-    run.update_info(name=run.name, label=label or model, model=model, hosted=False)
-    render_jobs(jobs_for(provider, prompts.select(chosen, limit=limit), seeds), provider, chosen, run, progress=Progress())
-    with run.lock():
-        score.score(run, presets.metrics(["clip_tiny", "scene", "ocr", "latency"]), Progress())
-    return run
+    metrics = presets.metrics(["clip_tiny", "scene", "ocr", "latency"])
+    plan = engine.plan(provider, chosen, metrics=metrics, seeds=seeds, limit=limit, label=label, results=results)
+    return engine.run(plan, Progress()).run
 
 
 def checked(run: Run) -> float:

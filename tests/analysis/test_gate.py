@@ -24,7 +24,8 @@ from bench.cli.app import main
 from bench.cli.commands.gate import document
 from bench.config import presets
 from bench.core.progress import Progress
-from bench.engine import plan, score
+from bench.engine import score
+from bench.engine.plan import jobs_for
 from bench.errors import ConfigError
 from bench.store import Run, Store
 from bench.types import Column, Rendered, ScoreRow, Timing
@@ -54,7 +55,7 @@ def copied(
     """The first ``survivors`` pictures of ``source``, changed, under latencies of about ``seconds``; the others failed."""
     run = Store(source.path.parent).run(label, create=True)
     run.update_info(**{**source.info(), "label": label, "name": label})
-    jobs = {j.key: j for j in plan.jobs_for(presets.provider("tiny-oracle"), prompts.load("tiny").prompts, [0, 1])}
+    jobs = {j.key: j for j in jobs_for(presets.provider("tiny-oracle"), prompts.load("tiny").prompts, [0, 1])}
     for i, record in enumerate(source.current()):
         data = io.BytesIO()
         change(Image.open(source.image_path(record)).convert("RGB")).save(data, "PNG")

@@ -34,7 +34,7 @@ CHILD = textwrap.dedent(
             return
         if name == "open" and not isinstance(details[1], str):
             return
-        if name == "open" and details[1][0] not in "wa":
+        if name == "open" and details[1][0] not in "wax":
             return
         seen += 1
         if seen == turn:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench import prompts
+from bench import engine, prompts
 from bench.config import presets
 from bench.core.progress import Progress
-from bench.engine.plan import jobs_for, run_name
-from bench.engine.render import Outcome, render_jobs
+from bench.engine.plan import run_name
+from bench.engine.render import Counts
+from bench.engine.render import render as render_plan
 from bench.errors import BenchError, ProviderError
-from bench.store import Store
+from bench.store import Run, Store
 from bench.types import Prompt, PromptSet, Rendered, Request, ScoreRow
 
 if TYPE_CHECKING:
@@ -56,15 +57,15 @@ class Scripted:
     def close(self) -> None: ...
 
 
-def render(provider: Scripted, tmp_path: Path, **more: Any) -> tuple[Outcome, Any]:
-    run = Store(tmp_path).run(run_name(provider, SET, None), create=True)
-    return render_jobs(jobs_for(provider, SET.prompts, [0]), provider, SET, run, progress=Progress(), **more), run
+def render(provider: Scripted, tmp_path: Path, **more: Any) -> tuple[Counts, Run]:
+    plan = engine.plan(provider, SET, seeds=[0], results=tmp_path, **more)
+    return render_plan(plan, Progress()), plan.run
 
 
 def test_batches_hold_neighbours_of_one_size(tmp_path: Path) -> None:
     provider = Scripted()
-    outcome, _ = render(provider, tmp_path)
-    assert outcome.done == 5
+    counts, _ = render(provider, tmp_path)
+    assert counts.rendered == 5
     assert provider.calls[:2] == [["text 0"] * 2, ["text 3"] * 2], "each size is warmed up"
     assert provider.calls[2:] == [["text 0", "text 1"], ["text 2"], ["text 3"], ["text 4"]]
 
@@ -72,29 +73,29 @@ def test_batches_hold_neighbours_of_one_size(tmp_path: Path) -> None:
 def test_a_finished_run_opens_nothing(tmp_path: Path) -> None:
     render(Scripted(), tmp_path)
     again = Scripted()
-    outcome, _ = render(again, tmp_path)
-    assert (outcome.done, outcome.kept, again.calls) == (0, 5, [])
+    counts, _ = render(again, tmp_path)
+    assert (counts.rendered, counts.kept, again.calls) == (0, 5, [])
 
 
 def test_fresh_renders_again(tmp_path: Path) -> None:
     render(Scripted(), tmp_path)
-    outcome, run = render(Scripted(), tmp_path, fresh=True)
-    assert outcome.done == 5
+    counts, run = render(Scripted(), tmp_path, fresh=True)
+    assert counts.rendered == 5
     assert len(run.records()) == 5
 
 
 @pytest.mark.parametrize("error", [ProviderError("out of memory"), RuntimeError("boom")])
 def test_a_broken_batch_is_recorded_and_tried_again_next_time(error: Exception, tmp_path: Path) -> None:
-    outcome, run = render(Scripted({"text 1": error}), tmp_path)
-    assert (outcome.done, outcome.failed) == (3, 2)
+    counts, run = render(Scripted({"text 1": error}), tmp_path)
+    assert (counts.rendered, counts.failed) == (3, 2)
     assert all(str(error) in r.error for r in run.records() if r.status == "failed")
-    outcome, run = render(Scripted(), tmp_path)
-    assert (outcome.done, outcome.kept) == (2, 3)
+    counts, run = render(Scripted(), tmp_path)
+    assert (counts.rendered, counts.kept) == (2, 3)
 
 
 def test_a_refusal_is_final(tmp_path: Path) -> None:
-    outcome, _ = render(Scripted({"text 4": Rendered("refused", error="moderation")}), tmp_path)
-    assert (outcome.refused, outcome.failed) == (1, 0)
+    counts, _ = render(Scripted({"text 4": Rendered("refused", error="moderation")}), tmp_path)
+    assert (counts.refused, counts.failed) == (1, 0)
     assert render(Scripted(), tmp_path)[0].kept == 5
 
 
@@ -106,12 +107,10 @@ def test_an_error_of_the_whole_run_ends_it_and_keeps_what_is_done(tmp_path: Path
 
 def test_more_seeds_extend_the_same_run(tmp_path: Path) -> None:
     provider, chosen = presets.provider("tiny-oracle"), prompts.load("tiny")
-    name = run_name(provider, chosen, None)
-    run = Store(tmp_path).run(name, create=True)
-    picked = prompts.select(chosen, limit=2)
-    first = render_jobs(jobs_for(provider, picked, [0]), provider, chosen, run, progress=Progress())
-    more = render_jobs(jobs_for(provider, picked, [0, 1]), provider, chosen, run, progress=Progress())
-    assert (first.done, more.done, more.kept) == (2, 2, 2)
+    first, more = (
+        render_plan(engine.plan(provider, chosen, seeds=seeds, limit=2, results=tmp_path), Progress()) for seeds in ([0], [0, 1])
+    )
+    assert (first.rendered, more.rendered, more.kept) == (2, 2, 2)
 
 
 def test_names_tell_settings_apart_and_labels_replace_models() -> None:

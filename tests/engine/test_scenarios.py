@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bench import prompts
+from bench import engine, prompts
 from bench.config import presets
 from bench.core.progress import Progress
 from bench.engine import scenarios
-from bench.engine.plan import jobs_for
-from bench.engine.render import render_jobs
 from bench.errors import ConfigError, ProviderError
 from bench.metrics.speed.latency import Latency
 from bench.metrics.speed.scenario import Scenario
@@ -262,9 +260,9 @@ def test_a_scenario_wanted_and_not_measured_is_unscored() -> None:
     assert rows({}) == {}
 
 
-def test_a_hosted_model_is_not_paid_for_pictures_that_are_thrown_away() -> None:
+def test_a_hosted_model_is_not_paid_for_pictures_that_are_thrown_away(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="hosted"):
-        scenarios.refuse_hosted([Scenario("offline")], Model(Scripted([1.0]), hosted=True))
+        engine.plan(presets.provider("gpt-image"), prompts.load("tiny"), metrics=[Latency(scenario="offline")], results=tmp_path)
 
 
 def test_an_interrupt_leaves_the_ordinary_run_as_it_was(tmp_path: Path) -> None:
@@ -288,10 +286,8 @@ def test_an_interrupt_leaves_the_ordinary_run_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["single_stream", "offline"])
 def test_a_real_model_end_to_end(name: str, tmp_path: Path) -> None:
     provider, chosen = presets.provider("tiny-schnell", batch_size=2), prompts.load("tiny")
-    run = Store(tmp_path).run("r", create=True)
-    planned = jobs_for(provider, prompts.select(chosen, limit=2), [0, 1])
-    render_jobs(planned, provider, chosen, run, progress=Progress())
-    scenarios.run_scenario(Scenario(name, 0.05, 6), planned, provider, run, progress=Progress())
+    latency = Latency(scenario=name, min_duration_s=0.05, min_queries=6)
+    run = engine.run(engine.plan(provider, chosen, metrics=[latency], limit=2, results=tmp_path), Progress()).run
     info = run.info()
     (row,) = rows(info).values()
     samples = json.loads((run.path / f"scenario-{name}.json").read_text())

@@ -12,7 +12,7 @@ from bench.config.instantiate import build
 from bench.config.presets import names
 from bench.errors import BudgetError, ConfigError
 from bench.pricing.amounts import dollars
-from bench.pricing.budget import Budget, confirm_cost
+from bench.pricing.budget import Budget, Estimate, confirm_cost
 from bench.pricing.tariff import Tariff, price_list, tariff_for
 from bench.types import Rendered, Request
 
@@ -57,10 +57,11 @@ def test_every_price_has_a_source_a_date_and_one_unit(vendor: str, name: str, en
     found = tariff_for(vendor, name, None)
     assert date.fromisoformat(str(found.as_of)) >= date(2026, 11, 23)
     assert found.basis == f"price list of {found.as_of}, {entry['source']}"
-    assert found.known is ("tokens_out" in entry or units != {"per_million_tokens"})
     estimate = found.estimate(request())
-    assert math.isnan(estimate) is not found.known
-    assert not found.known or 0.001 < estimate < 1
+    if "tokens_out" in entry or units != {"per_million_tokens"}:
+        assert 0.001 < estimate < 1
+    else:
+        assert math.isnan(estimate)
 
 
 @pytest.mark.parametrize(
@@ -149,10 +150,10 @@ def test_tokens_are_priced_by_kind_and_need_a_price() -> None:
 
 def test_an_unknown_price_is_never_0_and_the_users_0_is() -> None:
     unknown, free = tariff_for("openai", "new-model", None), tariff_for("openai", "new-model", 0)
-    assert (unknown.known, unknown.basis, unknown.as_of) == (False, "unknown", None)
+    assert (unknown.basis, unknown.as_of) == ("unknown", None)
     assert math.isnan(unknown.estimate(request()))
     assert math.isnan(unknown.cost(request(), OK))
-    assert (free.known, free.basis, free.as_of, free.estimate(request()), free.cost(request(), OK)) == (True, "budget.price", None, 0, 0)
+    assert (free.basis, free.as_of, free.estimate(request()), free.cost(request(), OK)) == ("budget.price", None, 0, 0)
     assert free.cost(request(), refused("refused")) == 0
     assert tariff_for(None, "flux-pro-1.1", None) == Tariff()
 
@@ -204,13 +205,13 @@ class Desk:
         return self.answer
 
     def approve(self, count: int, budget: Budget, *, price: float | None = 0.04, spent: float = 0.0) -> None:
-        confirm_cost("flux", [request()] * count, Tariff(price), budget, spent, self.said.append, self.ask)
+        confirm_cost(Estimate("flux", [request()] * count, Tariff(price), spent), budget, self.said.append, self.ask)
 
 
 def test_little_money_is_spent_without_a_word_asked() -> None:
     desk = Desk()
     desk.approve(25, Budget())
-    assert desk.said == ["flux: 25 pictures for at most 1.00 USD, repeats left out (budget.price)"]
+    assert desk.said == ["flux: 25 pictures for at most 1.00 USD, not counting retries (budget.price)"]
     assert desk.asked == []
 
 
@@ -225,7 +226,7 @@ def test_above_confirm_somebody_must_agree() -> None:
     agreed.approve(26, Budget(), spent=2.5)
     assert "26 pictures for at most 1.04 USD" in agreed.asked[0]
     assert agreed.said[0].endswith("; 2.50 USD spent on this run before")
-    with pytest.raises(BudgetError, match=r"not agreed to, nothing was sent; .*budget\.yes=true"):
+    with pytest.raises(BudgetError, match=r"you did not agree, nothing was sent; .*budget\.yes=true"):
         Desk(answer=False).approve(26, Budget())
     with pytest.raises(BudgetError, match=r"1\.04 USD are above budget\.confirm=1, and there is no terminal .*budget\.yes=true") as caught:
         Desk().approve(26, Budget())
@@ -261,7 +262,7 @@ def test_an_unknown_price_is_asked_about_and_keeps_no_limit() -> None:
 def test_token_prices_without_token_counts_say_so() -> None:
     desk = Desk(answer=True)
     prices = tariff_for("openai", "gpt-image-2.6-sunburst", None)
-    confirm_cost("gpt-image", [request()], prices, Budget(), 0.0, desk.said.append, desk.ask)
+    confirm_cost(Estimate("gpt-image", [request()], prices), Budget(), desk.said.append, desk.ask)
     assert "tokens a picture are not known" in desk.asked[0]
     assert prices.cost(request(), Rendered("ok", b"x", detail={"usage": usage(10, 0, 1000)})) == pytest.approx(0.03005)
 

@@ -158,7 +158,7 @@ def test_an_unscored_row_does_not_replace_the_number_of_a_picture(tmp_path: Path
 
 def test_scores_of_pictures_that_are_made_again_are_forgotten(tmp_path: Path) -> None:
     run = new_run(tmp_path)
-    run.forget_scores({("q", "q")})
+    run.delete_scores({("q", "q")})
     run.save_scores([score(0.5), score(0.25, of="other"), score(1.0, of=None)])
-    run.forget_scores({("q", "q")})
+    run.delete_scores({("q", "q")})
     assert sorted(s.value for s in run.scores()) == [0.25, 1.0]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench import prompts
+from bench import engine, prompts
 from bench.config import presets
 from bench.core.progress import Progress
-from bench.engine.plan import jobs_for, run_name
-from bench.engine.render import render_jobs
-from bench.store import Store
+from bench.engine.render import render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,10 +16,9 @@ if TYPE_CHECKING:
 
 
 def render_oracle(results: Path, *, limit: int = 4, label: str | None = None, seeds: tuple[int, ...] = (0, 1)) -> Run:
-    """A run of the oracle through the ordinary store and runner."""
+    """A run of the oracle, not scored; compared like any model, not left out as the ceiling that it is."""
     provider, chosen = presets.provider("tiny-oracle"), prompts.load("tiny")
-    run = Store(results).run(run_name(provider, chosen, label), create=True)
-    run.update_info(name=run.name, label=label or "tiny-oracle", model="tiny-oracle", hosted=False)
-    jobs = jobs_for(provider, prompts.select(chosen, limit=limit), seeds)
-    render_jobs(jobs, provider, chosen, run, progress=Progress())
-    return run
+    plan = engine.plan(provider, chosen, limit=limit, label=label, seeds=seeds, results=results)
+    render(plan, Progress())
+    plan.run.update_info(ceiling=False)
+    return plan.run

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from bench import prompts
+from bench import engine, prompts
 from bench.cli.console import print_error
 from bench.config import instantiate
 from bench.core.progress import Progress
 from bench.engine.forecast import forecast
-from bench.engine.plan import jobs_for, pending, run_name
-from bench.engine.render import render_jobs
 from bench.errors import BenchError, ConfigError
 from bench.pricing.budget import confirm_cost
-from bench.pricing.tariff import tariff_for
-from bench.store import Store
-from bench.store.attempts import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from omegaconf import DictConfig
 
-_SEEDS = [0, 1]
 _HELP = """usage: python -m bench run [model=NAME] [prompts=SET] [OPTION=VALUE …] [-m] [--cfg job]
 
   model=NAME           a preset (python -m bench list models); its fields are model.steps=4, model.size=768x768, …
@@ -70,69 +64,43 @@ def main(argv: Sequence[str]) -> int:
 
 def execute(config: DictConfig) -> tuple[str | None, int]:
     """One run: the run folder's path and the exit code."""
-    provider, chosen = instantiate.build(config.model), [instantiate.build(m) for m in config.metric.values()]
-    wanted = prompts.load(str(config.prompts))
-    picked = prompts.select(wanted, limit=config.limit, categories=list(config.categories or []))
-    jobs = jobs_for(provider, picked, seeds(config.seeds, hosted=provider.hosted))
-    run = Store(Path(config.results)).run(run_name(provider, wanted, config.label), create=True)
-    progress, budget, fresh = Progress(), instantiate.build(config.budget), _flag(config, "fresh")
-    tariff = tariff_for(provider.vendor, provider.model, budget.price) if provider.hosted else None
-    todo = pending(jobs, run, fresh=fresh)
-    if _flag(config, "dry_run"):
-        progress.say(forecast(run, jobs, todo, tariff, budget))
-        return None, 0
     from omegaconf import OmegaConf  # noqa: PLC0415 - loaded by Hydra by now
 
-    from bench.engine import scenarios  # noqa: PLC0415 - slow import
-
-    planned = [m.planned for m in chosen if getattr(m, "planned", None)]
-    scenarios.refuse_hosted(planned, provider)
-    if todo:
-        provider.check()
-        if all(job.request.seed is None for job in jobs) and config.seeds is not None:
-            progress.say(f"{provider.name} takes no seed: one picture a prompt, paired with other models by prompt")
-        if tariff is not None:
-            ledger = Ledger(run)
-            unpaid = [job.request for job in todo if not (ledger.task(job) or ledger.answer(job))]
-            confirm_cost(provider.name, unpaid, tariff, budget, ledger.committed_usd, progress.say, progress.ask)
-        told = OmegaConf.to_container(config, resolve=True)
-        sets = {**run.info().get("prompt_sets", {}), wanted.name: wanted.hash}
-        request = jobs[0].request
-        run.update_info(
-            name=run.name, label=config.label or provider.name, config=provider.redact(told) if provider.hosted else told,
-            prompt_sets=sets, model=request.model, revision=request.revision, hosted=provider.hosted,
-            description=provider.card.get("description", ""), ceiling=bool(provider.card.get("ceiling")),
-        )  # fmt: skip
-    if budget.per_hour is not None and not provider.hosted:
-        run.update_info(per_hour=budget.per_hour)
-    outcome = render_jobs(jobs, provider, wanted, run, fresh=fresh, progress=progress, tariff=tariff, max_usd=budget.max)
-    from bench import report  # noqa: PLC0415 - slow imports
-    from bench.engine import score  # noqa: PLC0415 - slow imports
-
-    for scenario in planned:
-        scenarios.run_scenario(scenario, jobs, provider, run, progress=progress, fresh=_flag(config, "fresh"))
-    with run.lock():
-        rows = score.score(run, chosen, progress)
-    for reason in score.unscored_reasons(rows):
-        progress.say(f"unscored, {reason}")
-    page = report.write_run(run, console=None if _sweeping() else progress.console, progress=progress)
-    progress.say(
-        f"{run.name}: {outcome.done} rendered, {outcome.kept} kept, {outcome.refused} refused, {outcome.failed} failed\nreport: {page}"
+    plan = engine.plan(
+        instantiate.build(config.model),
+        prompts.load(str(config.prompts)),
+        metrics=[instantiate.build(metric) for metric in config.metric.values()],
+        seeds=config.seeds,
+        limit=config.limit,
+        categories=list(config.categories or []),
+        label=config.label,
+        budget=instantiate.build(config.budget),
+        fresh=_flag(config, "fresh"),
+        results=Path(config.results),
+        configuration=cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True)),
     )
-    return str(run.path), 1 if outcome.failed or score.missing_prerequisites(rows) else 0
+    progress = Progress()
+    if _flag(config, "dry_run"):
+        progress.say(forecast(plan))
+        return None, 0
+    if plan.todo:
+        plan.provider.check()
+        if config.seeds is not None and not plan.takes_seeds:
+            progress.say(f"{plan.provider.name} takes no seed: one picture a prompt, paired with other models by prompt")
+        if plan.estimate is not None:
+            confirm_cost(plan.estimate, plan.budget, progress.say, progress.ask)
+    result = engine.run(plan, progress)
+    from bench import report  # noqa: PLC0415 - slow imports
 
-
-def seeds(given: Any, *, hosted: bool) -> list[int]:  # noqa: ANN401 - straight from the command line
-    """The seeds of a run. Raises ConfigError unless they are distinct whole numbers from 0 to 2^32 - 1."""
-    if given is None:
-        return _SEEDS[:1] if hosted else list(_SEEDS)
-    values: list[Any] = [given] if isinstance(given, int) else list(given) if not isinstance(given, str) else [given]
-    if not values or len(set(values)) != len(values):
-        raise ConfigError(f"seeds={values} must be a list of distinct whole numbers, like seeds=[0,1]")
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
-            raise ConfigError(f"seeds holds {value!r}; a seed is a whole number from 0 to {2**32 - 1}")
-    return values
+    for reason in result.unscored:
+        progress.say(f"unscored, {reason}")
+    page = report.write_run(result.run, console=None if _sweeping() else progress.console, progress=progress)
+    counts = result.counts
+    progress.say(
+        f"{result.run.name}: {counts.rendered} rendered, {counts.kept} kept, {counts.refused} refused, {counts.failed} failed\n"
+        f"report: {page}"
+    )
+    return str(result.run.path), 0 if result.complete else 1
 
 
 def _sweeping() -> bool:

@@ -1,10 +1,10 @@
-"""Between a plan and somebody's server: pace, retries, money, safe downloads.
+"""Many requests to somebody's server.
 
 ::
 
-    dispatch.py   many requests at once, each ending in a final status
+    dispatch.py   each job brought to a final status: retries, answers kept, pictures stored
+    policy.py     when a request may leave: slots, breaker, rate, money; when a failed one is tried again
     pacing.py     token bucket, back-off, retry budget, circuit breaker
-    ledger.py     every attempt as sent and settled, on disk: what resumes tasks and counts money after a kill
-    money.py      price list, estimates, the budget
-    fetch.py      downloads that trust nobody
+
+What was sent and what it cost is kept in ``bench/store/attempts.py``.
 """

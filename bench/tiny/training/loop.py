@@ -6,10 +6,13 @@ import json
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+
+from bench.core.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,8 +93,7 @@ class Loop:
             if now - written > _SAVE_SECONDS or i + 1 == self.steps:
                 states = [o.state_dict() for o in optimisers]
                 state = {"model": model.state_dict(), "mean": mean, "optimisers": states, "step": i + 1, "seconds": spent + now - begun}
-                torch.save(state, file.with_suffix(".part"))
-                file.with_suffix(".part").replace(file)
+                write_atomically(file, partial(torch.save, state), flush=False)
                 written = now
         model.load_state_dict({**model.state_dict(), **mean})
 

@@ -18,7 +18,7 @@ from bench.engine.hosted.dispatch import Dispatch
 from bench.errors import BenchError, BudgetError, ProviderError, StoreError
 from bench.providers.hosted.base import Limits, redact
 from bench.store import Run, Store, schema
-from bench.store.attempts import Ledger
+from bench.store.attempts import Attempt, Ledger
 from bench.types import Job, Prompt, PromptSet, Rendered, Request, Timing
 
 if TYPE_CHECKING:
@@ -133,6 +133,13 @@ def go(provider: Scripted, todo: list[Job], tmp_path: Path, *, max_usd: float | 
         return Done(run, ledger, *virtual.run(main()))
 
 
+def sent(ledger: Ledger, job: Job) -> Attempt:
+    """A new attempt that has left."""
+    attempt = ledger.attempt(job)
+    attempt.send(0.04)
+    return attempt
+
+
 def test_all_places_in_flight_are_used_and_no_more(tmp_path: Path) -> None:
     provider = Scripted(limits=Limits(in_flight=16), seconds=0.2)
     done = go(provider, jobs(*(f"t{i}" for i in range(400))), tmp_path)
@@ -231,7 +238,7 @@ def test_a_server_that_only_fails_opens_the_breaker_and_then_ends_the_run(tmp_pa
     provider = Scripted({job.request.prompt: [DOWN] for job in todo}, Limits(in_flight=4))
     done = go(provider, todo, tmp_path)
     assert isinstance(done.error, ProviderError)
-    assert "only fails" in str(done.error)
+    assert "the server keeps failing (last error: the server is down). 0 images are saved" in str(done.error)
     assert len(provider.asked) <= 20
     assert max(t for _, t in provider.asked) > 30, "it was given time to recover"
     assert len(done.run.records()) < 20, "the rest stays pending"
@@ -313,8 +320,8 @@ def test_a_killed_process_leaves_tasks_to_poll_and_attempts_that_count_as_paid(t
     todo = jobs("task", "plain", "new")
     before = Ledger(run)
     with run.lock():
-        before.send(todo[0], 0.04).submitted({"id": "abc"})
-        before.send(todo[1], 0.04)
+        sent(before, todo[0]).submitted({"id": "abc"})
+        sent(before, todo[1])
     assert before.spending() == Ledger(run).spending() == {"usd": 0, "presumed_usd": 0.08, "unknown": 0, "attempts": 2}
     provider = Scripted(limits=Limits(in_flight=1))
     done = go(provider, todo, tmp_path)
@@ -326,9 +333,11 @@ def left_answered(tmp_path: Path, todo: list[Job], image: bytes | None, usd: flo
     """A run whose process died with the first job answered and not stored."""
     run = Store(tmp_path).run("r", create=True)
     run.update_info(name="r")
-    said = Rendered("ok", image, Timing(latency_s=1.5), revised_prompt="as told", cost_usd=usd, detail={"usage": {"n": 1}})
+    answer = Rendered("ok", image, Timing(latency_s=1.5), revised_prompt="as told", cost_usd=usd, detail={"usage": {"n": 1}})
     with run.lock():
-        Ledger(run).send(todo[0], 0.04).answered(schema.rendered_to_json(said), image, 1.6)
+        attempt = sent(Ledger(run), todo[0])
+        attempt.seconds = 1.6
+        attempt.answered(schema.rendered_to_json(answer), image)
     return run
 
 
@@ -375,7 +384,7 @@ def test_polling_a_task_needs_no_money(tmp_path: Path) -> None:
     run.update_info(name="r")
     todo = jobs("task", "new")
     with run.lock():
-        Ledger(run).send(todo[0], 0.04).submitted({"id": "abc"})
+        sent(Ledger(run), todo[0]).submitted({"id": "abc"})
     done = go(Scripted(), todo, tmp_path, max_usd=0.05)
     assert isinstance(done.error, BudgetError)
     assert done.statuses == {"task": "ok"}
@@ -400,10 +409,10 @@ def test_a_torn_line_of_the_ledger_is_dropped(tmp_path: Path) -> None:
     run = Store(tmp_path).run("r", create=True)
     run.update_info(name="r")
     with run.lock():
-        Ledger(run).send(jobs("x")[0], 0.04)
+        sent(Ledger(run), jobs("x")[0])
     with (run.path / "attempts.jsonl").open("ab") as file:
         file.write(b'{"sent": 2, "prom')
     assert Ledger(run).spending()["attempts"] == 1
     with run.lock():
-        Ledger(run).send(jobs("x")[0], 0.04)
+        sent(Ledger(run), jobs("x")[0])
     assert Ledger(run).spending()["attempts"] == 2

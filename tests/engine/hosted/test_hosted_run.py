@@ -20,19 +20,18 @@ from support.faultscript import picture
 from support.faultserver import FaultServer
 from support.paths import ROOT
 
+from bench import engine
 from bench.cli.app import main
 from bench.config import presets
 from bench.core.progress import Progress
-from bench.engine.plan import jobs_for, run_name
-from bench.engine.render import render_jobs
-from bench.pricing import tariff
+from bench.engine.render import Counts, render
+from bench.pricing.budget import Budget
 from bench.store import Store
 from bench.types import FINAL, Prompt, PromptSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.engine.render import Outcome
     from bench.store import Run
 
 KEY = "sk-never-to-be-written-5d2f7c1a9e"
@@ -63,15 +62,14 @@ def ask(server: FaultServer, texts: Sequence[str], *more: str, model: str = "gpt
     ]  # fmt: skip
 
 
-def rendered(server: FaultServer, texts: Sequence[str], *, model: str = "gpt-image", **limits: float) -> tuple[Outcome, Run]:
+def rendered(server: FaultServer, texts: Sequence[str], *, model: str = "gpt-image", **limits: float) -> tuple[Counts, Run]:
     """The same without a command line, scores and report; ``limits`` are those of the preset but for these."""
     told = {"in_flight": WIDE, **limits}
     quick = {"poll_s": 0.02} if model.startswith("flux") else {}
     provider = presets.provider(model, base_url=server.url, limits={**presets.read("model", model)["limits"], **told}, **quick)
     wanted = PromptSet("asked", "1", "en", "none", "here", tuple(Prompt(f"p{i}", text) for i, text in enumerate(texts)))
-    run = Store(Path("results")).run(run_name(provider, wanted, None), create=True)
-    jobs, prices = jobs_for(provider, wanted.prompts, [0]), tariff.tariff_for(provider.vendor, provider.model, PRICE)
-    return render_jobs(jobs, provider, wanted, run, progress=Progress(), tariff=prices), run
+    plan = engine.plan(provider, wanted, seeds=[0], budget=Budget(price=PRICE))
+    return render(plan, Progress()), plan.run
 
 
 def child(words: Sequence[str], **environment: str) -> subprocess.Popen[str]:
@@ -155,14 +153,14 @@ SCRIPT = {
 def test_every_kind_of_fault_ends_in_its_status_and_only_failures_are_asked_for_again() -> None:
     with FaultServer() as server:
         texts = [*SCRIPT, "[html] a fox", "[redirect] a fox"]
-        outcome, run = rendered(server, texts, attempts=2, timeout_s=1.0)
+        counts, run = rendered(server, texts, attempts=2, timeout_s=1.0)
         told = by_text(run)
         assert {text: told[text] for text in SCRIPT} == SCRIPT
         assert told["[html] a fox"] in {"invalid_image", "provider_error"}
         assert told["[redirect] a fox"] not in FINAL
-        counts = Counter(told.values())
-        assert (outcome.done, outcome.refused) == (counts["ok"], counts["refused"])
-        assert outcome.done + outcome.refused + outcome.failed == len(texts)
+        expected = Counter(told.values())
+        assert (counts.rendered, counts.refused) == (expected["ok"], expected["refused"])
+        assert counts.rendered + counts.refused + counts.failed == len(texts)
         check_pictures(run)
         check_money(run, server)
         assert server.most_in_flight <= WIDE
@@ -172,7 +170,7 @@ def test_every_kind_of_fault_ends_in_its_status_and_only_failures_are_asked_for_
         refusals = {r.request.prompt: r.detail["refusal"] for r in run.records() if r.status == "refused"}
         assert refusals == {"[moderated] a fox": "refused", "[filtered] a fox": "filtered", "[empty] a fox": "empty"}
         more, run = rendered(server, texts, attempts=1, timeout_s=1.0)
-        assert (more.kept, more.failed) == (outcome.done + outcome.refused, outcome.failed)
+        assert (more.kept, more.failed) == (counts.rendered + counts.refused, counts.failed)
         assert set(server.report()["asked"] - asked) == {text for text, status in told.items() if status not in FINAL}
         assert by_text(run) == told
 
@@ -202,12 +200,12 @@ def test_each_vendor_in_its_own_words(model: str, variants: dict[str, str]) -> N
 def test_transient_faults_that_outlast_a_run_are_tried_again_by_the_next_until_nothing_is_left() -> None:
     texts = [f"picture {i} of a lighthouse" for i in range(40)]
     with FaultServer(faults=0.3, seed=3) as server:
-        outcome, run = rendered(server, texts, attempts=1)
-        assert 4 <= outcome.failed <= 20
+        counts, run = rendered(server, texts, attempts=1)
+        assert 4 <= counts.failed <= 20
         assert len(run.records()) == 40, "nothing is dropped"
         again = 0
-        while outcome.failed:
-            outcome, run = rendered(server, texts, attempts=1)
+        while counts.failed:
+            counts, run = rendered(server, texts, attempts=1)
             again += 1
             assert again < 8
         assert set(statuses(run).values()) <= FINAL
@@ -288,15 +286,18 @@ def test_tasks_submitted_before_a_kill_are_polled_and_not_submitted_again(tmp_pa
         done, rows = {record.key for record in run.records() if not record.failed}, lines(run)
         sent = {row["sent"]: row for row in rows if "sent" in row}
         settled = {row["settled"] for row in rows if "settled" in row and not row["keep"]}
-        tasks = {row["id"] for row in rows if "task" in row and row["task"] not in settled
+        answered = {row["answered"] for row in rows if "answered" in row} - settled
+        tasks = {row["id"]: row["task"] in answered for row in rows if "task" in row and row["task"] not in settled
                  and (sent[row["task"]]["prompt_id"], sent[row["task"]]["request_id"]) not in done}  # fmt: skip
-        assert tasks
+        on_disk = {task for task, is_answered in tasks.items() if is_answered}
+        assert tasks.keys() - on_disk
         seen = len(server.log)
         outcomes = {s.told["task"]: (s.prompt, s.outcome) for s in server.log if s.kind == "submit" and "task" in s.told}
         assert main(words) == 0
         later = server.log[seen:]
         polled = {s.told["task"] for s in later if s.kind == "poll"}
-        assert tasks <= polled
+        assert tasks.keys() - on_disk <= polled
+        assert not on_disk & polled, "an answer that only had to be stored is not asked for again"
         submitted = {s.prompt for s in later if s.kind == "submit"}
         fruitful = {outcomes[t][0] for t in tasks if outcomes[t][1] in {"ok", "moderated", "filtered", "pollfail", "expired"}}
         assert fruitful

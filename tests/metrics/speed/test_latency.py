@@ -21,18 +21,17 @@ import pytest
 from PIL import Image
 from support.scripted import Untold
 
-from bench import prompts, stats
+from bench import engine, prompts, stats
 from bench.config import presets
 from bench.core import environment
 from bench.core.fingerprint import parse_fingerprint
 from bench.core.progress import Progress
-from bench.engine.plan import jobs_for
-from bench.engine.render import render_jobs
+from bench.engine.render import render
 from bench.engine.worker import warm_up
 from bench.errors import ConfigError, ProviderError
 from bench.metrics.speed.latency import COLUMNS, PERCENTILES, Latency
 from bench.providers.local import meters
-from bench.store import Store, schema
+from bench.store import schema
 from bench.types import ImageRecord, Job, Prompt, Rendered, Request, ScoreRow, Timing
 
 if TYPE_CHECKING:
@@ -295,11 +294,10 @@ def test_new_timings_survive_the_files_and_old_files_still_read(tmp_path: Path) 
 
 def test_each_session_of_a_machine_is_kept(tmp_path: Path) -> None:
     provider, chosen = presets.provider("tiny-oracle"), prompts.load("tiny")
-    run = Store(tmp_path).run("r", create=True)
     for seeds in ([0], [0, 1]):
-        jobs = jobs_for(provider, prompts.select(chosen, limit=2), seeds)
-        render_jobs(jobs, provider, chosen, run, progress=Progress())
-    info = run.info()
+        plan = engine.plan(provider, chosen, seeds=seeds, limit=2, results=tmp_path)
+        render(plan, Progress())
+    run, info = plan.run, plan.run.info()
     (where,) = info["environments"]
     assert len(info["sessions"][where]) == 2
     for session in info["sessions"][where]:

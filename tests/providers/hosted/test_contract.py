@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bench.config import presets
-from bench.engine import plan
+from bench.engine.plan import jobs_for
 from bench.errors import BenchError
 from bench.metrics import ImageMetric, RunMetric, Sample, SetMetric
 from bench.types import Prompt
@@ -36,7 +36,7 @@ def test_a_provider_gives_one_repeatable_picture_a_request(name: str) -> None:
     session = provider.open(said.append)
     try:
         assert session.facts["load_s"] >= 0
-        requests = [job.request for job in plan.jobs_for(provider, PROMPTS, [0, 1])]
+        requests = [job.request for job in jobs_for(provider, PROMPTS, [0, 1])]
         pictures = []
         for request in (*requests, requests[0]):
             (made,) = session.render([request])
