@@ -1,4 +1,4 @@
-"""The command line as a user meets it: every check starts a process of its own."""
+"""The command line as a user meets it; a few checks start a process of their own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.command import bench
+from support.command import bench, bench_process
 from support.paths import ROOT
 
 
@@ -23,7 +23,8 @@ def test_help_lists_every_verb_and_imports_nothing_heavy(tmp_path: Path) -> None
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
     assert all(f"  {verb}" in shown.stdout for verb in COMMANDS)
-    assert bench(["--help"], tmp_path).stdout == shown.stdout
+    assert bench_process(["--help"], tmp_path).stdout == shown.stdout
+    assert bench_process(["rnu"], tmp_path).returncode == 2
 
 
 @pytest.mark.parametrize("verb", ["run", "score", "compare", "report", "list", "doctor", "import", "rm"])
@@ -137,7 +138,7 @@ def test_doctor_finds_the_default_job_ready_and_shows_no_key(tmp_path: Path) -> 
 def test_doctor_names_the_fix_where_the_default_job_cannot_run(tmp_path: Path) -> None:
     for part in ("bench", "conf", "prompts"):
         shutil.copytree(ROOT / part, tmp_path / "broken" / part)
-    shown = bench(["doctor"], tmp_path, PYTHONPATH=str(tmp_path / "broken"))
+    shown = bench_process(["doctor"], tmp_path, PYTHONPATH=str(tmp_path / "broken"))
     assert shown.returncode == 1
     assert "'weights' is missing from this installation" in " ".join(shown.stdout.split())
     assert "Traceback" not in shown.stderr
