@@ -31,7 +31,7 @@ _SWAPS: dict[type, type] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.And: ast.Or, ast.Or: ast.And,
 }  # fmt: skip
 _TUNING = re.compile(
-    r"timeout|wait|delay|pause|poll|chunk|block|buffer|width|height|dpi|indent|order|digits|worker|size$|_s$|_seconds$", re.I
+    r"timeout|wait|delay|pause|poll|chunk|block|buffer|width|height|dpi|indent|order|digits|worker|size$|_s$|_seconds$", re.IGNORECASE
 )
 _TOLD = re.compile(r"(^|[._])(print|warn|warning|info|debug|log|note|progress|console|advance|say|add_argument)$")
 
