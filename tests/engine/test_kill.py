@@ -72,7 +72,7 @@ def test_a_kill_at_a_named_point_costs_nothing_that_was_recorded(point: str, tmp
 
 
 def command(results: Path) -> list[str]:
-    return [sys.executable, "-m", "bench", "run", "model=tiny-schnell", "limit=12", "metric=[ocr,latency]", f"results={results}"]
+    return [sys.executable, "-m", "bench", "run", "model=tiny-schnell", "limit=6", "metric=[ocr,latency]", f"results={results}"]
 
 
 @pytest.mark.slow
@@ -107,6 +107,7 @@ def test_ctrl_c_ends_with_130_and_the_same_command_continues(tmp_path: Path) -> 
     journal = None
     while child.poll() is None and not (journal and journal.stat().st_size):
         journal = next(tmp_path.glob("*/journal.jsonl"), None)
+        time.sleep(0.02)
     child.send_signal(signal.SIGINT)
     _, told = child.communicate()
     assert child.returncode == 130, told
