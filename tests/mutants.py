@@ -134,7 +134,10 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="only say which mutants there are")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many copies of the checkout work at a time")
     args = parser.parse_args()
-    mutants = [m for m in chosen(ROOT, slow=args.slow) if not args.rooms or m.room in args.rooms]
+    everywhere = chosen(ROOT, slow=args.slow)
+    if strange := set(args.rooms) - {m.room for m in everywhere}:
+        parser.error(f"no room {min(strange)!r}; there are {', '.join(sorted({m.room for m in everywhere}))}")
+    mutants = [m for m in everywhere if not args.rooms or m.room in args.rooms]
     if args.list:
         print(*mutants, sep="\n")
         return 0
