@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
     from bench.store import Run
 
-    from .conftest import Outcome
-
-    Here = Callable[[Sequence[str]], Outcome]
+    Here = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
 
 
 def advised(message: str) -> list[list[str]]:
@@ -46,7 +44,7 @@ def pair(tmp_path: Path, here: Here) -> tuple[Run, Run]:
     """Two scored runs in ``results``."""
     results = tmp_path / "results"
     runs = render_oracle(results, limit=2, label="one", seeds=(0,)), render_oracle(results, limit=2, label="two", seeds=(0,))
-    assert here(["score", "one", "two", "metric=[scene,latency]"]).code == 0
+    assert here(["score", "one", "two", "metric=[scene,latency]"]).returncode == 0
     return runs
 
 
@@ -85,7 +83,7 @@ def test_advice_is_read_from_messages() -> None:
 )
 def test_advice_without_a_run(words: str, commands: list[str], here: Here) -> None:
     done = here(words.split())
-    assert done.code == 2
+    assert done.returncode == 2
     check(done.stderr, *commands)
 
 
@@ -124,7 +122,7 @@ def test_advice_about_an_empty_run(pair: tuple[Run, Run], here: Here) -> None:
 @pytest.mark.parametrize("metric", ["vqa", "clip"])
 def test_advice_about_a_missing_key_or_weights(metric: str, pair: tuple[Run, Run], here: Here) -> None:
     done = here(["score", pair[0].name, f"metric=[{metric}]"])
-    assert done.code == 1
+    assert done.returncode == 1
     check(next(line for line in done.stderr.splitlines() if line.startswith("unscored")), "score")
 
 

@@ -1,4 +1,4 @@
-"""The command line as a user meets it."""
+"""The command line as a user meets it; a few checks start a process of their own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from support.command import bench
+from support.command import bench, bench_process
 from support.paths import ROOT
 
 from bench.cli.app import COMMANDS
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from .conftest import Outcome
-
-    Here = Callable[[Sequence[str]], Outcome]
+    Here = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
 
 
 def test_help_lists_every_command_and_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -31,13 +29,13 @@ def test_help_lists_every_command_and_imports_nothing_heavy(tmp_path: Path) -> N
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
     assert all(f"  {name}" in shown.stdout for name in COMMANDS)
-    assert bench(["--help"], tmp_path).stdout == shown.stdout
+    assert bench_process(["--help"], tmp_path).stdout == shown.stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, here: Here) -> None:
     shown = here([command, "--help"])
-    assert shown.code == 0
+    assert shown.returncode == 0
     assert f"usage: python -m bench {command}" in shown.stdout
 
 
@@ -76,7 +74,7 @@ def test_a_mistake_ends_a_process_without_a_traceback(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_done_is_one_message_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path, here: Here) -> None:
     done = here(arguments)
-    assert done.code == 2, done.stderr
+    assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert done.stderr.count("error:") == 1
     assert not list(tmp_path.rglob("*.jsonl"))
@@ -151,7 +149,7 @@ def test_doctor_finds_the_default_job_ready_and_shows_no_key(tmp_path: Path) -> 
 def test_doctor_names_the_fix_where_the_default_job_cannot_run(tmp_path: Path) -> None:
     for part in ("bench", "conf", "prompts"):
         shutil.copytree(ROOT / part, tmp_path / "broken" / part)
-    shown = bench(["doctor"], tmp_path, PYTHONPATH=str(tmp_path / "broken"))
+    shown = bench_process(["doctor"], tmp_path, PYTHONPATH=str(tmp_path / "broken"))
     assert shown.returncode == 1
     assert "'weights' is missing from this installation" in " ".join(shown.stdout.split())
     assert "Traceback" not in shown.stderr

@@ -177,6 +177,8 @@ def test_import_and_compare_end_to_end(folder: Path, tmp_path: Path) -> None:
     assert dry.returncode == 0, dry.stderr
     assert "10 pictures for 10 of 32 prompts (31 % coverage)" in dry.stderr
     assert not (tmp_path / "results").exists()
+    for file in sorted(folder.glob("shape-*.png"))[3:]:
+        file.unlink()
     done = bench(["import", str(folder), "--name", "midjourney-v6", "--prompts", "tiny", "--source", "test", "--yes"], tmp_path)
     assert done.returncode == 0, done.stderr
     run = Store(tmp_path / "results").run("midjourney-v6.tiny.imported")
@@ -185,7 +187,7 @@ def test_import_and_compare_end_to_end(folder: Path, tmp_path: Path) -> None:
     assert run.image_path(record).read_bytes() == (folder / "shape-03.png").read_bytes()
     timed = [s for s in run.scores() if s.metric == "latency.p50"]
     assert [(s.status, s.reason) for s in timed] == [("not_applicable", "imported pictures carry no timing")]
-    bench(["run", "model=tiny-oracle", "limit=10", "metric=[ocr,latency]", "seeds=[0]"], tmp_path)
+    bench(["run", "model=tiny-oracle", "limit=3", "metric=[ocr,latency]", "seeds=[0]"], tmp_path)
     runs = Store(tmp_path / "results").runs()
     compared = bench(["compare", *runs], tmp_path)
     assert compared.returncode == 0, compared.stderr

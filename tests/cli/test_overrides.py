@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from .conftest import Outcome
-
-    Here = Callable[[Sequence[str]], Outcome]
+    Here = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
 
 
 def configurations(words: Sequence[str]) -> list[Any]:
@@ -154,7 +152,7 @@ def test_score_takes_the_metrics_of_the_run_unless_words_name_some() -> None:
 )  # fmt: skip
 def test_values_out_of_range_are_one_message(words: list[str], message: str, here: Here) -> None:
     done = here(["run", *words])
-    assert done.code == 2
+    assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("error:") == 1
 
@@ -168,30 +166,30 @@ def test_prompt_files_of_any_name_are_read(name: str, tmp_path: Path, here: Here
     content = {"csv": f'text\n"{text}"\n', "txt": f"{text}\n", "jsonl": f'{header}\n{{"id": "a", "text": "{text}"}}\n'}
     (tmp_path / name).write_text(content[name.rpartition(".")[2]], encoding="utf-8")
     done = here(["run", "model=tiny-oracle", f"prompts={name}", "metric=[]", "seeds=[0]", "dry_run=true"])
-    assert done.code == 0, done.stderr
+    assert done.returncode == 0, done.stderr
     assert "1 pictures, 1 to render" in done.stderr
 
 
 def test_text_options_name_runs_and_folders(tmp_path: Path, here: Here) -> None:
     words = ["run", "model=tiny-oracle", "limit=1", "seeds=[0]", "metric=[]"]
-    assert here([*words, "label=ünï", "results=2026"]).code == 0
+    assert here([*words, "label=ünï", "results=2026"]).returncode == 0
     (run,) = map(Store(tmp_path / "2026").find, ["ünï"])
     assert run.name.isascii()
     assert run.info()["label"] == "ünï"
     assert run.info()["config"]["results"] == "2026"
-    assert here(["score", "ünï", "results=2026"]).code == 2
+    assert here(["score", "ünï", "results=2026"]).returncode == 2
     done = here(["score", "ünï", "metric=[scene]", "results=2026"])
-    assert done.code == 0, done.stderr
+    assert done.returncode == 0, done.stderr
     assert {score.metric.partition(".")[0] for score in run.scores()} == {"scene"}
 
 
 @pytest.mark.parametrize("model", ["tiny-oracle", pytest.param("tiny-dev", marks=pytest.mark.slow)])
 def test_a_label_that_is_a_number_goes_all_the_way(model: str, here: Here) -> None:
     for label in ("2026", "true"):
-        assert here(["run", f"model={model}", f"label={label}", "limit=1", "seeds=[0]", "metric=[latency]"]).code == 0
-    assert here(["score", "2026", "metric=[scene]"]).code == 0
+        assert here(["run", f"model={model}", f"label={label}", "limit=1", "seeds=[0]", "metric=[latency]"]).returncode == 0
+    assert here(["score", "2026", "metric=[scene]"]).returncode == 0
     compared = here(["compare", "2026", "true"])
-    assert compared.code == 0, compared.stderr
+    assert compared.returncode == 0, compared.stderr
     assert {"2026", "true"} <= set(compared.stderr.split())
 
 

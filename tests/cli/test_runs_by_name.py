@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from .conftest import Outcome
-
-    Here = Callable[[Sequence[str]], Outcome]
+    Here = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
 
 _LINE = "runs have the label 'same'; using the newest, "
 
@@ -49,26 +47,26 @@ def test_every_command_finds_a_run_by_its_label_and_says_which(results: Path, he
 def test_rm_refuses_a_label_of_several_runs_and_lists_them(results: Path, here: Here) -> None:
     names = Store(results).runs()
     done = here(["rm", "same", "--yes"])
-    assert done.code == 2
+    assert done.returncode == 2
     assert "2 runs have the label 'same'; give the full name of the one to delete:" in done.stderr
     assert all(name in done.stderr for name in names if not name.startswith("third"))
     assert Store(results).runs() == names
-    assert here(["rm", "other", "--yes"]).code == 0
-    assert here(["rm", str(results / next(name for name in names if name.startswith("older"))), "--yes"]).code == 0
+    assert here(["rm", "other", "--yes"]).returncode == 0
+    assert here(["rm", str(results / next(name for name in names if name.startswith("older"))), "--yes"]).returncode == 0
     assert [name.partition(".")[0] for name in Store(results).runs()] == ["newer"]
-    assert here(["rm", "same", "--yes"]).code == 0
+    assert here(["rm", "same", "--yes"]).returncode == 0
 
 
 def test_a_damaged_run_can_be_deleted(results: Path, here: Here) -> None:
     name = Store(results).runs()[0]
     (results / name / "run.json").write_text("{")
-    assert here(["rm", name, "--yes"]).code == 0
+    assert here(["rm", name, "--yes"]).returncode == 0
 
 
 def test_a_vote_needs_runs_with_names_of_their_own(results: Path, tmp_path: Path, here: Here) -> None:
     name = Store(results).runs()[0]
     shutil.copytree(results / name, tmp_path / "copy" / name)
     done = here(["vote", name, str(tmp_path / "copy" / name), "--summary"])
-    assert done.code == 2
+    assert done.returncode == 2
     assert f"two of these folders are called {name}" in done.stderr
     assert "is given twice" in here(["vote", name, name, "--summary"]).stderr

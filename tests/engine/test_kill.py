@@ -8,46 +8,16 @@ import random
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
+from support.killed import killed
 from support.paths import ROOT
+from support.runs import render_oracle
 
 from bench.store import Run, Store
 
-CHILD = textwrap.dedent(
-    """
-    import os, signal, sys
-    from pathlib import Path
-
-    sys.path.insert(0, "tests")
-    from conftest import render_oracle
-
-    results, event, ending, turn, torn = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5].encode()
-    seen = 0
-
-    def hook(name, details):
-        global seen
-        if name != event or not str(details[0]).endswith(ending) or not str(details[0]).startswith(results):
-            return
-        if name == "open" and not isinstance(details[1], str):
-            return
-        if name == "open" and details[1][0] not in "wax":
-            return
-        seen += 1
-        if seen == turn:
-            if torn:
-                handle = os.open(details[0], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-                os.write(handle, torn)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    if event:
-        sys.addaudithook(hook)
-    render_oracle(Path(results), limit=3)
-    """
-)
 POINTS = {
     "before a picture's temporary file": ("open", ".png.part", 3, ""),
     "inside a picture's temporary file": ("open", ".png.part", 3, "\x89PNG half"),
@@ -61,11 +31,6 @@ POINTS = {
     "inside the first run.json": ("open", "run.json.part", 1, "{"),
     "before the rename of a later run.json": ("os.rename", "run.json.part", 3, ""),
 }
-
-
-def render(results: Path, event: str = "", ending: str = "", turn: int = 0, torn: str = "") -> int:
-    command = [sys.executable, "-c", CHILD, str(results), event, ending, str(turn), torn]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode
 
 
 def pictures(run: Run) -> dict[tuple[str, int | None], tuple[str, str, str]]:
@@ -87,16 +52,16 @@ def only_run(results: Path) -> Run:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int | None], tuple[str, str, str]]:
     results = tmp_path_factory.mktemp("undisturbed")
-    assert render(results) == 0
+    render_oracle(results, limit=3)
     return pictures(only_run(results))
 
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_kill_at_a_named_point_costs_nothing_that_was_recorded(point: str, tmp_path: Path, undisturbed: object) -> None:
-    assert render(tmp_path, *POINTS[point]) == -signal.SIGKILL
+    assert killed(tmp_path, *POINTS[point]) == -signal.SIGKILL
     runs = Store(tmp_path).runs()
     before = {r.key: r for r in Store(tmp_path).run(runs[0]).records()} if runs else {}
-    assert render(tmp_path) == 0
+    render_oracle(tmp_path, limit=3)
     run = only_run(tmp_path)
     assert pictures(run) == undisturbed
     assert not list(tmp_path.rglob("*.part"))
@@ -107,7 +72,7 @@ def test_a_kill_at_a_named_point_costs_nothing_that_was_recorded(point: str, tmp
 
 
 def command(results: Path) -> list[str]:
-    return [sys.executable, "-m", "bench", "run", "model=tiny-schnell", "limit=12", "metric=[ocr,latency]", f"results={results}"]
+    return [sys.executable, "-m", "bench", "run", "model=tiny-schnell", "limit=6", "metric=[ocr,latency]", f"results={results}"]
 
 
 @pytest.mark.slow
@@ -142,6 +107,7 @@ def test_ctrl_c_ends_with_130_and_the_same_command_continues(tmp_path: Path) -> 
     journal = None
     while child.poll() is None and not (journal and journal.stat().st_size):
         journal = next(tmp_path.glob("*/journal.jsonl"), None)
+        time.sleep(0.02)
     child.send_signal(signal.SIGINT)
     _, told = child.communicate()
     assert child.returncode == 130, told

@@ -103,6 +103,11 @@ def alone(runs: list[Run]) -> Path:
     return report.write_run(runs[0])
 
 
+@pytest.fixture(scope="module")
+def mailed(runs: list[Run], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report.write_comparison(runs, tmp_path_factory.mktemp("mailed"), embed=True)
+
+
 class Seen(HTMLParser):
     """Elements with their attributes, and the text of each section."""
 
@@ -159,8 +164,7 @@ def test_the_answer_comes_first_and_the_best_is_marked(page: Path) -> None:
     assert "1 refused" in summary
 
 
-def test_what_others_wrote_is_text_and_nothing_else(page: Path, alone: Path, runs: list[Run], tmp_path: Path) -> None:
-    mailed = report.write_comparison(runs, tmp_path / "mailed", embed=True)
+def test_what_others_wrote_is_text_and_nothing_else(page: Path, alone: Path, mailed: Path) -> None:
     for shown in (page, alone, mailed):
         seen = Seen(shown)
         assert {tag for tag, _ in seen.tags} & {"b", "img", "i"} <= {"b", "i"}
@@ -172,14 +176,13 @@ def test_what_others_wrote_is_text_and_nothing_else(page: Path, alone: Path, run
     assert "&lt;img" in page.read_text()
 
 
-def test_a_mailed_page_refers_to_nothing(runs: list[Run], tmp_path: Path) -> None:
-    shown = report.write_comparison(runs, tmp_path / "mailed", embed=True)
-    seen = Seen(shown)
+def test_a_mailed_page_refers_to_nothing(mailed: Path) -> None:
+    seen = Seen(mailed)
     assert all((a.get("src") or a.get("href") or "#").startswith(("#", "data:")) for tag, a in seen.tags if tag != "use")
-    assert not re.search(r"""url\((?!#)|@import""", re.sub(r"<script.*?</script>", "", shown.read_text(), flags=re.DOTALL))
+    assert not re.search(r"""url\((?!#)|@import""", re.sub(r"<script.*?</script>", "", mailed.read_text(), flags=re.DOTALL))
     assert [a.get("id") for a in seen.all("script")] == ["gallery-data", None]
-    assert not (tmp_path / "mailed" / "gallery-data.js").exists()
-    assert not (tmp_path / "mailed" / "thumbs").exists()
+    assert not (mailed.parent / "gallery-data.js").exists()
+    assert not (mailed.parent / "thumbs").exists()
 
 
 def test_a_folder_loads_its_pictures_beside_it(page: Path) -> None:

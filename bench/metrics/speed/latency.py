@@ -181,7 +181,8 @@ def _picture(record: ImageRecord, fingerprint: str, *, imported: bool) -> ScoreR
         detail = {"environment": record.environment, "batch_size": timing.batch_size}
         return _PICTURE.scored(fingerprint, timing.latency_s, record, detail)
     if record.status == "refused":
-        return _PICTURE.missing(fingerprint, f"refused: {record.error or 'no reason given'}", record, status="not_applicable", cause="refused")
+        why = f"refused: {record.error or 'no reason given'}"
+        return _PICTURE.missing(fingerprint, why, record, status="not_applicable", cause="refused")
     if record.failed:
         return _PICTURE.missing(fingerprint, f"{record.status}: {record.error or 'no reason given'}", record, cause="not_made")
     if imported or record.detail.get("imported"):

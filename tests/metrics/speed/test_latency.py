@@ -430,7 +430,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Rendered]]:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
     Handler.worked = {}
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, daemon=True)
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         provider = presets.provider("gpt-image", base_url=f"http://127.0.0.1:{http.server_port}/v1")
 
