@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from support.checkout import TEMPLATES, add, checkout, environment
 from support.paths import ROOT
+from test_layers import House
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,10 +107,11 @@ def test_a_prompt_format_is_read(tmp_path: Path) -> None:
     assert list(folder.glob("results/tiny-oracle.outline-wishes.*"))
 
 
-def test_a_model_renders(tmp_path: Path) -> None:
+def test_a_model_is_planned_and_listed(tmp_path: Path) -> None:
     folder = checkout(tmp_path / "copy")
     add("model", folder)
-    assert "1 rendered" in python(folder, "-m", "bench", "run", "model=my-model", "limit=1", "seeds=[0]", "metric=[latency]")
+    assert "4 pictures" in python(folder, "-m", "bench", "run", "model=my-model", "limit=2", "dry_run=true")
+    assert " my-model " in python(folder, "-m", "bench", "list", "models")
 
 
 def test_a_section_is_on_the_page_and_in_its_navigation(tmp_path: Path) -> None:
@@ -129,6 +131,9 @@ def test_the_templates_pass_their_own_tests_and_keep_the_rules_of_the_code(tmp_p
     shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / "tests" / "config").mkdir()
     shutil.copy(ROOT / "tests" / "config" / "test_presets.py", folder / "tests" / "config")
-    python(folder, "-m", "pytest", "-q", "tests")
+    house = House(folder)
+    assert not house.wrong_arrows()
+    assert not [name for name, modules in house.imports.items() if f"{name.partition('.')[0]}.__init__" in modules]
+    python(folder, "-m", "pytest", "-q", "tests", "-k", "contract or not test_presets")
     python(folder, "-m", "ruff", "check", *files)
     python(folder, "-m", "ruff", "format", "--check", *files)

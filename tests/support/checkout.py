@@ -22,10 +22,10 @@ def checkout(folder: Path) -> Path:
 
 
 def add(template: str, folder: Path) -> list[Path]:
-    """Do what CONTRIBUTING.md says, ``cp -r templates/NAME/. .``; nothing that is there is written over. Returns the new files."""
+    """Do what CONTRIBUTING.md says, ``cp -r templates/NAME/. .``; nothing else that is there is written over. Returns the new files."""
     source = ROOT / "templates" / template
     files = {file: folder / file.relative_to(source) for file in source.rglob("*") if file.is_file() and "__pycache__" not in file.parts}
-    assert not [copy for copy in files.values() if copy.exists()]
+    assert not [copy for file, copy in files.items() if copy.exists() and copy.read_bytes() != file.read_bytes()]
     for file, copy in files.items():
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, copy)

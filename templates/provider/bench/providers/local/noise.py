@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import ConfigError
-from bench.providers import Rendered, Request, Timing
+from bench.types import Rendered, Request, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bench.providers import Prompt
+    from bench.types import Prompt
 
 
 @dataclass(frozen=True)
