@@ -18,6 +18,7 @@ from bench.errors import BenchError
 from bench.store import Store
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Sequence
     from pathlib import Path
 

@@ -11,6 +11,7 @@ from support.runs import render_oracle
 from bench.store import Store
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Sequence
     from pathlib import Path
 

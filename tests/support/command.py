@@ -23,9 +23,10 @@ def bench(arguments: Sequence[str], folder: Path, **environment: str) -> subproc
     from bench.cli.app import main
 
     out, err = io.StringIO(), io.StringIO()
+    logger = logging.getLogger("bench.store.results")  # which an earlier Hydra in this process may have switched off
     with (
         mock.patch.dict(os.environ, _environment(environment), clear=True), contextlib.chdir(folder), Path(os.devnull).open() as nothing,
-        mock.patch.object(logging.getLogger("bench.store.results"), "disabled", new=False),  # Hydra switches loggers off that it does not know
+        mock.patch.object(logger, "disabled", new=False),
         mock.patch.object(sys, "stdin", nothing), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err),
     ):  # fmt: skip
         try:
