@@ -120,6 +120,14 @@ def test_advice_about_an_empty_run(pair: tuple[Run, Run], here: Here) -> None:
     check(here(["vote", "one", "empty"]).stderr, "run")
 
 
+def test_advice_names_the_metric_of_a_column(pair: tuple[Run, Run], here: Here) -> None:
+    here(["score", "one", "metric=[refusals]"])
+    check(here(["gate", "one", "two", "--max-drop", "refused=1"]).stdout, "score")
+    change_fingerprints(pair[0], "latency", "images_per_s", "load_s")
+    check(here(["compare", "one", "two"]).stderr, "score", "compare")
+    check(here(["gate", "one", "two", "--max-slowdown", "p50=10%"]).stderr, "score")
+
+
 @pytest.mark.parametrize("metric", ["vqa", "clip"])
 def test_advice_about_a_missing_key_or_weights(metric: str, pair: tuple[Run, Run], here: Here) -> None:
     done = here(["score", pair[0].name, f"metric=[{metric}]"])
