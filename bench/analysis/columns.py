@@ -152,5 +152,5 @@ class Cards(Mapping[str, Column]):
         return Column(name, unit, better, **card)
 
 
-KNOWN = Cards()
+EARLIER_CARDS = Cards()
 """The cards of earlier versions alone."""

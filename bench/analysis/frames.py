@@ -25,7 +25,7 @@ import pandas as pd
 from bench.analysis import costs, pairwise, ranking, slowdown
 from bench.analysis import votes as tally
 from bench.analysis.advice import score_command
-from bench.analysis.columns import KNOWN, Cards
+from bench.analysis.columns import EARLIER_CARDS, Cards
 from bench.analysis.comparable import refuse_other_prompts
 from bench.analysis.summary import mark_best, summarise
 from bench.core.fingerprint import difference
@@ -48,7 +48,7 @@ class Frames(Mapping[str, pd.DataFrame]):
         cards: what their columns of metrics say of themselves.
     """
 
-    def __init__(self, tables: Mapping[str, Callable[[], pd.DataFrame]], cards: Cards = KNOWN) -> None:
+    def __init__(self, tables: Mapping[str, Callable[[], pd.DataFrame]], cards: Cards = EARLIER_CARDS) -> None:
         self._make = tables
         self._tables: dict[str, pd.DataFrame] = {}
         self.cards = cards

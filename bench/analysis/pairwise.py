@@ -13,7 +13,7 @@ import pandas as pd
 
 from bench import stats
 from bench.analysis import slowdown, votes
-from bench.analysis.columns import KNOWN
+from bench.analysis.columns import EARLIER_CARDS
 from bench.analysis.comparable import not_comparable_reason
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def table(
     infos: Mapping[str, Mapping[str, Any]],
     timed: Mapping[str, pd.DataFrame],
     duels: pd.DataFrame | None = None,
-    cards: Cards = KNOWN,
+    cards: Cards = EARLIER_CARDS,
 ) -> pd.DataFrame:
     """The frame ``pairwise`` of all runs that are no ceiling, over every metric of pictures that has a better end, and of sets.
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench import stats
 from bench.analysis import slowdown, votes
-from bench.analysis.columns import KNOWN
+from bench.analysis.columns import EARLIER_CARDS
 from bench.analysis.comparable import not_comparable_reason
 from bench.analysis.pairwise import prompt_means
 
@@ -23,7 +23,7 @@ COLUMNS = votes.RANKING
 
 
 def table(
-    scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], timed: Mapping[str, pd.DataFrame], cards: Cards = KNOWN
+    scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], timed: Mapping[str, pd.DataFrame], cards: Cards = EARLIER_CARDS
 ) -> pd.DataFrame:
     """The frame ``ranking``: a row a metric of pictures and run, the best first.
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
-from bench.analysis.columns import KNOWN
+from bench.analysis.columns import EARLIER_CARDS
 from bench.analysis.pairwise import BETTER, UNLIKE, WORSE
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ COLUMNS = ("run", "metric", "fingerprint", "mean", "low", "high", "n", "coverage
 _TURNED = {BETTER: WORSE, WORSE: BETTER}
 
 
-def summarise(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], cards: Cards = KNOWN) -> pd.DataFrame:
+def summarise(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], cards: Cards = EARLIER_CARDS) -> pd.DataFrame:
     """The summary of long-form ``scores``; metrics that apply to nothing in any run are left out.
 
     ``mean`` is over scored pictures, seeds of a prompt first; ``n`` of them, ``coverage`` of those the metric applies to.
@@ -84,7 +84,7 @@ def _with_refused(ok: pd.DataFrame, refused: pd.DataFrame) -> float:
     return float(values.groupby(pd.concat([ok["prompt_id"], refused["prompt_id"]])).mean().mean())
 
 
-def mark_best(table: pd.DataFrame, pairs: pd.DataFrame, cards: Cards = KNOWN) -> pd.DataFrame:
+def mark_best(table: pd.DataFrame, pairs: pd.DataFrame, cards: Cards = EARLIER_CARDS) -> pd.DataFrame:
     """``table`` with the columns ``best``, ``behind`` and ``compared``.
 
     ``best``: shown better than every rival (frame ``pairwise``); ``behind``: shown worse than the run with the top mean;

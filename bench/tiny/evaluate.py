@@ -112,7 +112,7 @@ def contact_sheet(runs: Sequence[Run], prompts: PromptSet, columns: int = 10) ->
 def retrieval(count: int = 64, seed: int = 9) -> float:
     """Top-1 retrieval: the share of ``count`` held-out pictures whose own caption clip_tiny ranks first among all ``count``."""
     chosen = [scenes.parse(p.text) for p in held_out_prompts(count, seed).prompts]
-    clip = presets.metrics(["clip_tiny"])[0]
+    clip = presets.metrics(["clip_tiny"])[0].model
     pictures = clip.features([scenes.draw(s, i) for i, s in enumerate(chosen)])
     captions = np.stack([clip.text(scenes.caption(s)).vector for s in chosen])
     captions /= np.linalg.norm(captions, axis=1, keepdims=True)

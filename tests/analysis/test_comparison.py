@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bench import engine, prompts
-from bench.analysis.columns import KNOWN
+from bench.analysis.columns import EARLIER_CARDS
 from bench.analysis.frames import frames
 from bench.analysis.pairwise import LEVEL
 from bench.config import presets
@@ -75,5 +75,5 @@ def test_a_model_under_other_seeds_is_not_shown_to_differ_from_itself(tmp_path: 
     second = made(tmp_path, "tiny-dev", (2, 3), limit=16, metrics=read, label="again")
     pairs = frames([first, second])["pairwise"]
     quality = pairs[pairs["metric"] != "latency"]
-    assert set(KNOWN.weighed(quality["metric"])) == {"clip_tiny", "scene", "ocr.exact"}
+    assert set(EARLIER_CARDS.weighed(quality["metric"])) == {"clip_tiny", "scene", "ocr.exact"}
     assert set(quality["verdict"]) == {LEVEL}

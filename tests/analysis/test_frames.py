@@ -13,7 +13,7 @@ from support.paths import GOLDEN
 
 from bench.analysis import pairwise
 from bench.analysis.advice import score_command
-from bench.analysis.columns import KNOWN, Cards
+from bench.analysis.columns import EARLIER_CARDS, Cards
 from bench.analysis.frames import Frames, frames
 from bench.cli.app import main
 from bench.config import presets
@@ -63,7 +63,7 @@ def test_a_metric_is_left_out_with_all_its_columns() -> None:
 
 def test_commands_name_metrics_and_not_their_columns() -> None:
     columns = ["images_per_s", "latency.p50", "refused", "clip_tiny.score100", "ocr.exact"]
-    assert score_command(columns, KNOWN, "a b") == "python -m bench score a b metric=[clip_tiny,latency,ocr,refusals]"
+    assert score_command(columns, EARLIER_CARDS, "a b") == "python -m bench score a b metric=[clip_tiny,latency,ocr,refusals]"
     assert all(name in presets.names("metric") for name in ("clip_tiny", "latency", "ocr", "refusals"))
 
 

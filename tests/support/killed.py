@@ -37,7 +37,7 @@ def _render_and_die(results: str, event: str, ending: str, turn: int, torn: str)
         nonlocal seen
         if name != event or not str(details[0]).endswith(ending) or not str(details[0]).startswith(results):
             return
-        if name == "open" and not (isinstance(details[1], str) and details[1][0] in "wa"):
+        if name == "open" and not int(str(details[2])) & (os.O_WRONLY | os.O_RDWR):
             return
         seen += 1
         if seen == turn:

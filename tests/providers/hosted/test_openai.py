@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support.scripted import Reply, Server, attempt, attempts, coded, png, serving
 
-from bench.cli.availability import missing
+from bench.cli.availability import missing_for_model
 from bench.config import presets
 from bench.errors import BenchError, ConfigError, MissingKeyError, ProviderError
 from bench.images.decoding import MAX_BYTES
@@ -584,6 +584,6 @@ def test_a_model_is_gone_from_its_day_on() -> None:
 def test_the_list_of_models_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     preset = presets.read("model", "dalle3")
-    assert missing(preset) == "shut down 2026-05-12; set model.base_url"
-    assert missing({**preset, "base_url": "https://x.example/v1"}) == ""
-    assert missing(presets.read("model", "gpt-image")) == ""
+    assert missing_for_model(preset) == "shut down 2026-05-12; set model.base_url"
+    assert missing_for_model({**preset, "base_url": "https://x.example/v1"}) == ""
+    assert missing_for_model(presets.read("model", "gpt-image")) == ""
