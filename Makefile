@@ -10,7 +10,7 @@ NPM ?= .npm
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --dist worksteal
 HERE := not gpu and not network and not contract
 
-.PHONY: help demo test check tests contract lint fmt mutants docs notebooks bench fid carriers verify clean
+.PHONY: help demo test check contract lint fmt mutants docs notebooks bench fid carriers verify clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -34,9 +34,6 @@ test: $(VENV)/.dev ## the fast tests
 
 check: $(VENV)/.dev ## the slow tests
 	$(PYTEST) -m "$(HERE) and slow"
-
-tests: $(VENV)/.dev ## both in one go, as CI runs them
-	$(PYTEST) -m "$(HERE)"
 
 # FLUXBENCH_OPENAPI=FILE adds OpenAI's own document.
 contract: $(VENV)/.dev ## our requests against servers from npm that nobody here wrote

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -188,6 +189,8 @@ def checked_seeds(seeds: Any, *, hosted: bool) -> list[int]:  # noqa: ANN401 - p
 def run_name(provider: Provider, prompt_set: PromptSet, label: str | None) -> str:
     """``<label or model>.<prompt set>.<settings>-<hash>``: the same for every prompt, seed and metric.
 
+    A label keeps letters of any language; what is neither letter, digit, dot, hyphen nor underscore becomes a hyphen.
+
     >>> # tiny-dev.tiny.28steps-g3-128x128-float32-5f0c1d2e
     """
     probe = provider.request(_PROBE, 0)
@@ -202,8 +205,9 @@ def run_name(provider: Provider, prompt_set: PromptSet, label: str | None) -> st
         "random" if settings.get("weights") == "random" else "",
         digest(identity)[:8],
     ]
-    parts = [label or provider.name, prompt_set.name, "-".join(word for word in words if word)]
-    return ".".join(re.sub(r"[^A-Za-z0-9._-]+", "-", part).strip(".-") or "x" for part in parts)
+    parts = [unicodedata.normalize("NFC", label or provider.name), prompt_set.name, "-".join(word for word in words if word)]
+    beyond = (r"[^\w.-]+", r"[^A-Za-z0-9._-]+", r"[^A-Za-z0-9._-]+")
+    return ".".join(re.sub(pattern, "-", part).strip(".-") or "x" for pattern, part in zip(beyond, parts, strict=True))
 
 
 def jobs_for(provider: Provider, prompts: Sequence[Prompt], seeds: Sequence[int | None]) -> list[Job]:

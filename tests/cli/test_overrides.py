@@ -174,7 +174,7 @@ def test_text_options_name_runs_and_folders(tmp_path: Path, here: Here) -> None:
     words = ["run", "model=tiny-oracle", "limit=1", "seeds=[0]", "metric=[]"]
     assert here([*words, "label=ünï", "results=2026"]).returncode == 0
     (run,) = map(Store(tmp_path / "2026").find, ["ünï"])
-    assert run.name.isascii()
+    assert run.name.startswith("ünï.tiny.")
     assert run.info()["label"] == "ünï"
     assert run.info()["config"]["results"] == "2026"
     assert here(["score", "ünï", "results=2026"]).returncode == 2
