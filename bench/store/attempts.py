@@ -7,8 +7,8 @@ Lines of ``attempts.jsonl``::
     {"answered": 7, "seconds": 3.1, "sha256": …, "status": "ok", …}             the answer is here; its picture is in answers/7
     {"settled": 7, "status": "ok", "seconds": 3.1, "usd": 0.04, "keep": false}  what became of it; usd null: unknown
 
-An attempt that was sent and never settled belongs to a process that was killed: it counts as paid at its estimate. The
-next process stores one that was answered, and asks again for the result of one that has a task and is not settled for good
+An attempt that was sent and never settled belongs to a process that was killed: it counts as paid at the price of its
+answer, or at its estimate where there is none. The next process stores one that was answered, and asks again for the result of one that has a task and is not settled for good
 ("keep" true); it sends neither again.
 """
 
@@ -85,6 +85,7 @@ class Attempt:
         self.answer = {"seconds": round(self.seconds, 4), "sha256": _sha256(image), **row}
         self.ledger.write({"answered": self.number, **self.answer})
         self.state = "answered"
+        self.ledger.price(self, _number(self.answer["cost_usd"]))
 
     def recall(self) -> Rendered | None:
         """The answer as it was kept; None where there is none or its picture is not whole."""
@@ -166,9 +167,14 @@ class Ledger:
         self.run.add_attempt(row, flush=flush)
 
     def account(self, attempt: Attempt, usd: float, *, keep: bool) -> None:
-        """Replace what ``attempt`` counted as by what it cost; NaN leaves the estimate."""
+        """Settle ``attempt`` at what it cost."""
+        self.price(attempt, usd)
+        attempt.state, attempt.keep = "settled", keep
+
+    def price(self, attempt: Attempt, usd: float) -> None:
+        """Replace what ``attempt`` counted as by what it costs; NaN is its estimate."""
         self._count(attempt, -1)
-        attempt.state, attempt.usd, attempt.keep = "settled", usd, keep
+        attempt.usd = usd
         self._count(attempt, 1)
 
     def _count(self, attempt: Attempt, sign: int) -> None:
@@ -185,6 +191,7 @@ class Ledger:
         elif "answered" in row:
             attempt = self._attempts[row.pop("answered")]
             attempt.state, attempt.answer, attempt.seconds = "answered", row, row["seconds"]
+            self.price(attempt, _number(row["cost_usd"]))
         elif "task" in row:
             self._attempts[row.pop("task")].submission = row
         else:

@@ -26,7 +26,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
         yield run
 
 
-def test_an_attempt_counts_at_its_estimate_until_its_cost_is_known(run: Run) -> None:
+def test_an_attempt_counts_at_its_estimate_until_its_answer_has_a_price(run: Run) -> None:
     ledger = Ledger(run)
     attempt = ledger.attempt(JOB)
     assert (attempt.state, attempt.paid, ledger.committed_usd) == ("planned", False, 0.0)
@@ -35,7 +35,7 @@ def test_an_attempt_counts_at_its_estimate_until_its_cost_is_known(run: Run) -> 
     attempt.send(0.04)
     assert (attempt.state, attempt.number, ledger.committed_usd) == ("sent", 1, 0.04)
     attempt.answered(ANSWER, b"picture")
-    assert (attempt.state, attempt.paid, ledger.committed_usd) == ("answered", True, 0.04)
+    assert (attempt.state, attempt.paid, ledger.committed_usd) == ("answered", True, 0.03)
     attempt.settle("ok", 0.03)
     assert (attempt.state, attempt.paid) == ("settled", False)
     assert ledger.spending() == {"usd": 0.03, "presumed_usd": 0.0, "unknown": 0, "attempts": 1}
@@ -84,7 +84,8 @@ def test_what_was_stored_and_not_settled_is_settled_by_the_next_process(run: Run
     attempt.answered(ANSWER, b"picture")
     ledger = Ledger(run)
     ledger.reconcile({JOB.key})
-    assert ledger.spending()["presumed_usd"] == 0.04, "its job is still open"
+    assert ledger.attempt(JOB).paid, "its job is still open"
     ledger.reconcile(set())
+    assert not ledger.attempt(JOB).paid
     assert ledger.spending() == {"usd": 0.03, "presumed_usd": 0.0, "unknown": 0, "attempts": 1}
     assert not (run.path / "answers" / "1").exists()
