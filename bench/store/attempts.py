@@ -8,8 +8,8 @@ Lines of ``attempts.jsonl``::
     {"settled": 7, "status": "ok", "seconds": 3.1, "usd": 0.04, "keep": false}  what became of it; usd null: unknown
 
 An attempt that was sent and never settled belongs to a process that was killed: it counts as paid at the price of its
-answer, or at its estimate where there is none. The next process stores one that was answered, and asks again for the result of one that has a task and is not settled for good
-("keep" true); it sends neither again.
+answer, or at its estimate where there is none. The next process stores one that was answered, and asks again for the
+result of one that has a task and is not settled for good ("keep" true); it sends neither again.
 """
 
 from __future__ import annotations
