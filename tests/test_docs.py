@@ -173,7 +173,7 @@ def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path: Path) -
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     pages = list((tmp_path / "site").rglob("*.html"))
-    assert len(pages) > len(PAGES) - 1
+    assert len(pages) > len([page for page in PAGES if page.is_relative_to(ROOT / "docs")])
     assert not [page.name for page in pages if _REMOTE.search(page.read_text(encoding="utf-8"))]
 
 

@@ -68,7 +68,7 @@ def test_a_provider_renders_and_is_listed(tmp_path: Path) -> None:
     folder = checkout(tmp_path / "copy")
     add("provider", folder)
     assert "4 rendered" in python(folder, "-m", "bench", "run", "model=noise", "limit=2", "metric=[scene,latency]")
-    assert " noise " in python(folder, "-m", "bench", "list", "models")
+    assert "\nnoise " in python(folder, "-m", "bench", "list", "models")
 
 
 class Drawn(BaseHTTPRequestHandler):
@@ -111,7 +111,7 @@ def test_a_model_is_planned_and_listed(tmp_path: Path) -> None:
     folder = checkout(tmp_path / "copy")
     add("model", folder)
     assert "4 pictures" in python(folder, "-m", "bench", "run", "model=my-model", "limit=2", "dry_run=true")
-    assert " my-model " in python(folder, "-m", "bench", "list", "models")
+    assert "\nmy-model " in python(folder, "-m", "bench", "list", "models")
 
 
 def test_a_section_is_on_the_page_and_in_its_navigation(tmp_path: Path) -> None:
