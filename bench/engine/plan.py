@@ -187,11 +187,9 @@ def checked_seeds(seeds: Any, *, hosted: bool) -> list[int]:  # noqa: ANN401 - p
 
 
 def run_name(provider: Provider, prompt_set: PromptSet, label: str | None) -> str:
-    """``<label or model>.<prompt set>.<settings>-<hash>``: the same for every prompt, seed and metric.
+    """``<label or model>.<prompt set>.<settings>-<hash>``, like ``tiny-dev.tiny.28steps-g3-128x128-float32-5f0c1d2e``.
 
-    A label keeps letters of any language; what is neither letter, digit, dot, hyphen nor underscore becomes a hyphen.
-
-    >>> # tiny-dev.tiny.28steps-g3-128x128-float32-5f0c1d2e
+    The same for every prompt, seed and metric; see ``label_in_name`` for the label.
     """
     probe = provider.request(_PROBE, 0)
     settings = probe.settings
@@ -205,9 +203,21 @@ def run_name(provider: Provider, prompt_set: PromptSet, label: str | None) -> st
         "random" if settings.get("weights") == "random" else "",
         digest(identity)[:8],
     ]
-    parts = [unicodedata.normalize("NFC", label or provider.name), prompt_set.name, "-".join(word for word in words if word)]
-    beyond = (r"[^\w.-]+", r"[^A-Za-z0-9._-]+", r"[^A-Za-z0-9._-]+")
-    return ".".join(re.sub(pattern, "-", part).strip(".-") or "x" for pattern, part in zip(beyond, parts, strict=True))
+    others = (prompt_set.name, "-".join(word for word in words if word))
+    return ".".join([label_in_name(label or provider.name), *(_hyphenated(part, r"[^A-Za-z0-9._-]+") for part in others)])
+
+
+def label_in_name(label: str) -> str:
+    """A label as the first part of a run's name: letters of any language, digits, dots, hyphens and underscores are kept.
+
+    >>> label_in_name("my label, ünï"), label_in_name("../..")
+    ('my-label-ünï', 'x')
+    """
+    return _hyphenated(unicodedata.normalize("NFC", label), r"[^\w.-]+")
+
+
+def _hyphenated(text: str, replaced: str) -> str:
+    return re.sub(replaced, "-", text).strip(".-") or "x"
 
 
 def jobs_for(provider: Provider, prompts: Sequence[Prompt], seeds: Sequence[int | None]) -> list[Job]:

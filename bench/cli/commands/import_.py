@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from bench import prompts
 from bench.core.progress import Progress
 from bench.engine.importing import write
+from bench.engine.plan import label_in_name
 from bench.errors import ConfigError
 from bench.images.importing import ImportPlan, opened, plan_import
 from bench.store import Store
@@ -37,7 +38,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
     args = parser.parse_args(argv)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*", args.name):
+    args.name = unicodedata.normalize("NFC", args.name)
+    if label_in_name(args.name) != args.name.rstrip(".-"):
         raise ConfigError(f"--name {args.name!r} must be letters, digits, '.', '_' and '-', because a folder is named after it")
     if args.price < 0 or math.isinf(args.price):
         raise ConfigError(f"--price {args.price} must be a number of US dollars of at least 0")
@@ -61,7 +63,8 @@ def _import(args: argparse.Namespace, source: Path) -> int:
     from bench.config import presets  # noqa: PLC0415 - slow imports
     from bench.engine import score  # noqa: PLC0415 - slow imports
 
-    score.score(run, presets.metrics(presets.usual_metrics(prompt_set.name)), progress)
+    with run.lock():
+        score.score(run, presets.metrics(presets.usual_metrics(prompt_set.name)), progress)
     page = report.write_run(run, console=progress.console, progress=progress)
     progress.say(f"{run.name}: {count} pictures imported\nreport: {page}")
     return 0
