@@ -49,6 +49,8 @@ class SetDistance(ABC):
 
     limits: ClassVar[Sequence[tuple[float, float]]] = ((0.0, math.inf),)
     """The lowest and the highest possible value of each column."""
+    headline_names: ClassVar[frozenset[str]] = frozenset()
+    """The names under which it stands in the first table; the same distance of other features does not."""
 
     extractor: Extractor
     name: str
@@ -62,14 +64,16 @@ class SetDistance(ABC):
         require_name(self.name, self.expected_name, self.extractor)
 
     @property
+    @abstractmethod
     def columns(self) -> tuple[Column, ...]:
-        """One column of its own name, lower is better."""
-        return (self._column("distance", order=210 if self.name.startswith("fd") else 200),)
+        """What it fills; see ``_column``."""
 
-    def _column(self, unit: str, *, order: int, headline: bool = False, weighed: bool = False) -> Column:
+    def _column(self, unit: str, *, order: int, weighed: bool = False) -> Column:
+        """A column of its own name, lower is better; ``weighed`` counts where it stands in the first table."""
+        headline = self.name in self.headline_names
         return Column(
-            self.name, unit, higher_is_better=False, about="distance to reference pictures", headline=headline, weighed=weighed,
-            order=order, aggregate="value",
+            self.name, unit, higher_is_better=False, about="distance to reference pictures", headline=headline,
+            weighed=headline and weighed, order=order, aggregate="value",
         )  # fmt: skip
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,11 @@ from bench.metrics.distribution.reference import ReferenceFeatures
 from bench.types import Column
 
 
+def _order(name: str) -> int:
+    """Place in tables: distances of Inception's features, FID's own, before those of others."""
+    return 210 if name.startswith("fd") else 200
+
+
 @dataclass(frozen=True)
 class FrechetDistance(SetDistance):
     """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) of means and covariances, 0 or more, lower is better (Heusel et al., NeurIPS 2017).
@@ -29,6 +34,8 @@ class FrechetDistance(SetDistance):
         allow_small: score with fewer pictures than features too, where the covariance is rank-deficient.
     """
 
+    headline_names: ClassVar[frozenset[str]] = frozenset({"fid", "fd_clip_tiny"})
+
     allow_small: bool = False
 
     @property
@@ -39,8 +46,7 @@ class FrechetDistance(SetDistance):
     @property
     def columns(self) -> tuple[Column, ...]:
         """One column; the first table and the answer have FID and its like in the embedded domain, not the variants."""
-        main = self.name in {"fid", "fd_clip_tiny"}
-        return (self._column("distance", order=210 if self.name.startswith("fd") else 200, headline=main, weighed=main),)
+        return (self._column("distance", order=_order(self.name), weighed=True),)
 
     def check(self, n: int, dimensions: int) -> None:
         """Refuse fewer pictures than features."""
@@ -98,6 +104,11 @@ class FrechetInfinity(SetDistance):
     def expected_name(self) -> str:
         """``fid_infinity``, ``fid_clean_infinity`` or ``fd_<extractor>_infinity``."""
         return f"{name_with_inception('fid', 'fd', self.extractor)}_infinity"
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """One column."""
+        return (self._column("distance", order=_order(self.name)),)
 
     def settings(self) -> dict[str, Trait]:
         """Subsets."""

@@ -41,6 +41,7 @@ class KernelDistance(SetDistance):
     """
 
     limits: ClassVar[Sequence[tuple[float, float]]] = ((-math.inf, math.inf),)
+    headline_names: ClassVar[frozenset[str]] = frozenset({"kid"})
 
     subsets: int = 100
     subset_size: int = 1000
@@ -54,7 +55,7 @@ class KernelDistance(SetDistance):
     @property
     def columns(self) -> tuple[Column, ...]:
         """One column, lower is better."""
-        return (self._column("MMD²", order=220, headline=self.name == "kid"),)
+        return (self._column("MMD²", order=220),)
 
     def settings(self) -> dict[str, Trait]:
         """Subsets."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.core.fingerprint import fingerprint
 from bench.metrics.text import matching, published
-from bench.metrics.text.engines.base import Engine, TextLine, enlarged, reading, self_test
+from bench.metrics.text.engines.base import Engine, TextLine, reading
 from bench.metrics.text.engines.rapidocr import RapidEngine
 from bench.metrics.text.engines.tesseract import TesseractEngine
 from bench.types import Column
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from bench.metrics.base import Sample
     from bench.types import ImageRecord, ScoreRow
-
-__all__ = ["Agreement", "RapidEngine", "StrayText", "TesseractEngine", "TextAccuracy", "enlarged", "self_test"]
 
 VERSION = 2
 _RULE = "NFKC, case folded but for the _case, oneig and anytext columns; CJK by character"
@@ -43,8 +41,10 @@ _PUBLISHED: tuple[tuple[str, str, bool, float | None], ...] = (
     ("oneig_cr", "share", True, 0.0),
     ("oneig_wac", "share", True, 0.0),
 )
-_ABOUT = {"exact": "text read exactly as asked", "recall": "words that were read", "ned": "letters alike", "cer": "wrong letters"}
-_HEADLINE = frozenset({"exact", "recall", "ned"})
+_ABOUT = {
+    "ocr.exact": "text read exactly as asked", "ocr.recall": "words that were read", "ocr.ned": "letters alike",
+    "ocr.cer": "wrong letters",
+}  # fmt: skip
 _SUMMED = frozenset({"longtext", "oneig_wac"})
 """Columns whose authors average over all words of the set, not over pictures."""
 
@@ -74,6 +74,9 @@ class TextAccuracy:
         engine: what reads, ``RapidEngine`` or ``TesseractEngine``.
     """
 
+    headline_columns: ClassVar[frozenset[str]] = frozenset({"ocr.exact", "ocr.recall", "ocr.ned"})
+    """In the first table, which has those of the default engine only."""
+
     name: str = "ocr"
     engine: Engine = field(default_factory=RapidEngine)
 
@@ -83,11 +86,12 @@ class TextAccuracy:
         return tuple(self._column(end, unit, up, worst) for end, unit, up, worst in (*_OWN, *_PUBLISHED))
 
     def _column(self, end: str, unit: str, up: bool, worst: float | None) -> Column:  # noqa: FBT001 - a line of the tables above
-        """One column; the first table has those of the default engine only."""
-        default = self.name == "ocr"
+        """One column; the answer weighs ``exact`` where the first table has it."""
+        name = f"{self.name}.{end}"
+        headline = name in self.headline_columns
         return Column(
-            f"{self.name}.{end}", unit, up, worst, about=_ABOUT.get(end, "") if default else "", headline=default and end in _HEADLINE,
-            weighed=default and end == "exact", order=150, aggregate="ratio" if end in _SUMMED else "mean",
+            name, unit, up, worst, about=_ABOUT.get(name, ""), headline=headline, weighed=headline and end == "exact",
+            order=150, aggregate="ratio" if end in _SUMMED else "mean",
         )  # fmt: skip
 
     def fingerprint(self) -> str:
