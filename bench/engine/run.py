@@ -25,19 +25,20 @@ class Result:
         counts: pictures rendered, kept, refused and failed.
         scores: the score rows that are new.
         unscored: what could not be scored and why, a line a reason; pictures that were not rendered are left out.
-        missing_prerequisites: those of ``unscored`` that more pictures would not change: no weights, package or reference.
+        scoring_failures: those of ``unscored`` that more pictures would not change: a metric that could not score a picture that is
+            there, or lacks weights, a package or a reference.
     """
 
     run: Run
     counts: Counts
     scores: Sequence[ScoreRow] = ()
     unscored: Sequence[str] = ()
-    missing_prerequisites: Sequence[str] = ()
+    scoring_failures: Sequence[str] = ()
 
     @property
     def complete(self) -> bool:
         """Every picture is there or refused, and every metric could score what it was asked to."""
-        return not self.counts.failed and not self.missing_prerequisites
+        return not self.counts.failed and not self.scoring_failures
 
 
 def run(plan: Plan, progress: Progress) -> Result:
@@ -58,4 +59,4 @@ def run(plan: Plan, progress: Progress) -> Result:
         scenarios.run_scenario(scenario, plan.jobs, provider, plan.run, progress=progress, fresh=plan.fresh)
     with plan.run.lock():
         scores = scoring.score(plan.run, plan.metrics, progress)
-    return Result(plan.run, counts, scores, scoring.unscored_reasons(scores), scoring.missing_prerequisites(scores))
+    return Result(plan.run, counts, scores, scoring.unscored_reasons(scores), scoring.scoring_failures(scores))

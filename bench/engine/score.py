@@ -101,8 +101,8 @@ def unscored_reasons(rows: Sequence[ScoreRow]) -> list[str]:
     return sorted(f"{', '.join(sorted(metrics))}: {reason}" for reason, metrics in metrics_by_reason.items())
 
 
-def missing_prerequisites(rows: Sequence[ScoreRow]) -> list[str]:
-    """Those ``unscored_reasons`` that more pictures would not change: weights, a package or a reference is missing."""
+def scoring_failures(rows: Sequence[ScoreRow]) -> list[str]:
+    """The ``unscored_reasons`` that more pictures would not change: of pictures that are there, or of a run without a prerequisite."""
     return unscored_reasons([row for row in rows if row.request_id or row.cause == "prerequisite"])
 
 

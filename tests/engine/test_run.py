@@ -70,7 +70,7 @@ def test_a_metric_that_cannot_score_here_leaves_the_run_incomplete(tmp_path: Pat
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     result = engine.run(plan(tmp_path, "clip", "fd_clip_tiny"), Unasked())
     assert not result.complete
-    assert [line.partition(":")[0] for line in result.missing_prerequisites] == ["clip"]
+    assert [line.partition(":")[0] for line in result.scoring_failures] == ["clip"]
     assert [line.partition(":")[0] for line in result.unscored] == ["clip", "fd_clip_tiny"], "too few pictures is no missing prerequisite"
 
 

@@ -71,6 +71,6 @@ def test_no_reference_or_no_weights_is_not_as_asked_and_too_few_pictures_is(orac
     few = score.score(oracle_run, presets.metrics(["fd_clip_tiny"]), Progress())
     assert [r.status for r in few] == ["unscored"]
     assert score.unscored_reasons(few)
-    assert score.missing_prerequisites(few) == []
+    assert score.scoring_failures(few) == []
     lost = score.score(oracle_run, presets.metrics(["fid", "diversity"]), Progress())
-    assert [line.partition(":")[0] for line in score.missing_prerequisites(lost)] == ["diversity", "fid"]
+    assert [line.partition(":")[0] for line in score.scoring_failures(lost)] == ["diversity", "fid"]
