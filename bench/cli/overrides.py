@@ -57,6 +57,11 @@ class Word:
         """``model.limits.attempts`` as a list."""
         return str(self.key.key_or_group).split(".")
 
+    @property
+    def adds(self) -> bool:
+        """Whether the option is new to the configuration (``+option=`` or ``++option=``)."""
+        return bool(self.key.is_add() or self.key.is_force_add())
+
     def line(self, value: str) -> str:
         """The word with another value, as Hydra takes it."""
         return f"{self.key.get_key_element()}={value}"
@@ -199,20 +204,25 @@ def _line(word: Word, data: Sequence[Mapping[str, Any]], *, sweep: bool) -> str:
         return word.line(",".join(map(_quoted, next(csv.reader([word.text]), [""]) if sweep else [word.text])))
     if word.key.is_hydra_override() or word.key.package or "/" in option:
         return word.typed
-    added = word.key.is_add() or word.key.is_force_add()
-    present = [] if added else [_field(word.path, tree) for tree in data]
+    present = [] if word.adds else [_field(word.path, tree) for tree in data]
+    line = _value(word, present, sweep=sweep)
+    # Before a sweep chooses its models Hydra looks for their fields in the default model: they are checked here instead.
+    over_models = sweep and option == "model" and len(word.path) > 1 and not (word.adds or word.key.is_delete())
+    return f"++{line}" if over_models else line
+
+
+def _value(word: Word, present: Sequence[Any], *, sweep: bool) -> str:
+    """The word with its value as Hydra takes it where the presets have values like ``present``."""
     override = _parse(word, text=any(isinstance(value, str) for value in present))
     if override.is_sweep_override() and not sweep:
         raise _several(word, override)
     if any(isinstance(value, list) for value in present) and not isinstance(override.value(), list | ChoiceSweep | None):
         return word.line(f"[{word.text}]")
-    # Before a sweep chooses its models Hydra looks for their fields in the default model: they are checked here instead.
-    over_models = sweep and option == "model" and len(word.path) > 1 and not (added or word.key.is_delete())
-    return ("++" if over_models else "") + str(override.input_line)
+    return str(override.input_line)
 
 
 def _parse(word: Word, *, text: bool = False) -> Override:
-    """Hydra's reading of a word; with ``text`` a value that is no text to Hydra is text all the same, but for null."""
+    """Hydra's reading of a word; with ``text`` a number, true or false or a value that Hydra cannot read is a text."""
     quoted = word.line(_quoted(word.text))
     try:
         override = _PARSER.parse_override(word.typed)
