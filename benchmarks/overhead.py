@@ -2,7 +2,7 @@
 
 ``python benchmarks/overhead.py [--model tiny-dev] [--size 128x128] [--random] [--prompts 8] [--rounds 3]``
 
-The bare loop calls the pipeline with the prompt's text and saves a PNG. The bench renders through runner, provider and
+The bare loop calls the pipeline with the prompt's text and saves a PNG. The bench renders through engine, provider and
 store: records on disk after every picture, embeddings once a prompt instead of once a picture. Loading is left out.
 """
 

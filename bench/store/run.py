@@ -1,4 +1,4 @@
-"""The results folder. The only module that writes to it, with bench/store/votes.py for votes.
+"""One run's folder, which no other module writes to; the votes beside it are bench/store/votes.py's.
 
 ::
 

@@ -97,7 +97,7 @@ def application(session: VotingSession, port: int) -> Guard:
     async def picture(request: Request) -> Response:
         shown = await run_in_threadpool(session.picture, request.path_params["name"])
         if shown is None:
-            return _error("this picture is gone or was made anew", 410)
+            return _error("this picture is gone or was rendered again", 410)
         return Response(shown.data, media_type=shown.media_type)
 
     async def tally(request: Request) -> Response:

@@ -97,12 +97,12 @@ class VotingSession:
     def vote(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         """Store a vote, ``{"id", "rater", "ballot", "choice": left|right|tie|bad, "seconds"}``; return the new state.
 
-        The vote is on disk when this returns. A vote on pictures that are made anew during the session is stored and does
+        The vote is on disk when this returns. A vote on pictures that are rendered again during the session is stored and does
         not count.
 
         Raises:
             RefusedError: a field is invalid, or the session has no such ballot: the page is older than the session, and the
-                pictures may have been made anew.
+                pictures may have been rendered again.
             StoreError: the vote cannot be written; try again.
         """
         name, ballot = self._named(answer.get("rater")), self.by_id.get(str(answer.get("ballot")))

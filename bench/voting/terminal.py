@@ -47,7 +47,7 @@ def print_summary(votes: Sequence[Vote], labels: Mapping[str, Run], console: Con
     console.print(ranking_table(tally.ranked(votes, labels)))
     changed = len(table) - len(counted)
     if changed:
-        console.print(f"{changed} more votes do not count: a picture was made anew since", highlight=False)
+        console.print(f"{changed} more votes do not count: a picture was rendered again since", highlight=False)
     if counted.empty:
         return
     console.print(_pairs(counted, list(labels)))

@@ -337,7 +337,7 @@ class BFLClient:
         return str(address)
 
     def _lost(self) -> ProviderError:
-        return ProviderError("the server knows the task no longer", status="provider_error", transient=True, code=_NOT_FOUND)
+        return ProviderError("the server no longer knows the task", status="provider_error", transient=True, code=_NOT_FOUND)
 
     def _message(self, answer: Mapping[str, Any]) -> str:
         """The server's message about an error: ``detail`` of HTTP errors, ``details`` or ``result`` of tasks."""

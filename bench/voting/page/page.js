@@ -177,8 +177,8 @@ async function show() {
   const both = await Promise.all([load(ballot.left), load(ballot.right)]);
   if (shown !== here) return;
   if (both.includes(null)) {
-    for (const side of ["left", "right"]) $(side).dataset.said = "This picture is gone or was made anew; the pair is passed over.";
-    tell("One pair was passed over: a picture is gone or was made anew", true);
+    for (const side of ["left", "right"]) $(side).dataset.said = "This picture is gone or was rendered again; the pair is passed over.";
+    tell("One pair was passed over: a picture is gone or was rendered again", true);
     given.add(ballot.id);
     queue.shift();
     return show();
