@@ -126,7 +126,7 @@ def svg(figure: Figure) -> str:
     text = data.getvalue()
     text = text[text.index("<svg") :].replace(_TEXT, "currentColor")
     used = {*re.findall(r'href="#([^"]+)"', text), *re.findall(r"url\(#([^)]+)\)", text)}
-    text = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", text)
+    text = re.sub(r' id="([^"]+)"', lambda match: match[0] if match[1] in used else "", text)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"\n\s*", "\n", re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL))
     text = re.sub(r"font: ([\d.]+px) 'sans-serif'", r"font: \1 system-ui, sans-serif", text)
