@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+import transformers
 from diffusers import AutoencoderTiny
 
 from bench.core import resources
@@ -110,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--heads", type=int, default=models.Size.heads, help="attention heads of 32 channels")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
+    transformers.logging.set_verbosity_error()
     if args.smoke:
         args.work = args.work / "smoke"
         args.out = args.out or args.work / "weights"

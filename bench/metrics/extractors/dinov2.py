@@ -58,6 +58,7 @@ class DinoV2:
         import torch  # noqa: PLC0415 - slow import
         import transformers  # noqa: PLC0415 - slow import
 
+        transformers.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
         source = hub.local_folder(self.repo) or self.repo
         here = {"local_files_only": True, "revision": self.revision}
