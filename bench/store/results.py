@@ -14,7 +14,7 @@ from bench.store.votes import VoteBook
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bench.store.votes import Retraction, Vote
+    from bench.store.votes import Vote
 
 COMPARISONS = "comparisons"
 _LOG = logging.getLogger(__name__)
@@ -89,10 +89,6 @@ class Store:
     def votes(self) -> list[Vote]:
         """The votes that stand, oldest first; [] where nobody voted."""
         return list(self.vote_book().standing().values())
-
-    def add_vote(self, entry: Vote | Retraction) -> bool:
-        """Add a vote or take one back; see ``VoteBook.add``, which is quicker for many."""
-        return self.vote_book().add(entry)
 
 
 def _label(run: Run) -> str:

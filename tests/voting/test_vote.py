@@ -121,8 +121,8 @@ def said(number: int, rater: str = "Ana", **more: Any) -> Vote:
 def test_a_vote_comes_back_as_it_was_given(tmp_path: Path) -> None:
     store = Store(tmp_path / "new")
     assert store.votes() == []
-    assert store.add_vote(said(1))
-    assert store.add_vote(said(2, "Bén", choice="bad", seconds=math.nan))
+    assert store.vote_book().add(said(1))
+    assert store.vote_book().add(said(2, "Bén", choice="bad", seconds=math.nan))
     first, second = store.votes()
     assert first == said(1)
     assert (second.rater, second.choice, math.isnan(second.seconds)) == ("Bén", "bad", True)
@@ -131,35 +131,35 @@ def test_a_vote_comes_back_as_it_was_given(tmp_path: Path) -> None:
 
 def test_a_vote_sent_twice_is_one_and_a_second_opinion_of_the_same_rater_does_not_count(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    assert store.add_vote(said(1))
-    assert store.add_vote(said(1)), "the same vote again: it is safe"
-    assert not store.add_vote(replace(said(1), id="vote-other", choice="b"))
-    assert store.add_vote(replace(said(1), id="vote-ben", rater="Ben"))
+    assert store.vote_book().add(said(1))
+    assert store.vote_book().add(said(1)), "the same vote again: it is safe"
+    assert not store.vote_book().add(replace(said(1), id="vote-other", choice="b"))
+    assert store.vote_book().add(replace(said(1), id="vote-ben", rater="Ben"))
     assert [(v.rater, v.choice) for v in store.votes()] == [("Ana", "a"), ("Ben", "a")]
     assert len((tmp_path / "votes.jsonl").read_text().splitlines()) == 2
 
 
 def test_a_vote_taken_back_does_not_count_and_may_be_given_again(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.add_vote(said(1))
-    assert not store.add_vote(Retraction("undo-0000", "vote-0001", "Ben")), "nobody takes back the vote of another"
-    assert store.add_vote(Retraction("undo-0001", "vote-0001", "Ana"))
-    assert store.add_vote(Retraction("undo-0001", "vote-0001", "Ana")), "the same once more: it is safe"
-    assert not store.add_vote(Retraction("undo-0002", "vote-0001", "Ana"))
+    store.vote_book().add(said(1))
+    assert not store.vote_book().add(Retraction("undo-0000", "vote-0001", "Ben")), "nobody takes back the vote of another"
+    assert store.vote_book().add(Retraction("undo-0001", "vote-0001", "Ana"))
+    assert store.vote_book().add(Retraction("undo-0001", "vote-0001", "Ana")), "the same once more: it is safe"
+    assert not store.vote_book().add(Retraction("undo-0002", "vote-0001", "Ana"))
     assert store.votes() == []
-    assert store.add_vote(said(1)), "its line is there already"
+    assert store.vote_book().add(said(1)), "its line is there already"
     assert store.votes() == [], "a late copy of a vote that was taken back does not bring it back"
-    assert store.add_vote(replace(said(1), id="vote-again", choice="tie"))
+    assert store.vote_book().add(replace(said(1), id="vote-again", choice="tie"))
     assert [v.choice for v in store.votes()] == ["tie"]
 
 
 def test_a_torn_last_line_is_no_vote_and_is_cut_off_by_the_next(tmp_path: Path) -> None:
     store, file = Store(tmp_path), tmp_path / "votes.jsonl"
-    store.add_vote(said(1))
+    store.vote_book().add(said(1))
     with file.open("ab") as handle:
         handle.write(b'{"schema_version": 1, "kind": "vote", "id": "half')
     assert store.votes() == [said(1)]
-    store.add_vote(said(2))
+    store.vote_book().add(said(2))
     assert store.votes() == [said(1), said(2)]
     assert [json.loads(line)["id"] for line in file.read_text().splitlines()] == ["vote-0001", "vote-0002"]
 
@@ -175,7 +175,7 @@ def test_a_torn_last_line_is_no_vote_and_is_cut_off_by_the_next(tmp_path: Path) 
 )
 def test_a_line_that_cannot_be_read_is_named(tmp_path: Path, line: str, message: str) -> None:
     store = Store(tmp_path)
-    store.add_vote(said(1))
+    store.vote_book().add(said(1))
     with (tmp_path / "votes.jsonl").open("a") as handle:
         handle.write(line + "\n")
     with pytest.raises(StoreError, match=message):
@@ -475,7 +475,7 @@ def test_the_summary_needs_no_server(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(words) == 0
     assert "no votes yet" in capsys.readouterr().out
     for vote in voted(a, b, "aaaatb"):
-        Store(tmp_path).add_vote(vote)
+        Store(tmp_path).vote_book().add(vote)
     assert main(words) == 0
     told = capsys.readouterr().out
     assert "human preference, 6 votes on 6 prompts" in told
@@ -606,7 +606,7 @@ def test_votes_are_part_of_the_frames_of_a_comparison(tmp_path: Path) -> None:
 
     a, b = drawn(tmp_path, "a", (0,)), drawn(tmp_path, "b", (0,))
     for vote in voted(a, b, "aaaata"):
-        Store(tmp_path).add_vote(vote)
+        Store(tmp_path).vote_book().add(vote)
     found = frames([a, b], votes=Store(tmp_path).votes())
     means = found["summary"].query("metric == 'human_preference'").set_index("run")["mean"]
     assert means.to_dict() == pytest.approx({"a": 5.5 / 6, "b": 0.5 / 6})

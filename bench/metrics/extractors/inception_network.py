@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 EPSILON = 1e-3
 """Added to the variance in every normalisation."""
-FEATURES = 2048
 CONVOLUTIONS = 94
 ImageSize = int | tuple[int, int]
 

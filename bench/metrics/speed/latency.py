@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bench.types import ImageRecord, ScoreRow, ScoreStatus
 
 VERSION = 2
-PERCENTILES = (50, 90, 95, 99)
 
 Measure = Callable[["ImageRecord"], float]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from bench.core import resources
 from bench.errors import ConfigError, unknown
 from bench.providers.sizes import parse_size
+from bench.weights.hub import local_folder
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
@@ -85,10 +85,7 @@ class PipelineSettings:
     @property
     def folder(self) -> Path | None:
         """The local folder behind ``repo``, None for a hub repository."""
-        if self.repo.startswith("weights/"):
-            return resources.folder("weights") / self.repo.removeprefix("weights/")
-        path = Path(self.repo).expanduser()
-        return path if path.is_dir() else None
+        return local_folder(self.repo)
 
 
 def _whole(key: str, value: object, low: int, high: int) -> None:

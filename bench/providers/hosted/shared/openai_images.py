@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from bench.providers.hosted.base import Task
-    from bench.types import Request
 
 _MAX_ERROR_BYTES = 2**20
 _MAX_MESSAGE, _MAX_REVISED = 1000, 4000
