@@ -1,8 +1,8 @@
 """Breaks lines of bench one at a time and sees whether the tests of their room notice: ``make mutants``.
 
 ``support/mutation.py`` says which lines and how. The tests run in a copy of the checkout: first the files that import the broken
-module, then the rest of the room's. A mutant is caught if a test fails that passes without it, or hangs. One that survives needs
-its reason in ``tests/mutants.toml``.
+module, then the rest of the room's. A mutant is caught if a test fails, or the tests hang or end early, and none of it happens
+without the mutant. One that survives needs its reason in ``tests/mutants.toml``.
 """
 
 from __future__ import annotations
@@ -80,21 +80,21 @@ class Checkout:
             compiled.unlink()
 
     def failing(self, tests: list[str], marks: str) -> str:
-        """The first test that fails or hangs; "" if all pass."""
+        """The first test that fails, or how the tests hang or end early; "" if all pass or if they were killed, as for want of memory."""
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-m", marks]
         hangs = ["-o", f"faulthandler_timeout={HANGS_S}", "-o", "faulthandler_exit_on_timeout=true"]
         path = os.pathsep.join((str(self.root), str(self.root / "tests")))
-        with tempfile.TemporaryFile("w+") as said:
+        with tempfile.TemporaryFile("w+") as output:
             process = subprocess.Popen(
-                [*command, *hangs, *tests], cwd=self.root, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+                [*command, *hangs, *tests], cwd=self.root, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
                 env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
             )  # fmt: skip
             self.groups.add(process.pid)
             code = process.wait()
             self.end()
-            said.seek(0)
-            text = said.read()
-        if code in {0, 5}:  # 5: none of these tests is to run
+            output.seek(0)
+            text = output.read()
+        if code in {0, 5, -signal.SIGKILL}:  # 5: none of these tests is to run
             return ""
         failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", text, re.MULTILINE)
         return failed[1] if failed else "a test that hangs" if "Timeout (" in text else f"an end with {code}: {text[-300:]}"
@@ -106,7 +106,7 @@ class Checkout:
                 os.killpg(self.groups.pop(), signal.SIGKILL)
 
     def catcher(self, mutant: Mutant, marks: str) -> str:
-        """The test that fails with the mutant and passes without it; "" if none does."""
+        """What ``failing`` says of the mutant and not without it; "" if there is nothing."""
         plain = (self.root / mutant.file).read_bytes()
         for tests in tests_for(mutant, self.root):
             self.write(mutant.file, mutant.applied(plain))
@@ -115,8 +115,9 @@ class Checkout:
             finally:
                 self.write(mutant.file, plain)
             if failed:
-                if failed.startswith("tests/") and self.failing([failed.partition("[")[0]], marks):
-                    raise SystemExit(f"{failed} fails without any mutant too")
+                again = [failed.partition("[")[0]] if failed.startswith("tests/") else tests
+                if self.failing(again, marks):
+                    raise SystemExit(f"{' '.join(again)}: {failed}, without any mutant too")
                 return failed
         return ""
 

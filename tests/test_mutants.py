@@ -122,6 +122,28 @@ def test_tests_that_import_the_module_come_before_the_others_of_its_room(tmp_pat
     assert tests("bench/weights/devices.py") == [["tests/cli/test_d.py"]], "a room without a folder: what imports it"
 
 
+@pytest.mark.parametrize("end", ["tests/x/test_y.py::test_z", "a test that hangs", "an end with 3: "])
+def test_what_happens_without_the_mutant_too_is_no_catch(end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.py").write_text("1")
+    checkout, ends = object.__new__(mutants.Checkout), [end, end, end, ""]
+    checkout.root = tmp_path
+    monkeypatch.setattr(mutants, "tests_for", lambda *_: [["tests/x/test_y.py"]])
+    monkeypatch.setattr(checkout, "failing", lambda *_: ends.pop(0), raising=False)
+    with pytest.raises(SystemExit, match="without any mutant too"):
+        checkout.catcher(Mutant("a.py", 1, "1", "plus one", 0, 1, "2"), "")
+    assert checkout.catcher(Mutant("a.py", 1, "1", "plus one", 0, 1, "2"), "") == end
+    assert (tmp_path / "a.py").read_text() == "1"
+
+
+def test_a_killed_test_process_is_no_catch(tmp_path: Path) -> None:
+    checkout = object.__new__(mutants.Checkout)
+    checkout.root, checkout.groups = tmp_path, set()
+    (tmp_path / "test_killed.py").write_text("import os\ndef test_a():\n    os.kill(os.getpid(), 9)\n")
+    (tmp_path / "test_ends.py").write_text("import os\ndef test_a():\n    os._exit(7)\n")
+    assert checkout.failing(["test_killed.py"], "not slow") == ""
+    assert checkout.failing(["test_ends.py"], "not slow").startswith("an end with 7")
+
+
 def test_a_survivor_needs_its_reason() -> None:
     mutant = Mutant("bench/x/y.py", 3, "if a > 0:", "compare", 0, 0, "")
     entry = {"file": "bench/x/y.py", "line": "if a > 0:", "operator": "compare", "why": "a is never 0"}

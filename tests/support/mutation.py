@@ -33,7 +33,7 @@ _SWAPS: dict[type, type] = {
 _TUNING = re.compile(
     r"timeout|wait|delay|pause|poll|chunk|block|buffer|width|height|dpi|indent|order|digits|worker|size$|_s$|_seconds$", re.IGNORECASE
 )
-_TOLD = re.compile(r"(^|[._])(print|warn|warning|info|debug|log|note|progress|console|advance|say|add_argument)$")
+_OUTPUT = re.compile(r"(^|[._])(print|warn|warning|info|debug|log|note|progress|console|advance|say|add_argument)$")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,9 @@ def _joins(operand: ast.AST) -> bool:
 
 def _left_out(node: ast.AST) -> Iterator[ast.AST | None]:
     """This node itself or parts of it that no test should see."""
-    if isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr) or (isinstance(node, ast.Call) and _TOLD.search(ast.unparse(node.func))):
+    if isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr) or (
+        isinstance(node, ast.Call) and _OUTPUT.search(ast.unparse(node.func))
+    ):
         yield node
     if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "__name__ == '__main__'"}:
         yield node
