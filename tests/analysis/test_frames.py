@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
+from support.command import bench
 from support.paths import GOLDEN
 
 from bench.analysis import pairwise
 from bench.analysis.advice import score_command
 from bench.analysis.columns import EARLIER_CARDS, Cards
 from bench.analysis.frames import Frames, frames
-from bench.cli.app import main
 from bench.config import presets
 from bench.store import Run, schema
 from bench.types import Column
@@ -73,23 +73,21 @@ def test_a_metric_of_no_preset_needs_its_yaml_first() -> None:
     assert score_command(["shine", "gloss", "scene"], cards, "a") == f"python -m bench score a metric=[ours,scene] {first}"
 
 
-def test_the_commands_that_a_refusal_advises_can_be_typed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_commands_that_a_refusal_advises_can_be_typed(tmp_path: Path) -> None:
     results = shutil.copytree(GOLDEN / "results", tmp_path / "results")
-    monkeypatch.chdir(tmp_path)
     names = [run.path.name for run in RUNS]
     run = Run(results / names[0])
     run.save_scores([replace(row, fingerprint='{"metric":"latency","version":1}') for row in run.scores() if row.unit in {"s", "1/s"}])
-    assert main(["compare", *names]) == 2
-    refusal = " ".join(capsys.readouterr().err.split())
+    unlike = bench(["compare", *names], tmp_path)
+    assert unlike.returncode == 2
+    refusal = " ".join(unlike.stderr.split())
     assert "images_per_s" in refusal
     leave_out = re.search(r"python -m bench compare … (--without .*)", refusal)
     score_alike = re.search(r"python -m bench (score .*?);", refusal)
     assert leave_out
     assert score_alike
     assert leave_out[1] == "--without latency"
-    assert main(["compare", *names, *leave_out[1].split()]) == 0
+    assert bench(["compare", *names, *leave_out[1].split()], tmp_path).returncode == 0
     assert score_alike[1] == f"score {' '.join(names)} metric=[latency]"
-    assert main(score_alike[1].split()) == 0
-    assert main(["compare", *names]) == 0
+    assert bench(score_alike[1].split(), tmp_path).returncode == 0
+    assert bench(["compare", *names], tmp_path).returncode == 0

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from support.command import bench
 from support.runs import render_oracle
 
 from bench import prompts, stats
 from bench.analysis import slowdown
 from bench.analysis.gate import EXIT_CODES, GateRun, judge
 from bench.analysis.limits import Limit, parse
-from bench.cli.app import main
 from bench.cli.commands.gate import document
 from bench.config import presets
 from bench.core.progress import Progress
@@ -81,56 +81,52 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     }
 
 
-def judged(runs: dict[str, Run], baseline: str, candidate: str, *words: str) -> int:
-    return main(["gate", str(runs[baseline].path), str(runs[candidate].path), *words])
+def judged(runs: dict[str, Run], baseline: str, candidate: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return bench(["gate", str(runs[baseline].path), str(runs[candidate].path), *words], runs[baseline].path)
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return found
-
-
-def test_equal_runs_exit_0(runs: dict[str, Run], capsys: pytest.CaptureFixture[str]) -> None:
+def test_equal_runs_exit_0(runs: dict[str, Run]) -> None:
     words = ["--max-drop", "scene=0", "--max-drop", "clip_tiny=1%", "--max-slowdown", "p50=0"]
-    assert judged(runs, "sound", "sound", *words) == 0
-    assert judged(runs, "sound", "again", *words) == 0, "the same pictures made again"
-    shown = capsys.readouterr().out
-    assert "0.000 [0.000, 0.000]" in shown
-    assert "pass: every change for the worse is within its margin" in shown
+    assert judged(runs, "sound", "sound", *words).returncode == 0
+    again = judged(runs, "sound", "again", *words)
+    assert again.returncode == 0, "the same pictures made again"
+    assert "0.000 [0.000, 0.000]" in again.stdout
+    assert "pass: every change for the worse is within its margin" in again.stdout
 
 
-def test_a_planted_regression_exits_1(runs: dict[str, Run], capsys: pytest.CaptureFixture[str]) -> None:
-    assert judged(runs, "sound", "noisy", "--max-drop", "scene=0.1", "--max-drop", "clip_tiny=2%", "--json", "-") == 1
-    found = told(capsys)
-    assert [limit["verdict"] for limit in found["limits"]] == ["regression", "regression"]
-    assert all(limit["low"] > limit["allowed"] for limit in found["limits"])
-    assert judged(runs, "noisy", "sound", "--max-drop", "scene=0.1") == 0, "a rise is no drop"
+def test_a_planted_regression_exits_1(runs: dict[str, Run]) -> None:
+    worse = judged(runs, "sound", "noisy", "--max-drop", "scene=0.1", "--max-drop", "clip_tiny=2%", "--json", "-")
+    assert worse.returncode == 1
+    limits = json.loads(worse.stdout)["limits"]
+    assert [limit["verdict"] for limit in limits] == ["regression", "regression"]
+    assert all(limit["low"] > limit["allowed"] for limit in limits)
+    assert judged(runs, "noisy", "sound", "--max-drop", "scene=0.1").returncode == 0, "a rise is no drop"
 
 
-def test_five_prompts_exit_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_five_prompts_exit_3(tmp_path: Path) -> None:
     run = scored(render_oracle(tmp_path / "results", limit=5), ["scene", "latency"])
-    assert main(["gate", str(run.path), str(run.path), "--max-drop", "scene=0.05", "--max-slowdown", "p50=10%"]) == 3
-    shown = capsys.readouterr().out
-    assert "scene=0.05: too few prompts; about 1 more would settle it" in shown
-    assert "latency.p50=10%: too few prompts" in shown
+    few = judged({"five": run}, "five", "five", "--max-drop", "scene=0.05", "--max-slowdown", "p50=10%")
+    assert few.returncode == 3
+    assert "scene=0.05: too few prompts; about 1 more would settle it" in few.stdout
+    assert "latency.p50=10%: too few prompts" in few.stdout
 
 
-def test_a_planted_slowdown_is_seen_as_a_share_and_in_seconds(runs: dict[str, Run], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_planted_slowdown_is_seen_as_a_share_and_in_seconds(runs: dict[str, Run]) -> None:
     words = ["--max-slowdown", "p50=10%,mean=0.05", "--max-slowdown", "p90=60%", "--max-drop", "scene=0"]
-    assert judged(runs, "sound", "slow", *words, "--json", "-") == 1
-    limits = {limit["limit"]: limit for limit in told(capsys)["limits"]}
+    slower = judged(runs, "sound", "slow", *words, "--json", "-")
+    assert slower.returncode == 1
+    limits = {limit["limit"]: limit for limit in json.loads(slower.stdout)["limits"]}
     assert [limit["verdict"] for limit in limits.values()] == ["pass", "regression", "regression", "pass"]
     assert limits["latency.p50=10%"]["drop"] == pytest.approx(0.5 * limits["latency.p50=10%"]["baseline"])
     assert limits["latency.mean=0.05"]["drop"] == pytest.approx(0.5 * 0.209, abs=0.002)
     assert limits["latency.mean=0.05"]["low"] > 0.05
 
 
-def test_a_candidate_that_fails_on_many_prompts_does_not_pass_for_its_speed_on_the_others(
-    runs: dict[str, Run], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert judged(runs, "sound", "brittle", "--max-slowdown", "p50=10%") == 3
-    assert f"only 8 of {PROMPTS} prompts have a score in both runs: failed: out of memory" in capsys.readouterr().out
-    assert judged(runs, "sound", "brittle", "--max-slowdown", "p50=10%", "--min-coverage", "40%") == 0
+def test_a_candidate_that_fails_on_many_prompts_does_not_pass_for_its_speed_on_the_others(runs: dict[str, Run]) -> None:
+    few = judged(runs, "sound", "brittle", "--max-slowdown", "p50=10%")
+    assert few.returncode == 3
+    assert f"only 8 of {PROMPTS} prompts have a score in both runs: failed: out of memory" in few.stdout
+    assert judged(runs, "sound", "brittle", "--max-slowdown", "p50=10%", "--min-coverage", "40%").returncode == 0
 
 
 @pytest.mark.parametrize(("candidate", "code"), [("again", 0), ("noisy", 1)])
@@ -152,29 +148,28 @@ def test_scores_that_never_differ_on_other_pictures_are_not_certain_and_large_sh
     assert "60% is half or more" in str(judge(a, b, [Limit("ocr.ned", 0.6, relative=True)])[0].note)
 
 
-def test_a_drop_about_as_large_as_the_margin_cannot_be_told_and_says_what_would_settle_it(
-    runs: dict[str, Run], capsys: pytest.CaptureFixture[str]
-) -> None:
-    judged(runs, "sound", "blurred", "--max-drop", "clip_tiny=0", "--json", "-")
-    drop = told(capsys)["limits"][0]["drop"]
-    margin = 0.98 * drop
-    assert judged(runs, "sound", "blurred", "--max-drop", f"clip_tiny={margin}", "--json", "-") == 3
-    (found,) = told(capsys)["limits"]
-    assert found["low"] < margin < found["high"]
-    assert found["more_prompts"] > 100
-    assert judged(runs, "sound", "blurred", "--max-drop", f"clip_tiny={margin}") == 3
-    assert f"the interval reaches across the margin with {PROMPTS} prompts; about" in capsys.readouterr().out
+def test_a_drop_about_as_large_as_the_margin_cannot_be_told_and_says_what_would_settle_it(runs: dict[str, Run]) -> None:
+    without_margin = judged(runs, "sound", "blurred", "--max-drop", "clip_tiny=0", "--json", "-")
+    margin = 0.98 * json.loads(without_margin.stdout)["limits"][0]["drop"]
+    as_json = judged(runs, "sound", "blurred", "--max-drop", f"clip_tiny={margin}", "--json", "-")
+    (limit,) = json.loads(as_json.stdout)["limits"]
+    assert limit["low"] < margin < limit["high"]
+    assert limit["more_prompts"] > 100
+    as_text = judged(runs, "sound", "blurred", "--max-drop", f"clip_tiny={margin}")
+    assert as_json.returncode == as_text.returncode == 3
+    assert f"the interval reaches across the margin with {PROMPTS} prompts; about" in as_text.stdout
 
 
 def test_one_regression_outweighs_what_cannot_be_told(runs: dict[str, Run]) -> None:
-    assert judged(runs, "sound", "noisy", "--max-drop", "scene=0.1", "--max-slowdown", "p99=10%") == 1
-    assert judged(runs, "sound", "again", "--max-drop", "scene=0.1", "--max-slowdown", "p99=10%") == 3, "p99 takes 100 pictures"
+    assert judged(runs, "sound", "noisy", "--max-drop", "scene=0.1", "--max-slowdown", "p99=10%").returncode == 1
+    assert judged(runs, "sound", "again", "--max-drop", "scene=0.1", "--max-slowdown", "p99=10%").returncode == 3, "p99 takes 100 pictures"
 
 
-def test_the_json_has_its_keys_and_no_nan(runs: dict[str, Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_has_its_keys_and_no_nan(runs: dict[str, Run], tmp_path: Path) -> None:
     file = tmp_path / "gate.json"
-    assert judged(runs, "sound", "again", "--max-drop", "scene=0.05", "--max-slowdown", "p99=10%", "--json", str(file)) == 3
-    assert "cannot tell" in capsys.readouterr().out, "the text is printed as well"
+    gate = judged(runs, "sound", "again", "--max-drop", "scene=0.05", "--max-slowdown", "p99=10%", "--json", str(file))
+    assert gate.returncode == 3
+    assert "cannot tell" in gate.stdout, "the text is printed as well"
     found = json.loads(file.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert list(found) == ["schema_version", "verdict", "exit_code", "baseline", "candidate", "limits"]
     assert found["baseline"]["run"] == "sound"
@@ -186,10 +181,11 @@ def test_the_json_has_its_keys_and_no_nan(runs: dict[str, Run], tmp_path: Path, 
     assert found["limits"][1]["drop"] is None
 
 
-def test_a_margin_that_nothing_can_pass_is_warned_of(runs: dict[str, Run], capsys: pytest.CaptureFixture[str]) -> None:
-    assert judged(runs, "sound", "again", "--max-drop", "clip_tiny=0.9") == 0
-    assert "clip_tiny=0.9: warning: a margin of 0.9 is" in (shown := capsys.readouterr().out)
-    assert "clip_tiny.score100 has the scale from 0 to 100" in shown
+def test_a_margin_that_nothing_can_pass_is_warned_of(runs: dict[str, Run]) -> None:
+    gate = judged(runs, "sound", "again", "--max-drop", "clip_tiny=0.9")
+    assert gate.returncode == 0
+    assert "clip_tiny=0.9: warning: a margin of 0.9 is" in gate.stdout
+    assert "clip_tiny.score100 has the scale from 0 to 100" in gate.stdout
 
 
 @pytest.mark.parametrize(
@@ -206,11 +202,10 @@ def test_a_margin_that_nothing_can_pass_is_warned_of(runs: dict[str, Run], capsy
         (["--max-drop", "scene=1", "--json", "/nowhere/at/all.json"], "cannot write /nowhere/at/all.json"),
     ],
 )
-def test_what_cannot_be_judged_is_one_message_and_exit_code_2(
-    words: list[str], message: str, runs: dict[str, Run], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert judged(runs, "sound", "again", *words) == 2
-    seen = " ".join(capsys.readouterr().err.split())
+def test_what_cannot_be_judged_is_one_message_and_exit_code_2(words: list[str], message: str, runs: dict[str, Run]) -> None:
+    gate = judged(runs, "sound", "again", *words)
+    assert gate.returncode == 2
+    seen = " ".join(gate.stderr.split())
     assert message in seen
     assert seen.count("error:") == 1
 

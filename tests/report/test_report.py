@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
+from support.command import bench
 from support.runs import render_oracle
 
 from bench import prompts, report
 from bench.analysis.frames import frames
-from bench.cli.app import main
 from bench.config import presets
 from bench.core.progress import Progress
 from bench.engine import score
@@ -138,16 +138,14 @@ def test_every_run_has_a_name_of_its_own_as_short_as_can_be(tmp_path: Path) -> N
     assert called(("a/x", "y"), ("a/y", "same"), ("a/z", "same")) == ["x", "a/y", "z"], "a label may be another run's name"
 
 
-def test_runs_of_one_name_are_compared_and_one_run_with_itself_is_not(
-    runs: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_runs_of_one_name_are_compared_and_one_run_with_itself_is_not(runs: list[Run], tmp_path: Path) -> None:
     copies = [shutil.copytree(runs[0].path, tmp_path / results / runs[0].name) for results in ("here", "there")]
-    assert main(["compare", *map(str, copies), "--results", str(tmp_path), "--out", str(tmp_path / "both")]) == 0
+    assert bench(["compare", *map(str, copies), "--results", str(tmp_path), "--out", "both"], tmp_path).returncode == 0
     assert [run["name"].split("/")[0] for run in gallery_of(tmp_path / "both" / "index.html")["runs"]] == ["here", "there"]
-    capsys.readouterr()
     again = copies[0].parent / ".." / "here" / copies[0].name
-    assert main(["compare", str(copies[0]), str(again), "--results", str(tmp_path), "--out", str(tmp_path / "twice")]) == 2
-    assert f"run {runs[0].name} is given twice; compare needs different runs" in " ".join(capsys.readouterr().err.split())
+    twice = bench(["compare", str(copies[0]), str(again), "--results", str(tmp_path), "--out", "twice"], tmp_path)
+    assert twice.returncode == 2
+    assert f"run {runs[0].name} is given twice; compare needs different runs" in " ".join(twice.stderr.split())
     assert not (tmp_path / "twice").exists()
 
 
@@ -167,10 +165,11 @@ def test_a_folder_with_other_files_is_no_place_for_a_report_and_other_files_besi
     assert mine.is_file()
 
 
-def test_what_cannot_be_compared_or_left_out_is_said(runs: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_compared_or_left_out_is_said(runs: list[Run], tmp_path: Path) -> None:
     def refused(*words: str) -> str:
-        assert main(["compare", *words, "--results", str(tmp_path), "--out", str(tmp_path / "page")]) == 2
-        return " ".join(capsys.readouterr().err.split())
+        compared = bench(["compare", *words, "--results", str(tmp_path), "--out", "page"], tmp_path)
+        assert compared.returncode == 2
+        return " ".join(compared.stderr.split())
 
     one, other = (str(run.path) for run in runs)
     assert "unknown metric 'ocr.exat'; did you mean 'ocr.exact'" in refused(one, other, "--without", "latency,ocr.exat")

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pandas as pd
 import pytest
+from support.command import bench
 from support.runs import render_oracle
 from support.voting import ROOT, ServedVote, voted
 
 from bench.analysis import votes as tally
-from bench.cli.app import main
 from bench.errors import StoreError
 from bench.store import Retraction, Store, Vote
 from bench.types import Job, Prompt, PromptSet, Rendered, Request
@@ -457,32 +457,34 @@ def test_a_vote_on_a_picture_that_is_made_anew_before_it_arrives_is_kept_and_doe
         (["a", "b", "--port", "70000"], "--port 70000"),
     ],
 )
-def test_what_cannot_be_voted_on_is_explained(words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_voted_on_is_explained(words: list[str], message: str, tmp_path: Path) -> None:
     drawn(tmp_path, "a")
     drawn(tmp_path, "b")
     drawn(tmp_path, "c", mark="a")
     drawn(tmp_path, "other", prompts=[Prompt("q", "something else")])
     drawn(tmp_path, "empty", prompts=[])
-    assert main(["vote", *words, "--results", str(tmp_path), "--no-browser"]) == 2
-    told = " ".join(capsys.readouterr().err.split())
-    assert message in told
-    assert "Traceback" not in told
+    vote = bench(["vote", *words, "--results", str(tmp_path), "--no-browser"], tmp_path)
+    assert vote.returncode == 2
+    assert message in " ".join(vote.stderr.split())
+    assert "Traceback" not in vote.stderr
 
 
-def test_the_summary_needs_no_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_summary_needs_no_server(tmp_path: Path) -> None:
     a, b = drawn(tmp_path, "a", (0,)), drawn(tmp_path, "b", (0,))
     words = ["vote", "a", "b", "--results", str(tmp_path), "--summary"]
-    assert main(words) == 0
-    assert "no votes yet" in capsys.readouterr().out
+    none = bench(words, tmp_path)
+    assert none.returncode == 0
+    assert "no votes yet" in none.stdout
     for vote in voted(a, b, "aaaatb"):
         Store(tmp_path).vote_book().add(vote)
-    assert main(words) == 0
-    told = capsys.readouterr().out
-    assert "human preference, 6 votes on 6 prompts" in told
-    assert "75 %" in told, "four wins and a tie of six"
-    assert "no ballot that two people judged" in told
-    assert main(["vote", "b", "a", *words[3:]]) == 0
-    (row,) = [line.split() for line in capsys.readouterr().out.splitlines() if line.split()[:2] == ["b", "a"]]
+    six = bench(words, tmp_path)
+    assert six.returncode == 0
+    assert "human preference, 6 votes on 6 prompts" in six.stdout
+    assert "75 %" in six.stdout, "four wins and a tie of six"
+    assert "no ballot that two people judged" in six.stdout
+    swapped = bench(["vote", "b", "a", *words[3:]], tmp_path)
+    assert swapped.returncode == 0
+    (row,) = [line.split() for line in swapped.stdout.splitlines() if line.split()[:2] == ["b", "a"]]
     assert row[2:9] == ["6", "1", "1", "0", "4", "25", "%"], "the first named is the one spoken of"
 
 
