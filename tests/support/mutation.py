@@ -89,9 +89,7 @@ def _joins(operand: ast.AST) -> bool:
 
 def _left_out(node: ast.AST) -> Iterator[ast.AST | None]:
     """This node itself or parts of it that no test should see."""
-    if isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr) or (
-        isinstance(node, ast.Call) and _OUTPUT.search(ast.unparse(node.func))
-    ):
+    if isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr) or (isinstance(node, ast.Call) and _OUTPUT.search(ast.unparse(node.func))):
         yield node
     if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "__name__ == '__main__'"}:
         yield node
