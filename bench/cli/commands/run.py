@@ -84,7 +84,8 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
         progress.say(forecast(plan))
         return None, 0
     if plan.todo:
-        plan.provider.check()
+        if plan.provider.hosted:
+            plan.provider.check()  # nobody is asked about money for a run that lacks its key; ``engine.run`` checks every model
         if config.seeds is not None and not plan.takes_seeds:
             progress.say(f"{plan.provider.name} takes no seed: one picture a prompt, paired with other models by prompt")
         if plan.estimate is not None:
