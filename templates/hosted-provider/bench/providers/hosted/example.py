@@ -11,17 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import ConfigError
-from bench.providers.hosted.base import Hosted
+from bench.providers import Hosted, Rendered, Request, Timing
 from bench.providers.hosted.shared import responses
-from bench.types import Rendered, Request, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx2
 
-    from bench.providers.hosted.base import Task
-    from bench.types import Prompt
+    from bench.providers import Prompt, Task
 
 _MAX_BYTES = 64 * 2**20
 """Of an answer: what is longer is no picture."""

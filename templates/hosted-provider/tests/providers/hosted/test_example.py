@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench.errors import BenchError, ProviderError
+from bench.providers import Prompt, Rendered
 from bench.providers.hosted.example import ExampleProvider
-from bench.types import Prompt, Rendered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

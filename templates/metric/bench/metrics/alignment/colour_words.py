@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.core.fingerprint import fingerprint, libraries
-from bench.types import Column
+from bench.metrics import Column, fingerprint, libraries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.metrics.base import Sample
-    from bench.types import ImageRecord, ScoreRow
+    from bench.metrics import ImageRecord, Sample, ScoreRow
 
 VERSION = 1
 """Raised whenever the same picture would score otherwise: scores of two versions never share a column."""

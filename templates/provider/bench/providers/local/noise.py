@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import ConfigError
-from bench.types import Rendered, Request, Timing
+from bench.providers import Rendered, Request, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bench.types import Prompt
+    from bench.providers import Prompt
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from bench.errors import ConfigError
+from bench.providers import Prompt
 from bench.providers.local.noise import NoiseProvider
-from bench.types import Prompt
 
 
 def test_a_request_is_a_picture_and_another_seed_another_one() -> None:
