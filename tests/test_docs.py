@@ -177,6 +177,16 @@ def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path: Path) -
     assert not [page.name for page in pages if _REMOTE.search(page.read_text(encoding="utf-8"))]
 
 
+def test_the_example_of_an_executor_renders_and_writes_nothing(tmp_path: Path) -> None:
+    (example,) = [block for block in blocks(ROOT / "CONTRIBUTING.md") if block.language == "python"]
+    done = subprocess.run(
+        [sys.executable, "-c", example.text], cwd=tmp_path, env=environment(ROOT), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^\S+ ok \d+ bytes$", done.stdout, re.MULTILINE)) == 2
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", EXECUTED, ids=lambda p: p.stem)
 def test_the_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None:
