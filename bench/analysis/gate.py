@@ -171,7 +171,7 @@ def _judge(baseline: GateRun, candidate: GateRun, limit: Limit, coverage: float)
         raise unknown("metric", limit.metric, baseline.metrics | candidate.metrics)
     for side, other_side in (sides, sides[::-1]):
         if side.rows(limit.column).empty:
-            again = score_command([limit.column], other_side.cards, side.path)
+            again = score_command([limit.column], other_side.cards, [side.path])
             return GateFinding(limit, "cannot tell", reason=f"{side.name} has no {limit.column}; score it with: {again}")
     _refuse_unlike(baseline, candidate, limit.column)
     if limit.metric in slowdown.LATENCY_STATISTICS:
@@ -370,5 +370,5 @@ def _refuse_unlike(baseline: GateRun, candidate: GateRun, column: str) -> None:
         differing = "; ".join(f"{field}: {' against '.join(values)}" for field, values in unlike.items())
         raise ConfigError(
             f"scores computed with different settings cannot be compared: {column} differs in {differing}. "
-            f"Score both alike with: {score_command([column], baseline.cards, f'{baseline.path} {candidate.path}')}"
+            f"Score both alike with: {score_command([column], baseline.cards, [baseline.path, candidate.path])}"
         )

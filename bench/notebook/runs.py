@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bench.analysis.advice import score_command
 from bench.analysis.frames import Frames, frames
 from bench.errors import ConfigError, unknown
 from bench.notebook import display
@@ -249,9 +250,10 @@ class Comparison:
         """
         a, b = self._label(a, 0), self._label(b, 1)
         wide = self.by_prompt(metric)
-        for label in (a, b):
-            if label not in wide:
-                raise ConfigError(f"{label} has no score of {metric}; score it with: python -m bench score RUN metric=[…]")
+        for label, run in zip(self.labels, self.runs, strict=True):
+            if label in {a, b} and label not in wide:
+                again = score_command([metric], self.frames.cards, [str(run.path)])
+                raise ConfigError(f"{label} has no score of {metric}; score it with: {again}")
         gap = (wide[a] - wide[b]).dropna()
         worst = gap[gap != 0].abs().sort_values(ascending=False, kind="stable").head(n).index
         table = wide.loc[worst, ["category", a, b, "prompt"]].reset_index()
