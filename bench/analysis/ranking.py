@@ -31,7 +31,7 @@ def table(
     each; the strengths are those of Bradley and Terry (log scale, mean 0 over the runs), with 95 % intervals and ranges of
     ranks from resampled prompts. ``wins``, ``ties`` and ``losses`` count prompts against all others; ``n`` is the prompts
     that count. Ceilings and runs that cannot be compared with all others are left out; so are metrics with fewer than
-    ``bench.stats.paired.LEAST`` prompts that every run has, and times that pictures of a batch share.
+    ``bench.stats.MIN_PROMPTS`` prompts that every run has, and times that pictures of a batch share.
     """
     rivals = [run for run, info in infos.items() if not info.get("ceiling")]
     fit = scores[scores["higher_is_better"].notna() & scores["run"].isin(rivals) & scores["request_id"].notna()]

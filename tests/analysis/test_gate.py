@@ -1,4 +1,4 @@
-"""The gate: equal runs pass, a planted regression fails, too few prompts cannot be told; and what it says of each."""
+"""The gate: equal runs pass, a planted regression fails, too few prompts are undecided; and what it says of each."""
 
 from __future__ import annotations
 
