@@ -191,7 +191,9 @@ def run_name(provider: Provider, prompt_set: PromptSet, label: str | None) -> st
 
     A label keeps letters of any language; what is neither letter, digit, dot, hyphen nor underscore becomes a hyphen.
 
-    >>> # tiny-dev.tiny.28steps-g3-128x128-float32-5f0c1d2e
+    ::
+
+        tiny-dev.tiny.28steps-g3-128x128-float32-5f0c1d2e
     """
     probe = provider.request(_PROBE, 0)
     settings = probe.settings
