@@ -114,7 +114,8 @@ class _Reading:
     @cached_property
     def _voted(self) -> dict[str, pd.DataFrame]:
         """What people said of these runs; empty where nobody did."""
-        return tally.vote_frames(self._votes, self._labels, self.images, self._of_metrics) if self._votes else {}
+        timed = self.cards.timed(self._of_metrics["metric"])
+        return tally.vote_frames(self._votes, self._labels, self.images, self._of_metrics, timed) if self._votes else {}
 
     @property
     def has_votes(self) -> bool:
