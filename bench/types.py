@@ -20,7 +20,7 @@ FINAL: frozenset[Status] = frozenset({"ok", "refused"})
 """The statuses that are results; a picture with another one is not there yet."""
 
 ScoreStatus = Literal["ok", "unscored", "not_applicable"]
-"""Of a score: a number; a number was wanted and could not be had; the metric does not apply to this picture."""
+"""Of a score: a number; a number was wanted and could not be computed; the metric does not apply to this picture."""
 
 Cause = Literal["refused", "not_made", "prerequisite"]
 """Why a score has no value, for code: the picture was declined; it was never made; weights, a package or a reference are missing."""

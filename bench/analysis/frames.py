@@ -28,6 +28,7 @@ from bench.analysis.advice import score_command
 from bench.analysis.columns import EARLIER_CARDS, Cards
 from bench.analysis.comparable import refuse_other_prompts
 from bench.analysis.summary import mark_best, summarise
+from bench.core.advice import command
 from bench.core.fingerprint import difference
 from bench.errors import ConfigError, unknown
 from bench.store import latest, schema
@@ -113,7 +114,8 @@ class _Reading:
     @cached_property
     def _voted(self) -> dict[str, pd.DataFrame]:
         """What people said of these runs; empty where nobody did."""
-        return tally.vote_frames(self._votes, self._labels, self.images, self._of_metrics) if self._votes else {}
+        timed = self.cards.timed(self._of_metrics["metric"])
+        return tally.vote_frames(self._votes, self._labels, self.images, self._of_metrics, timed) if self._votes else {}
 
     @property
     def has_votes(self) -> bool:
@@ -201,11 +203,12 @@ def _refuse_unlike(scores: pd.DataFrame, cards: Cards, labels: Mapping[str, Run]
     if columns_by_fields:
         columns = [column for group in columns_by_fields.values() for column in group]
         metrics = sorted({cards.metric(column) for column in columns})
+        folders = [str(run.path) for run in labels.values()]
         raise ConfigError(
             "scores computed with different settings cannot be compared. "
             + " ".join(f"{', '.join(group)} differ in {differing}." for differing, group in columns_by_fields.items())
-            + f" Score them alike with: {score_command(columns, cards, ' '.join(run.name for run in labels.values()))}; "
-            f"or leave them out with: python -m bench compare … --without {' '.join(metrics)}"
+            + f" Score them alike with: {score_command(columns, cards, folders)}; "
+            f"or leave them out with: {command('compare', *folders, '--without', *metrics)}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Pass or fail a candidate against a baseline: its change for the worse is within a margin, beyond it, or not to be told.
+"""Pass or fail a candidate against a baseline: its change for the worse is within a margin, beyond it, or undecided.
 
 The unit is the prompt, as everywhere: seeds are averaged within a prompt, and both runs are paired by the prompts they
 share. A limit is judged by the 95 % interval of the change, never by the change alone.
@@ -19,7 +19,7 @@ from bench.analysis import slowdown
 from bench.analysis.advice import score_command
 from bench.analysis.columns import Cards
 from bench.analysis.comparable import not_comparable_reason, refuse_other_prompts
-from bench.analysis.limits import _NAN, _REFUSALS, Limit
+from bench.analysis.limits import REFUSALS, Limit
 from bench.core.fingerprint import difference
 from bench.errors import ConfigError, unknown
 
@@ -37,7 +37,7 @@ _BOUNDED = frozenset({"share", "similarity", "edits/char"})
 """Units of scores between 0 and 1, where prompts that never differ leave room for some that do."""
 _UNSEEN = 2.8
 """Of n yes-or-no pairs without a difference, about this share / n may still differ: 1.96 sqrt(2) of Bonett and Price."""
-_NOTHING = stats.Interval(_NAN, _NAN, _NAN)
+_NOTHING = stats.Interval(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -48,23 +48,23 @@ class GateFinding:
         baseline, candidate: means over the shared prompts, or the figure of the whole run.
         drop: by how much the candidate is worse, with its 95 % interval; negative where it is better. In the metric's unit.
         allowed: the margin in the metric's unit.
-        prompts: that count.
+        prompts: how many count.
         coverage: their share of the prompts asked of both runs to which the metric applies.
         more: about how many more prompts would settle it.
-        reason: why it cannot be told, where that is not the width of the interval.
+        reason: why it is undecided, where that is not the width of the interval.
         note: what a reader should know of the limit itself.
     """
 
     limit: Limit
     verdict: GateVerdict
     unit: str = ""
-    baseline: float = _NAN
-    candidate: float = _NAN
+    baseline: float = math.nan
+    candidate: float = math.nan
     drop: stats.Interval = _NOTHING
-    allowed: float = _NAN
+    allowed: float = math.nan
     prompts: int = 0
-    coverage: float = _NAN
-    more: float = _NAN
+    coverage: float = math.nan
+    more: float = math.nan
     reason: str | None = None
     note: str | None = None
 
@@ -113,7 +113,7 @@ def judge(baseline: GateRun, candidate: GateRun, limits: Sequence[Limit], *, cov
     A drop is mean(a - b) over the prompts both have (b - a where lower is better), a the baseline's and b the candidate's
     mean over seeds, with its BCa interval over prompts, or Bonett and Price's where every prompt's answer is yes or no;
     that of a relative margin m is judged by (1 - m) a - b, so that the baseline's uncertainty counts. Regression where the
-    interval lies wholly above the margin, pass where it lies wholly within, else it cannot be told. Figures of latencies:
+    interval lies wholly above the margin, pass where it lies wholly within, else it is undecided. Figures of latencies:
     see ``bench.analysis.slowdown``; set metrics: the difference of resampled halves (``bench.stats.half_sampling.resampled_difference``).
 
     Raises:
@@ -124,7 +124,7 @@ def judge(baseline: GateRun, candidate: GateRun, limits: Sequence[Limit], *, cov
 
 
 def overall(findings: Sequence[GateFinding]) -> GateVerdict:
-    """Regression if any limit is passed, else cannot tell if any cannot be told, else pass."""
+    """Regression if any limit is passed, else "cannot tell" if any is undecided, else pass."""
     verdicts = {finding.verdict for finding in findings}
     return "regression" if "regression" in verdicts else "cannot tell" if "cannot tell" in verdicts else "pass"
 
@@ -139,26 +139,26 @@ class Drop:
         value: the drop with its 95 % interval, in the metric's unit.
         excess: the same less the margin, which is what is judged; of latencies with a relative margin, as a share.
         allowed: the margin in the metric's unit.
-        n: prompts that count.
+        n: how many prompts count.
         units: what the interval was made from: prompts, or groups of them that share the time of a batch.
         needed: about how many prompts would settle it.
         covered: the share of the prompts asked of both runs that count, of those the metric applies to.
         gaps: why the others do not count.
-        unsettled_by: why nothing can be told, whatever the interval.
+        unsettled_by: why it is undecided, whatever the interval.
         identical: both runs have the very same pictures.
         note: what a reader should know of the limit.
     """
 
     unit: str
-    baseline: float = _NAN
-    candidate: float = _NAN
+    baseline: float = math.nan
+    candidate: float = math.nan
     value: stats.Interval = _NOTHING
     excess: stats.Interval = _NOTHING
-    allowed: float = _NAN
+    allowed: float = math.nan
     n: int = 0
     units: int = 0
     needed: float = math.inf
-    covered: float = _NAN
+    covered: float = math.nan
     gaps: str = ""
     unsettled_by: str | None = None
     identical: bool = False
@@ -171,7 +171,7 @@ def _judge(baseline: GateRun, candidate: GateRun, limit: Limit, coverage: float)
         raise unknown("metric", limit.metric, baseline.metrics | candidate.metrics)
     for side, other_side in (sides, sides[::-1]):
         if side.rows(limit.column).empty:
-            again = score_command([limit.column], other_side.cards, side.path)
+            again = score_command([limit.column], other_side.cards, [side.path])
             return GateFinding(limit, "cannot tell", reason=f"{side.name} has no {limit.column}; score it with: {again}")
     _refuse_unlike(baseline, candidate, limit.column)
     if limit.metric in slowdown.LATENCY_STATISTICS:
@@ -185,29 +185,29 @@ def _judge(baseline: GateRun, candidate: GateRun, limit: Limit, coverage: float)
 
 def _finding(drop: Drop, limit: Limit, coverage: float) -> GateFinding:
     """The verdict on a drop."""
-    verdict, more, reason = ("cannot tell", _NAN, drop.unsettled_by) if drop.unsettled_by else _decide(drop)
+    verdict, more, reason = ("cannot tell", math.nan, drop.unsettled_by) if drop.unsettled_by else _decide(drop)
     if verdict == "pass" and drop.covered < coverage:
         verdict, reason = "cannot tell", drop.gaps
     return GateFinding(
-        limit, verdict, drop.unit, drop.baseline, drop.candidate, drop.value, drop.allowed, prompts=drop.n, coverage=drop.covered,
-        more=more, reason=reason, note=drop.note,
+        limit, verdict, drop.unit, baseline=drop.baseline, candidate=drop.candidate, drop=drop.value, allowed=drop.allowed, prompts=drop.n,
+        coverage=drop.covered, more=more, reason=reason, note=drop.note,
     )  # fmt: skip
 
 
 def _decide(drop: Drop) -> tuple[GateVerdict, float, str | None]:
     """Verdict, prompts that are missing and the reason, from how far the drop lies above the margin."""
     if drop.identical:
-        return "pass", _NAN, None
+        return "pass", math.nan, None
     if drop.units < stats.MIN_PROMPTS:
         enough = float(stats.MIN_PROMPTS)
         return "cannot tell", max(drop.needed if math.isfinite(drop.needed) else enough, enough) - drop.units, "too few prompts"
     if math.isnan(drop.excess.low):
-        return "cannot tell", _NAN, "how much chance is in it is not known"
+        return "cannot tell", math.nan, "how much chance is in it is not known"
     if drop.excess.low > 0:
-        return "regression", _NAN, None
+        return "regression", math.nan, None
     if drop.excess.high <= 0:
-        return "pass", _NAN, None
-    return "cannot tell", max(1.0, drop.needed - drop.units) if math.isfinite(drop.needed) else _NAN, None
+        return "pass", math.nan, None
+    return "cannot tell", max(1.0, drop.needed - drop.units) if math.isfinite(drop.needed) else math.nan, None
 
 
 def _paired_drop(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
@@ -229,37 +229,41 @@ def _paired_drop(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
     if answers and flat and excess.value:
         needed = _UNSEEN / abs(excess.value)
     return Drop(
-        unit, mean, float(after.mean()), _above(excess, allowed), excess, allowed, n, n, needed, covered,
-        gaps=_gaps(len(shared), applies, scores), note=_margin_warning(limit, mean, baseline.metrics) if sign > 0 else None,
+        unit, baseline=mean, candidate=float(after.mean()), value=_above(excess, allowed), excess=excess, allowed=allowed, n=n, units=n,
+        needed=needed, covered=covered, gaps=_gaps(len(shared), applies, scores),
+        note=_margin_warning(limit, mean, baseline.metrics) if sign > 0 else None,
     )  # fmt: skip
 
 
 def _set_drop(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
     """Of a figure of the whole run, by halves of its prompts where both runs drew the same ones."""
-    sides = (baseline, candidate)
-    rows = [side.rows(limit.column).iloc[0] for side in sides]
-    unit, sign = str(rows[0]["unit"]), _direction(limit, baseline.rows(limit.column))
-    missing = next(
-        (f"{side.name}: {row['reason'] or row['status']}" for side, row in zip(sides, rows, strict=True) if row["status"] != "ok"), None
-    )
-    if missing:
-        return Drop(unit, unsettled_by=missing)
-    before, after = (float(row["value"]) for row in rows)
-    details = [json.loads(row["detail"]) for row in rows]
-    kept, fixed, allowed = _margins(limit, sign, before)
-    drop = Drop(unit, before, after, allowed=allowed)
-    if before == after and _same_pictures(baseline, candidate, baseline.images["prompt_id"].tolist()):
+    before, after = (side.rows(limit.column).iloc[0] for side in (baseline, candidate))
+    unit, sign = str(before["unit"]), _direction(limit, baseline.rows(limit.column))
+    for side, row in ((baseline, before), (candidate, after)):
+        if row["status"] != "ok":
+            return Drop(unit, unsettled_by=f"{side.name}: {row['reason'] or row['status']}")
+    values = float(before["value"]), float(after["value"])
+    drop = Drop(unit, baseline=values[0], candidate=values[1], allowed=_margins(limit, sign, values[0])[2])
+    if values[0] == values[1] and _same_pictures(baseline, candidate, baseline.images["prompt_id"].tolist()):
         return replace(drop, value=stats.Interval(0.0, 0.0, 0.0), n=int(baseline.images["prompt_id"].nunique()), identical=True)
+    details = json.loads(before["detail"]), json.loads(after["detail"])
     if any(detail.get("drawn") is None for detail in details):
         undrawn = next((str(detail["undrawn"]) for detail in details if "undrawn" in detail), None)
         why = undrawn or f"{limit.column} is one figure of the whole run, and how much chance is in it is not known"
-        return replace(drop, value=stats.Interval(sign * (before - after), _NAN, _NAN), unsettled_by=why)
+        return replace(drop, value=stats.Interval(sign * (values[0] - values[1]), math.nan, math.nan), unsettled_by=why)
     if details[0]["drawn"] != details[1]["drawn"]:
         return replace(drop, unsettled_by="the two runs were not resampled by the same prompts")
-    n, draws = min(int(d.get("prompts", d.get("n", 0))) for d in details), [np.asarray(d["draws"], dtype=float) for d in details]
-    gap, _p = stats.resampled_difference(kept * before, after, kept * draws[0], draws[1], n)
+    return _resampled(drop, limit, sign, details)
+
+
+def _resampled(drop: Drop, limit: Limit, sign: float, details: Sequence[Mapping[str, Any]]) -> Drop:
+    """``drop`` with its interval, from the figures of the same halves of both runs (``details``)."""
+    n = min(int(detail.get("prompts", detail.get("n", 0))) for detail in details)
+    before, after = (np.asarray(detail["draws"], dtype=float) for detail in details)
+    kept, fixed, allowed = _margins(limit, sign, drop.baseline)
+    gap, _p = stats.resampled_difference(kept * drop.baseline, drop.candidate, kept * before, after, n)
     excess = stats.Interval(sign * gap.value - fixed, *sorted(sign * end - fixed for end in (gap.low, gap.high)))
-    spread = float(np.std(kept * draws[0] - draws[1], ddof=1)) * math.sqrt(n)
+    spread = float(np.std(kept * before - after, ddof=1)) * math.sqrt(n)
     return replace(drop, value=_above(excess, allowed), excess=excess, n=n, units=n, needed=stats.needed(excess.value, spread))
 
 
@@ -281,8 +285,8 @@ def _latency_drop(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
     shared, applies, covered = _shared(baseline, candidate, limit)
     scale = change.baseline if limit.relative else 1.0
     return Drop(
-        "s", change.baseline, change.candidate, stats.Interval(*(scale * value for value in change.change)), excess, scale * limit.margin,
-        n=len(both), units=len(both) if change.groups >= stats.MIN_PROMPTS else change.groups,
+        "s", baseline=change.baseline, candidate=change.candidate, value=stats.Interval(*(scale * value for value in change.change)),
+        excess=excess, allowed=scale * limit.margin, n=len(both), units=len(both) if change.groups >= stats.MIN_PROMPTS else change.groups,
         needed=stats.needed(excess.value, change.spread * math.sqrt(len(both))), covered=covered,
         gaps=_gaps(len(shared), applies, (baseline.rows("latency"), candidate.rows("latency"))),
     )  # fmt: skip
@@ -301,7 +305,7 @@ def _shared(baseline: GateRun, candidate: GateRun, limit: Limit) -> tuple[list[s
     applies = set(baseline.images["prompt_id"]) & set(candidate.images["prompt_id"])
     applies = applies.difference(*map(_inapplicable, scores))
     shared = sorted(applies.intersection(*(rows.loc[rows["status"] == "ok", "prompt_id"] for rows in scores)))
-    return shared, len(applies), len(shared) / len(applies) if applies else _NAN
+    return shared, len(applies), len(shared) / len(applies) if applies else math.nan
 
 
 def _nothing_shared_reason(baseline: GateRun, candidate: GateRun, scores: Sequence[pd.DataFrame]) -> str:
@@ -321,7 +325,7 @@ def _above(excess: stats.Interval, margin: float) -> stats.Interval:
 
 def _direction(limit: Limit, rows: pd.DataFrame) -> float:
     """1.0 where a fall is for the worse, -1.0 where a rise is."""
-    if limit.metric in _REFUSALS:
+    if limit.metric in REFUSALS:
         return -1.0
     better = rows["higher_is_better"].iloc[0]
     if pd.isna(better):
@@ -370,5 +374,5 @@ def _refuse_unlike(baseline: GateRun, candidate: GateRun, column: str) -> None:
         differing = "; ".join(f"{field}: {' against '.join(values)}" for field, values in unlike.items())
         raise ConfigError(
             f"scores computed with different settings cannot be compared: {column} differs in {differing}. "
-            f"Score both alike with: {score_command([column], baseline.cards, f'{baseline.path} {candidate.path}')}"
+            f"Score both alike with: {score_command([column], baseline.cards, [baseline.path, candidate.path])}"
         )

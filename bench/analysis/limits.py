@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-_REFUSALS = {"refusals": "refused", "refused": "refused"}
+REFUSALS = {"refusals": "refused", "refused": "refused"}
 """Columns of which neither end is better; whoever guards them means that they must not rise."""
-_NAN = math.nan
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Limit:
     """How much worse a metric may get.
 
     Attributes:
-        metric: a column, or a figure of latencies (``bench.analysis.slowdown.FIGURES``).
+        metric: a column, or a figure of latencies (``bench.analysis.slowdown.LATENCY_STATISTICS``).
         margin: in the metric's unit, or a share of the baseline's value.
         relative: whether it is that share.
     """
@@ -35,7 +34,7 @@ class Limit:
     @property
     def column(self) -> str:
         """The column whose scores it is judged by."""
-        return "latency" if self.metric in slowdown.LATENCY_STATISTICS else _REFUSALS.get(self.metric, self.metric)
+        return "latency" if self.metric in slowdown.LATENCY_STATISTICS else REFUSALS.get(self.metric, self.metric)
 
     def __str__(self) -> str:
         return f"{self.metric}={100 * self.margin:g}%" if self.relative else f"{self.metric}={self.margin:g}"
@@ -64,7 +63,7 @@ def _limit(word: str) -> Limit:
     try:
         margin = float(size.removesuffix("%")) / (100 if size.endswith("%") else 1)
     except ValueError:
-        margin = _NAN
+        margin = math.nan
     if not name or not 0 <= margin < math.inf:
         how = "write METRIC=MARGIN with a margin from 0 on, in the metric's unit or in %, like scene=0.05 or clip=2%"
         raise ConfigError(f"{word!r} is no limit; {how}")
@@ -76,7 +75,7 @@ def share(text: str) -> float:
     try:
         value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
-        value = _NAN
+        value = math.nan
     if not 0 <= value <= 1:
         raise ConfigError(f"{text!r} is no share; write it like 90% or 0.9")
     return value

@@ -27,7 +27,8 @@ COLUMNS = ("metric", "a", "b", "unit", "higher_is_better", "n", "mean_a", "mean_
 ALPHA = 0.05
 """The false discovery rate at which a difference counts as shown."""
 BETTER, WORSE, LEVEL, FEW, UNLIKE = "better", "worse", "no difference shown", "too few prompts", "not comparable"
-
+TURNED = {BETTER: WORSE, WORSE: BETTER}
+"""A verdict on a as one on b; the others are the same both ways."""
 
 _Pair = tuple[str, str, np.ndarray, str | None]
 """Labels of two runs, the values (n, 2) of what both have, and why they cannot be compared."""
@@ -91,7 +92,7 @@ def table(
     Seeds are averaged within a prompt, and only prompts that both runs have count. ``difference`` is the mean of a - b
     with its 95 % interval, ``p`` that of the sign-flip test, ``q`` the same after Benjamini and Hochberg over the whole
     table. A set's difference and ``p`` come from its resampled halves. ``verdict`` speaks of a: "better" or "worse" where
-    q <= 0.05, "too few prompts" below ``bench.stats.paired.LEAST``, "not comparable" with a ``reason``, else "no difference shown".
+    q <= 0.05, "too few prompts" below ``bench.stats.MIN_PROMPTS``, "not comparable" with a ``reason``, else "no difference shown".
     What people prefer comes from the votes on the two runs alone: a picture's own points depend on the rivals it met.
 
     ``detectable``: the difference that this many prompts would have shown with 80 % power; ``more``: how many more would

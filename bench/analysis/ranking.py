@@ -31,7 +31,7 @@ def table(
     each; the strengths are those of Bradley and Terry (log scale, mean 0 over the runs), with 95 % intervals and ranges of
     ranks from resampled prompts. ``wins``, ``ties`` and ``losses`` count prompts against all others; ``n`` is the prompts
     that count. Ceilings and runs that cannot be compared with all others are left out; so are metrics with fewer than
-    ``bench.stats.paired.LEAST`` prompts that every run has, and times that pictures of a batch share.
+    ``bench.stats.MIN_PROMPTS`` prompts that every run has, and times that pictures of a batch share.
     """
     rivals = [run for run, info in infos.items() if not info.get("ceiling")]
     fit = scores[scores["higher_is_better"].notna() & scores["run"].isin(rivals) & scores["request_id"].notna()]
@@ -43,29 +43,18 @@ def table(
         batched = metric == "latency" and any(slowdown.batch(timed[run]) > 1 for run in runs if run in timed)
         values = means[runs].dropna().to_numpy(float)
         if len(runs) >= 2 and alike and not batched and len(values) >= stats.MIN_PROMPTS:
-            rows += placed(metric, runs, _wins(values if better[metric] else -values))
+            wins = _wins(values if better[metric] else -values)
+            rows += votes.ranking_rows(metric, runs, wins, _records(wins))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def placed(metric: str, runs: list[str], wins: np.ndarray) -> list[dict[str, Any]]:
-    """Rows of ``runs`` for one metric, best first.
-
-    Args:
-        metric: what was compared.
-        runs: k labels.
-        wins: float (n, k, k), how often each run beat each other one in each prompt; a tie is half a win to both.
-    """
-    strengths = stats.bradley_terry(wins)
+def _records(wins: np.ndarray) -> list[dict[str, float]]:
+    """Prompts won, tied and lost by each run against all others, from the wins (n, k, k)."""
     total, halves = wins.sum(0), np.minimum(wins, wins.swapaxes(1, 2)).sum(0)
-    rows = [
-        {
-            "metric": metric, "run": run, "strength": strength.value, "low": strength.low, "high": strength.high, "rank": strength.rank,
-            "rank_low": strength.rank_low, "rank_high": strength.rank_high, "wins": float((total - halves)[i].sum()),
-            "ties": float(2 * halves[i].sum()), "losses": float((total - halves)[:, i].sum()), "n": len(wins),
-        }
-        for i, (run, strength) in enumerate(zip(runs, strengths, strict=True))
-    ]  # fmt: skip
-    return sorted(rows, key=lambda row: row["rank"])
+    clear = total - halves
+    return [
+        {"wins": float(clear[i].sum()), "ties": float(2 * halves[i].sum()), "losses": float(clear[:, i].sum())} for i in range(len(total))
+    ]
 
 
 def _wins(values: np.ndarray) -> np.ndarray:

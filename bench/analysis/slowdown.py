@@ -61,7 +61,7 @@ def batch(pictures: pd.DataFrame) -> int:
 
 
 def too_few_images_reason(baseline: pd.DataFrame, candidate: pd.DataFrame, figure: str) -> str | None:
-    """Why a percentile is not to be had of so few pictures; None where it is."""
+    """Why there are too few pictures for a percentile; None where there are enough."""
     q, fewest = LATENCY_STATISTICS[figure], min(len(baseline), len(candidate))
     needed = 100 // (100 - q) if q is not None else 1
     return f"p{q} of {fewest} pictures is hardly more than the slowest one; it takes {needed}" if fewest < needed else None
@@ -70,7 +70,7 @@ def too_few_images_reason(baseline: pd.DataFrame, candidate: pd.DataFrame, figur
 def compare(
     baseline: pd.DataFrame, candidate: pd.DataFrame, prompts: Sequence[str], figure: str, *, relative: bool, seed: int = 0
 ) -> Change:
-    """The change of ``figure`` from the pictures ``one`` to ``other``.
+    """The change of ``figure`` from the pictures ``baseline`` to ``candidate``.
 
     2,000 times the prompts are drawn with replacement, the same ones for both runs, each with all its pictures; the
     interval goes from the 2.5th to the 97.5th percentile of the changes seen (Efron and Tibshirani 1993, ch. 13). It
@@ -80,7 +80,7 @@ def compare(
         baseline: the baseline's pictures, as ``timed`` gives them.
         candidate: the candidate's.
         prompts: those that count, each in both.
-        figure: a key of ``FIGURES``. Percentiles interpolate linearly.
+        figure: a key of ``LATENCY_STATISTICS``. Percentiles interpolate linearly.
         relative: as a share of the baseline's figure, else in seconds.
         seed: of the resampling.
     """

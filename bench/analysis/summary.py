@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench import stats
 from bench.analysis.columns import EARLIER_CARDS
-from bench.analysis.pairwise import BETTER, UNLIKE, WORSE
+from bench.analysis.pairwise import BETTER, TURNED, UNLIKE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("run", "metric", "fingerprint", "mean", "low", "high", "n", "coverage", "refused", "mean_all", "unscored", "not_applicable",
            "unit", "higher_is_better", "reason", "environment", "note", "ceiling")  # fmt: skip
-_TURNED = {BETTER: WORSE, WORSE: BETTER}
 
 
 def summarise(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], cards: Cards = EARLIER_CARDS) -> pd.DataFrame:
@@ -94,7 +93,7 @@ def mark_best(table: pd.DataFrame, pairs: pd.DataFrame, cards: Cards = EARLIER_C
     verdicts: dict[tuple[str, str, str], str] = {}
     for row in pairs.itertuples():
         verdicts[str(row.metric), str(row.a), str(row.b)] = str(row.verdict)
-        verdicts[str(row.metric), str(row.b), str(row.a)] = _TURNED.get(str(row.verdict), str(row.verdict))
+        verdicts[str(row.metric), str(row.b), str(row.a)] = TURNED.get(str(row.verdict), str(row.verdict))
     marks = np.zeros((3, len(table)), dtype=bool)
     best, behind, compared = marks
     for metric, group in table.groupby("metric", sort=False):

@@ -16,7 +16,7 @@ from bench.core.fingerprint import fingerprint
 from bench.types import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from bench.store import Run, Vote
 
@@ -34,7 +34,9 @@ _POINTS = {"a": 1.0, "b": 0.0, "tie": 0.5, "bad": 0.5}
 """What the picture of a gets; that of b gets the rest of 1."""
 
 
-def vote_frames(votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.DataFrame, scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def vote_frames(
+    votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.DataFrame, scores: pd.DataFrame, timed: Collection[str]
+) -> dict[str, pd.DataFrame]:
     """Everything that votes say of the runs in ``labels``; votes on other runs are passed over.
 
     Args:
@@ -42,6 +44,7 @@ def vote_frames(votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.Dat
         labels: the runs by the name the frames have for them.
         images: frame ``images``: run, prompt_id, category, request_id, seed and sha256 are read.
         scores: frame ``scores``: run, metric, value, status, unit, higher_is_better, prompt_id and request_id are read.
+        timed: columns that depend on the machine; they do not speak of the picture.
 
     Returns:
         ``votes``: a row a vote, see ``votes_frame``. ``scores``: rows to append to frame ``scores``, a row a picture that was
@@ -54,7 +57,7 @@ def vote_frames(votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.Dat
         "votes": table,
         "scores": _scores(counted, labels),
         "ranking": ranking(counted, list(labels)),
-        "agreement": agreement(counted, scores),
+        "agreement": agreement(counted, scores, timed),
         "duels": duels(counted, list(labels)),
     }
 
@@ -107,14 +110,27 @@ def ranking(counted: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     wins = np.zeros((int(prompts.max()) + 1, len(runs), len(runs)))
     np.add.at(wins, (prompts, a, b), points)
     np.add.at(wins, (prompts, b, a), 1 - points)
-    rows: list[dict[str, Any]] = [
+    records = [_record(points, a == i, b == i) for i in range(len(runs))]
+    return pd.DataFrame(ranking_rows(METRIC, runs, wins, records), columns=list(RANKING))
+
+
+def ranking_rows(metric: str, runs: Sequence[str], wins: np.ndarray, records: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:
+    """Rows of frame ``ranking`` for one metric, best first.
+
+    Args:
+        metric: what was compared.
+        runs: k labels.
+        wins: float (n, k, k), how often each run beat each other one in each prompt; a tie is half a win to both.
+        records: ``wins``, ``ties`` and ``losses`` of each run.
+    """
+    rows = [
         {
-            "metric": METRIC, "run": run, "strength": strength.value, "low": strength.low, "high": strength.high, "rank": strength.rank,
-            "rank_low": strength.rank_low, "rank_high": strength.rank_high, **_record(points, a == i, b == i), "n": len(wins),
+            "metric": metric, "run": run, "strength": strength.value, "low": strength.low, "high": strength.high, "rank": strength.rank,
+            "rank_low": strength.rank_low, "rank_high": strength.rank_high, **record, "n": len(wins),
         }
-        for i, (run, strength) in enumerate(zip(runs, stats.bradley_terry(wins), strict=True))
+        for run, strength, record in zip(runs, stats.bradley_terry(wins), records, strict=True)
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=list(RANKING)).sort_values("rank", ignore_index=True)
+    return sorted(rows, key=lambda row: row["rank"])
 
 
 def duels(counted: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
@@ -133,11 +149,11 @@ def duels(counted: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     return by_ballot.groupby(keys, sort=False).mean().reset_index()[list(DUELS)]
 
 
-def agreement(counted: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+def agreement(counted: pd.DataFrame, scores: pd.DataFrame, timed: Collection[str]) -> pd.DataFrame:
     """The frame ``agreement``: which metric predicts people here, and how far people agree among themselves.
 
-    - kind "metric", a row for each metric of pictures with a better end (timings are none: they do not speak of the
-      picture): of the votes that decided for one picture, the share where that picture has the better score. ``n`` such
+    - kind "metric", a row for each metric of pictures with a better end (those of ``timed`` are none: they do not speak
+      of the picture): of the votes that decided for one picture, the share where that picture has the better score. ``n`` such
       votes; ``ties``: the metric scores both alike (``bench.stats.paired.ties``); ``missing``: it has not scored both. Chance is 0.5.
       Best first.
     - kind "raters", one row: of the ballots that two or more people judged, the share of equal choices over all pairs of
@@ -147,7 +163,7 @@ def agreement(counted: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     Shares are means over prompts with a 95 % interval over prompts, as everywhere; NaN with a ``reason`` where there is none.
     """
     decided = counted[counted["choice"].isin(["a", "b"])]
-    fit = scores[scores["request_id"].notna() & scores["higher_is_better"].notna() & (scores["unit"] != "s") & (scores["metric"] != METRIC)]
+    fit = scores[scores["request_id"].notna() & scores["higher_is_better"].notna() & ~scores["metric"].isin([METRIC, *timed])]
     rows = [_metric(str(metric), group, decided) for metric, group in fit.groupby("metric", sort=False)]
     rows.sort(key=lambda row: -row["share"] if row["n"] else math.inf)
     return pd.DataFrame([*rows, *([_raters(counted)] if len(counted) else [])], columns=list(AGREEMENT))

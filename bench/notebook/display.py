@@ -25,11 +25,11 @@ _CELL = f"border-bottom:{_BORDER};padding:.25em .8em;text-align:right"
 
 
 @dataclass(frozen=True)
-class Card:
+class PictureCell:
     """A picture with what stands above and below it.
 
     Attributes:
-        head: of the card; "" has none.
+        head: "" has none.
         file: None where there is no picture.
         alt: what the picture should show.
         lines: below it.
@@ -46,7 +46,7 @@ class Row:
     """Pictures side by side under a text."""
 
     text: str
-    cards: Sequence[Card]
+    cells: Sequence[PictureCell]
 
 
 class Shown:
@@ -126,14 +126,14 @@ def summary(tables: Frames, runs: Sequence[str]) -> str:
 
 def _row(row: Row) -> str:
     text = f'<p style="margin:.6em 0 .2em">{escape(row.text)}</p>' if row.text else ""
-    return f'{text}<div style="display:flex;flex-wrap:wrap;gap:.8em">{"".join(_card(card) for card in row.cards)}</div>'
+    return f'{text}<div style="display:flex;flex-wrap:wrap;gap:.8em">{"".join(_cell(cell) for cell in row.cells)}</div>'
 
 
-def _card(card: Card, edge: int = 256) -> str:
-    src = address(card.file, edge) if card.file else None
-    picture = _image(src, card.alt, edge) if src else f'<div style="border:{_BORDER};padding:2em 1em">no picture</div>'
-    lines = "".join(f"<div>{escape(line)}</div>" for line in card.lines)
-    head = f"<strong>{escape(card.head)}</strong>" if card.head else ""
+def _cell(cell: PictureCell, edge: int = 256) -> str:
+    src = address(cell.file, edge) if cell.file else None
+    picture = _image(src, cell.alt, edge) if src else f'<div style="border:{_BORDER};padding:2em 1em">no picture</div>'
+    lines = "".join(f"<div>{escape(line)}</div>" for line in cell.lines)
+    head = f"<strong>{escape(cell.head)}</strong>" if cell.head else ""
     style, small = f"margin:0;max-width:{edge}px;text-align:left", "margin:0;font-size:.85em;font-style:normal;max-width:none"
     return f'<figure style="{style}">{head}{picture}<figcaption style="{small}">{lines}</figcaption></figure>'
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bench.analysis.advice import score_command
 from bench.analysis.frames import Frames, frames
 from bench.errors import ConfigError, unknown
 from bench.notebook import display
-from bench.notebook.display import Card, Row, Shown
+from bench.notebook.display import PictureCell, Row, Shown
 from bench.report import wording
 from bench.store import Store
 
@@ -101,7 +102,7 @@ class Run:
             ConfigError: no such prompt.
         """
         rows = self._of(prompt_id)
-        return Shown([Row(_heading(rows.iloc[0]), [self._card(row, _seed(row)) for _, row in rows.iterrows()])], self._scored(rows))
+        return Shown([Row(_heading(rows.iloc[0]), [self._cell(row, _seed(row)) for _, row in rows.iterrows()])], self._scored(rows))
 
     def failures(self, metric: str, n: int = 5) -> Shown:
         """The ``n`` pictures with the worst scores of ``metric``, the worst first.
@@ -113,7 +114,7 @@ class Run:
         order = scores_of_pictures.sort_values("value", ascending=_higher(scores_of_pictures, metric), kind="stable").head(n)
         keys = ["prompt_id", "request_id"]
         rows = order[[*keys, "value"]].merge(self.images, on=keys).rename(columns={"value": metric})
-        shown = [Row(_heading(row), [self._card(row, _seed(row))]) for _, row in rows.iterrows()]
+        shown = [Row(_heading(row), [self._cell(row, _seed(row))]) for _, row in rows.iterrows()]
         return Shown(shown, rows[["prompt_id", "category", "seed", metric, "prompt"]])
 
     def _of(self, prompt_id: str) -> pd.DataFrame:
@@ -122,11 +123,11 @@ class Run:
             raise _no_prompt(prompt_id, self.images)
         return rows
 
-    def _card(self, row: pd.Series[Any], head: str) -> Card:
+    def _cell(self, row: pd.Series[Any], head: str) -> PictureCell:
         scores_of_picture = self.scores[(self.scores["prompt_id"] == row["prompt_id"]) & (self.scores["request_id"] == row["request_id"])]
         if row["status"] != "ok":
-            return Card(head, None, "", [wording.status(row["status"])[0], wording.text(row["error"])])
-        return Card(head, self.path / row["image"], row["prompt"], display.scores_below(scores_of_picture, self._tables.cards))
+            return PictureCell(head, None, "", [wording.status(row["status"])[0], wording.text(row["error"])])
+        return PictureCell(head, self.path / row["image"], row["prompt"], display.scores_below(scores_of_picture, self._tables.cards))
 
     def _scored(self, rows: pd.DataFrame) -> pd.DataFrame:
         """A row a picture, its scores as columns."""
@@ -249,9 +250,10 @@ class Comparison:
         """
         a, b = self._label(a, 0), self._label(b, 1)
         wide = self.by_prompt(metric)
-        for label in (a, b):
-            if label not in wide:
-                raise ConfigError(f"{label} has no score of {metric}; score it with: python -m bench score RUN metric=[…]")
+        for label, run in zip(self.labels, self.runs, strict=True):
+            if label in {a, b} and label not in wide:
+                again = score_command([metric], self.frames.cards, [str(run.path)])
+                raise ConfigError(f"{label} has no score of {metric}; score it with: {again}")
         gap = (wide[a] - wide[b]).dropna()
         worst = gap[gap != 0].abs().sort_values(ascending=False, kind="stable").head(n).index
         table = wide.loc[worst, ["category", a, b, "prompt"]].reset_index()
@@ -276,10 +278,10 @@ class Comparison:
             raise ConfigError("two runs can disagree, one cannot; compare at least two")
         return given or self.labels[place]
 
-    def _side_by_side(self, rows: pd.DataFrame) -> list[Card]:
+    def _side_by_side(self, rows: pd.DataFrame) -> list[PictureCell]:
         by_label = dict(zip(self.labels, self.runs, strict=True))
         rows_by_label = {str(row["run"]): row for _, row in rows.iterrows()}
-        return [run._card(rows_by_label[label], label) for label, run in by_label.items() if label in rows_by_label]  # noqa: SLF001 - of this module
+        return [run._cell(rows_by_label[label], label) for label, run in by_label.items() if label in rows_by_label]  # noqa: SLF001 - of this module
 
     def __repr__(self) -> str:
         return f"Comparison({', '.join(self.labels)})"

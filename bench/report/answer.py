@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.analysis.pairwise import BETTER, FEW, LEVEL, UNLIKE, WORSE
+from bench.analysis.pairwise import BETTER, FEW, LEVEL, TURNED, UNLIKE, WORSE
 from bench.report import wording
 
 if TYPE_CHECKING:
@@ -116,11 +116,14 @@ def _caveats(tables: Frames) -> list[str]:
     return [*sentences, f"{listed(refused)}; means are over the others."] if refused else sentences
 
 
-def _against(pairs: pd.DataFrame, run: str) -> list[tuple[str, str, str]]:
-    """(metric, rival, verdict on ``run``) of every row it is in."""
-    turned = {BETTER: WORSE, WORSE: BETTER}
+_Line = tuple[str, str, str]
+"""A metric, a rival, and the verdict on the run whose line it is."""
+
+
+def _against(pairs: pd.DataFrame, run: str) -> list[_Line]:
+    """Every row that ``run`` is in."""
     lines = [(r["metric"], r["b"], r["verdict"]) for r in pairs[pairs["a"] == run].to_dict("records")]
-    return lines + [(r["metric"], r["a"], turned.get(r["verdict"], r["verdict"])) for r in pairs[pairs["b"] == run].to_dict("records")]
+    return lines + [(r["metric"], r["a"], TURNED.get(r["verdict"], r["verdict"])) for r in pairs[pairs["b"] == run].to_dict("records")]
 
 
 def decide(pairs: pd.DataFrame, rivals: Sequence[str]) -> Decision:
@@ -136,24 +139,34 @@ def decide(pairs: pd.DataFrame, rivals: Sequence[str]) -> Decision:
         return TooFew(int(few["n"].max()) if len(few) else None)
     metrics = tuple(dict.fromkeys(able["metric"]))
     lines = {run: _against(able, run) for run in rivals}
-    beaten = {run for run in rivals if any(verdict == WORSE for _, _, verdict in lines[run])}
-    compared = [run for run in rivals if lines[run]]
-    leaders = [run for run in compared if run not in beaten]
     apart = tuple(run for run in rivals if not lines[run])
-    if not leaders:
+    unbeaten = [run for run in rivals if lines[run] and not _lost(lines[run])]
+    if not unbeaten:
         return Mixed({run: where for run in rivals if (where := _leads(able, run, rivals))}, apart)
-    if len(leaders) > 1:
-        losers = tuple(run for run in rivals if run in beaten)
-        lost = {metric for run in losers for metric, rival, verdict in lines[run] if verdict == WORSE and rival in leaders}
-        return Tie(tuple(leaders), metrics, losers, tuple(sorted(lost, key=metrics.index)), apart)
-    (first,) = leaders
+    return _leader(unbeaten[0], metrics, lines) if len(unbeaten) == 1 else _tie(unbeaten, metrics, lines, apart)
+
+
+def _lost(lines: Sequence[_Line]) -> list[_Line]:
+    """Where a run is shown worse."""
+    return [line for line in lines if line[2] == WORSE]
+
+
+def _tie(unbeaten: Sequence[str], metrics: tuple[str, ...], lines: Mapping[str, Sequence[_Line]], apart: Sequence[str]) -> Tie:
+    """Of several runs that are shown worse than no rival."""
+    behind = tuple(run for run in lines if _lost(lines[run]))
+    lost = {metric for run in behind for metric, rival, _ in _lost(lines[run]) if rival in unbeaten}
+    return Tie(tuple(unbeaten), metrics, behind, tuple(sorted(lost, key=metrics.index)), apart)
+
+
+def _leader(first: str, metrics: tuple[str, ...], lines: Mapping[str, Sequence[_Line]]) -> Leader:
+    """Of the one run that is shown worse than no rival."""
     ahead: dict[tuple[str, ...], list[str]] = {}
-    for rival in rivals:
+    for rival in lines:
         if led := tuple(_ahead_on(lines[first], rival)):
             ahead.setdefault(led, []).append(rival)
     met = {rival for _, rival, _ in lines[first]}
-    level = tuple(rival for rival in rivals if rival in met and not _ahead_on(lines[first], rival))
-    return Leader(first, metrics, ahead, level, tuple(rival for rival in rivals if rival not in met | {first}))
+    level = tuple(rival for rival in lines if rival in met and not _ahead_on(lines[first], rival))
+    return Leader(first, metrics, ahead, level, tuple(rival for rival in lines if rival not in met | {first}))
 
 
 def _quality(pairs: pd.DataFrame, others: pd.DataFrame, rivals: Sequence[str]) -> str:
@@ -208,7 +221,7 @@ def _is(runs: Sequence[str]) -> str:
     return "is" if len(runs) == 1 else "are"
 
 
-def _ahead_on(lines: Sequence[tuple[str, str, str]], rival: str) -> list[str]:
+def _ahead_on(lines: Sequence[_Line], rival: str) -> list[str]:
     return [metric for metric, against, v in lines if against == rival and v == BETTER]
 
 

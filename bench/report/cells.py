@@ -1,4 +1,4 @@
-"""The first screen and the plain tables of the page: frames to dictionaries of text, which the templates only lay out."""
+"""Cells of the page's tables: rows of frames to dictionaries of text, which the templates only lay out."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def _dots(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:
 
 
 def short(name: str) -> str:
-    """A run's name as a figure has room for it.
+    """A run's name, cut to the length that figures have room for.
 
     >>> short("a-model-with-a-very-long-name"), short("tiny-pro")
     ('a-model-with-a-very-lon…', 'tiny-pro')

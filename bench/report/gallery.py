@@ -5,10 +5,10 @@
     runs        name, colour, base (where its full-size pictures lie from the page, null where they do not)
     metrics     name, unit, higher (whether it is better, null for neither), values (a picture; "at": pictures that have
                 one, where few do), missing (picture to place in texts: why there is no value)
-    shown       places in metrics: what stands below a picture; text: the place of the exact match of text, or null
-    categories, statuses (words, kind), texts (sentences that others point to)
+    shown       places in metrics: what stands below a picture; text: the place of ocr.exact, or null
+    categories, statuses (words, kind), texts (sentences, which other columns name by their place)
     prompts     id, text, category (place), expected (row to texts asked for), pictures (how many), in order
-    pictures    run, seed, status, file (places; file -1 without a picture), original (below the run's base)
+    pictures    run, seed, status, file (places in their lists; file -1 without a picture), original (below the run's base)
     files       src, width, height, below ``folder``
     error, notes, revised     picture to place in texts
     ocr         picture to regions, a region a list of pieces: "=" read as asked, "-" missing, "+" not asked for

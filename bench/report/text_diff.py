@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 def diff_marks(expected: str, read: str) -> list[list[str]]:
     """Pieces of the expected text: "=" read, "-" missing, "+" read instead or besides; by word, or by letter for one word.
 
-    >>> marked("I was here", "I here")
+    >>> diff_marks("I was here", "I here")
     [['=', 'I'], ['-', 'was'], ['=', 'here']]
     """
     words = len(expected.split()) > 1

@@ -109,7 +109,7 @@ def spending(row: Mapping[str, Any]) -> str:
     """A run's money in one sentence: what was spent, on what price, what is presumed and what left out."""
     parts = [] if math.isnan(row["usd"]) else [f"{dollars(row['usd'])} USD spent"]
     if row["presumed_usd"] > 0:
-        parts.append(f"{dollars(row['presumed_usd'])} USD more presumed for requests whose cost nobody told")
+        parts.append(f"{dollars(row['presumed_usd'])} USD more presumed for requests of unreported cost")
     parts.append(row["basis"])
     if row["reason"] and row["reason"] != row["basis"]:
         parts.append(row["reason"])

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.core.advice import command
 from bench.errors import ConfigError, StoreError, unknown
 from bench.store.run import Run
 from bench.store.votes import VoteBook
@@ -69,7 +70,8 @@ class Store:
         labels = [_label(run) for run in runs]
         matches = [run for run, label in zip(runs, labels, strict=True) if label == name]
         if not matches and not runs:
-            raise ConfigError(f"unknown run {name!r}: there is no run in {self.root}; make one with: python -m bench run")
+            make_one = command("run", *([] if self.root == Path("results") else [f"results={self.root}"]))
+            raise ConfigError(f"unknown run {name!r}: there is no run in {self.root}; make one with: {make_one}")
         if not matches:
             raise unknown("run", name, {*labels, *self.runs()} - {""})
         return sorted(matches, key=_last_record, reverse=True) if len(matches) > 1 else matches

@@ -31,6 +31,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.core.advice import command
 from bench.core.files import add_line, write_atomically, writing
 from bench.errors import StoreError
 from bench.store import schema
@@ -282,7 +283,7 @@ class Run:
             raise self._damaged(file, error) from error
 
     def _damaged(self, file: Path, error: Exception) -> StoreError:
-        return StoreError(f"{file} is damaged ({error}); put it back from a copy, or delete the run with: python -m bench rm {self.name}")
+        return StoreError(f"{file} is damaged ({error}); put it back from a copy, or delete the run with: {command('rm', str(self.path))}")
 
     def _repair(self) -> None:
         """Cut off half-written last lines and delete temporary files of a killed process."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bench.core.advice import command
 from bench.store import Store
 from bench.verify.checks import Check, SkipCheck, WrongAnswerError
 
@@ -78,7 +79,7 @@ def _compare(number: Published, results: Path) -> str:
     row = summary[(summary["metric"] == number.column) & summary["mean"].notna()]
     if row.empty:
         raise SkipCheck(
-            f"{runs[0].name} has no {number.column}; score it with: python -m bench score {runs[0].name} metric=[{number.metric}]"
+            f"{runs[0].name} has no {number.column}; score it with: {command('score', str(runs[0].path), f'metric=[{number.metric}]')}"
         )
     seen = number.scale * row["mean"].iloc[0]
     message = f"{seen:.5g} in {runs[0].name} (accepted {number.low:.5g} to {number.high:.5g})"

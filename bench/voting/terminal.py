@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bench import stats
 from bench.analysis import votes as tally
+from bench.analysis.columns import Cards
 from bench.core.fingerprint import difference
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def print_summary(votes: Sequence[Vote], labels: Mapping[str, Run], console: Con
     console.print(_pairs(counted, list(labels)))
     console.print(_raters(counted))
     scores, unlike = _scores(labels)
-    agreement = tally.agreement(counted, scores)
+    cards = Cards([run.info().get("columns", {}) for run in labels.values()], scores)
+    agreement = tally.agreement(counted, scores, cards.timed(scores["metric"]))
     console.print(_agreement(agreement[agreement["kind"] == "metric"]))
     for metric in unlike:
         console.print(f"{metric} was scored with other settings in some of these runs and is left out", highlight=False, markup=False)

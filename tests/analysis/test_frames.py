@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -63,14 +64,14 @@ def test_a_metric_is_left_out_with_all_its_columns() -> None:
 
 def test_commands_name_metrics_and_not_their_columns() -> None:
     columns = ["images_per_s", "latency.p50", "refused", "clip_tiny.score100", "ocr.exact"]
-    assert score_command(columns, EARLIER_CARDS, "a b") == "python -m bench score a b metric=[clip_tiny,latency,ocr,refusals]"
+    assert score_command(columns, EARLIER_CARDS, ["a", "b c"]) == "python -m bench score a 'b c' 'metric=[clip_tiny,latency,ocr,refusals]'"
     assert all(name in presets.names("metric") for name in ("clip_tiny", "latency", "ocr", "refusals"))
 
 
 def test_a_metric_of_no_preset_needs_its_yaml_first() -> None:
     cards = Cards([{name: schema.column_to_json(Column(name, ""), "ours") for name in ("shine", "gloss")}])
     first = "(no preset yet: first write conf/metric/ours.yaml)"
-    assert score_command(["shine", "gloss", "scene"], cards, "a") == f"python -m bench score a metric=[ours,scene] {first}"
+    assert score_command(["shine", "gloss", "scene"], cards, ["a"]) == f"python -m bench score a 'metric=[ours,scene]' {first}"
 
 
 def test_the_commands_that_a_refusal_advises_can_be_typed(tmp_path: Path) -> None:
@@ -82,12 +83,10 @@ def test_the_commands_that_a_refusal_advises_can_be_typed(tmp_path: Path) -> Non
     assert unlike.returncode == 2
     refusal = " ".join(unlike.stderr.split())
     assert "images_per_s" in refusal
-    leave_out = re.search(r"python -m bench compare … (--without .*)", refusal)
-    score_alike = re.search(r"python -m bench (score .*?);", refusal)
-    assert leave_out
-    assert score_alike
-    assert leave_out[1] == "--without latency"
-    assert bench(["compare", *names, *leave_out[1].split()], tmp_path).returncode == 0
-    assert score_alike[1] == f"score {' '.join(names)} metric=[latency]"
-    assert bench(score_alike[1].split(), tmp_path).returncode == 0
+    score_alike, leave_out = (shlex.split(words) for words in re.findall(r"python -m bench (.*?)(?:;|$)", refusal))
+    folders = [f"results/{name}" for name in names]
+    assert leave_out == ["compare", *folders, "--without", "latency"]
+    assert bench(leave_out, tmp_path).returncode == 0
+    assert score_alike == ["score", *folders, "metric=[latency]"]
+    assert bench(score_alike, tmp_path).returncode == 0
     assert bench(["compare", *names], tmp_path).returncode == 0

@@ -1,4 +1,4 @@
-"""The gate: equal runs pass, a planted regression fails, too few prompts cannot be told; and what it says of each."""
+"""The gate: equal runs pass, a planted regression fails, too few prompts are undecided; and what it says of each."""
 
 from __future__ import annotations
 
@@ -354,10 +354,10 @@ def test_a_metric_that_one_run_lacks_cannot_be_told_and_says_how_to_score_it() -
     a, b = side("a", spread(np.arange(10.0))), side("b", spread(np.arange(10.0)), column=Column("other", ""))
     (found,) = judge(a, b, [Limit("quality", 1.0)])
     assert found.verdict == "cannot tell"
-    advice = "python -m bench score b metric=[quality] (no preset yet: first write conf/metric/quality.yaml)"
+    advice = "python -m bench score b 'metric=[quality]' (no preset yet: first write conf/metric/quality.yaml)"
     assert found.reason == f"b has no quality; score it with: {advice}"
     a, b = side("a", spread(np.arange(10.0)), column=Column("refused", "share")), side("b", spread(np.arange(10.0)))
-    assert judge(a, b, [Limit("refusals", 1.0)])[0].reason == "b has no refused; score it with: python -m bench score b metric=[refusals]"
+    assert judge(a, b, [Limit("refusals", 1.0)])[0].reason == "b has no refused; score it with: python -m bench score b 'metric=[refusals]'"
 
 
 def test_percentiles_of_resampled_prompts_are_numpys() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,23 +31,38 @@ if TYPE_CHECKING:
 def advised(message: str) -> list[list[str]]:
     """The words after each ``python -m bench`` of a message, up to the end of the sentence or clause."""
     texts = re.findall(r"python -m bench (.+?)(?=[.;,)]+(?:\s|$)|\n|$)", message)
-    return [["tiny" if word == "SET" else word for word in shlex.split(text.replace("compare …", "compare RUN RUN"))] for text in texts]
+    return [["tiny" if word == "SET" else word for word in shlex.split(text)] for text in texts]
 
 
-def check(message: str, *commands: str) -> None:
-    """The message advises these commands and no others, and each is understood."""
+def check(message: str, *commands: str, folder: Path | None = None) -> None:
+    """The message advises these commands and no others, each is understood, and the runs it names are found from ``folder``."""
     words = advised(message)
     assert [each[0] for each in words] == list(commands), message
+    assert "…" not in str(words)
     assert [wrong(each) for each in words] == [""] * len(words)
+    if folder:
+        assert all(runs_found(each, folder) for each in words), message
+
+
+def runs_found(words: Sequence[str], folder: Path) -> bool:
+    """Whether a command that takes runs names some, and a ``bench`` started in ``folder`` finds each."""
+    command, *rest = takewhile(lambda word: not word.startswith("--"), words)
+    runs = [word for word in rest if "=" not in word]
+    return command not in {"score", "compare", "rm"} or (bool(runs) and all((folder / run / "run.json").is_file() for run in runs))
+
+
+@pytest.fixture(params=["results", "my results"])
+def results(request: pytest.FixtureRequest) -> str:
+    """The folder of the runs, below the one that the command line is started in."""
+    return str(request.param)
 
 
 @pytest.fixture
-def pair(tmp_path: Path, here: Here) -> tuple[Run, Run]:
+def pair(tmp_path: Path, results: str, here: Here) -> tuple[Run, Run]:
     """Two scored runs in ``results``."""
-    results = tmp_path / "results"
-    runs = render_oracle(results, limit=2, label="one", seeds=(0,)), render_oracle(results, limit=2, label="two", seeds=(0,))
-    assert here(["score", "one", "two", "metric=[scene,latency]"]).returncode == 0
-    return runs
+    runs = [render_oracle(tmp_path / results, limit=2, label=label, seeds=(0,)) for label in ("one", "two")]
+    assert here(["score", "one", "two", "metric=[scene,latency]", f"results={results}"]).returncode == 0
+    return runs[0], runs[1]
 
 
 def change_fingerprints(run: Run, *metrics: str) -> None:
@@ -58,10 +74,10 @@ def change_fingerprints(run: Run, *metrics: str) -> None:
 
 def test_advice_is_read_from_messages() -> None:
     message = (
-        "no. Do: python -m bench score a b metric=[x,y]; or leave out with: python -m bench compare … --without x, and "
+        "no. Do: python -m bench score a b metric=[x,y]; or leave out with: python -m bench compare 'my results/a' b --without x, and "
         "(see: python -m bench list runs)"
     )
-    assert [" ".join(words) for words in advised(message)] == ["score a b metric=[x,y]", "compare RUN RUN --without x", "list runs"]
+    assert [words[:2] for words in advised(message)] == [["score", "a"], ["compare", "my results/a"], ["list", "runs"]]
     assert wrong(["score", "a", "metric=[images_per_s]"])
     assert wrong(["compare", "a", "--withuot", "x"])
     assert wrong(["rnu"])
@@ -95,18 +111,26 @@ def test_help_advises_what_can_be_typed(here: Here) -> None:
             assert not wrong(words), words
 
 
-def test_advice_about_a_damaged_run(pair: tuple[Run, Run], here: Here) -> None:
+def test_advice_about_an_empty_results_folder(results: str, here: Here) -> None:
+    message = here(["report", "nothing", "--results", results]).stderr
+    check(message, "run")
+    assert advised(message) == [["run"] if results == "results" else ["run", f"results={results}"]]
+
+
+def test_advice_about_a_damaged_run(pair: tuple[Run, Run], results: str, tmp_path: Path, here: Here) -> None:
     run = pair[0]
     (run.path / "scores.parquet").write_bytes(b"PAR1")
-    check(here(["compare", "one", "two"]).stderr, "rm")
+    check(here(["compare", "one", "two", "--results", results]).stderr, "rm", folder=tmp_path)
     (run.path / "run.json").write_text("{")
-    check(here(["report", run.name]).stderr, "rm")
+    check(here(["report", run.name, "--results", results]).stderr, "rm", folder=tmp_path)
 
 
-def test_advice_about_unlike_scores(pair: tuple[Run, Run], here: Here) -> None:
+def test_advice_about_unlike_scores(pair: tuple[Run, Run], results: str, tmp_path: Path, here: Here) -> None:
     change_fingerprints(pair[0], "scene")
-    check(here(["compare", "one", "two"]).stderr, "score", "compare")
-    check(here(["gate", "one", "two", "--max-drop", "scene=0.1"]).stderr, "score")
+    message = here(["compare", "one", "two", "--results", results]).stderr
+    check(message, "score", "compare", folder=tmp_path)
+    check(here(["gate", "one", "two", "--max-drop", "scene=0.1", "--results", results]).stderr, "score", folder=tmp_path)
+    assert [here(words).returncode for words in advised(message)] == [0, 0]
 
 
 def test_advice_about_a_missing_score(tmp_path: Path, here: Here) -> None:
@@ -115,30 +139,27 @@ def test_advice_about_a_missing_score(tmp_path: Path, here: Here) -> None:
     check(here(["score", "plain"]).stderr, "list")
 
 
+@pytest.mark.parametrize("results", ["results"], indirect=True)
 def test_advice_about_an_empty_run(pair: tuple[Run, Run], here: Here) -> None:
     Store(pair[0].path.parent).run("empty", create=True).update_info(label="empty")
     check(here(["vote", "one", "empty"]).stderr, "run")
 
 
-def test_advice_names_the_metric_of_a_column(pair: tuple[Run, Run], here: Here) -> None:
-    here(["score", "one", "metric=[refusals]"])
-    check(here(["gate", "one", "two", "--max-drop", "refused=1"]).stdout, "score")
+def test_advice_names_the_metric_of_a_column(pair: tuple[Run, Run], results: str, tmp_path: Path, here: Here) -> None:
+    here(["score", "one", "metric=[refusals]", f"results={results}"])
+    where = ["--results", results]
+    check(here(["gate", "one", "two", "--max-drop", "refused=1", *where]).stdout, "score", folder=tmp_path)
     change_fingerprints(pair[0], "latency", "images_per_s", "load_s")
-    check(here(["compare", "one", "two"]).stderr, "score", "compare")
-    check(here(["gate", "one", "two", "--max-slowdown", "p50=10%"]).stderr, "score")
+    check(here(["compare", "one", "two", *where]).stderr, "score", "compare", folder=tmp_path)
+    check(here(["gate", "one", "two", "--max-slowdown", "p50=10%", *where]).stderr, "score", folder=tmp_path)
 
 
 @pytest.mark.parametrize("metric", ["vqa", "clip"])
+@pytest.mark.parametrize("results", ["results"], indirect=True)
 def test_advice_about_a_missing_key_or_weights(metric: str, pair: tuple[Run, Run], here: Here) -> None:
     done = here(["score", pair[0].name, f"metric=[{metric}]"])
     assert done.returncode == 1
     check(next(line for line in done.stderr.splitlines() if line.startswith("unscored")), "score")
-
-
-def test_advice_about_a_scenario_that_was_not_measured(pair: tuple[Run, Run], here: Here) -> None:
-    here(["score", "one", "metric.latency.scenario=offline"])
-    (reason,) = {str(row.reason) for row in pair[0].scores() if row.reason and "python -m bench" in row.reason}
-    check(reason, "run")
 
 
 def test_advice_about_a_model_that_was_shut_down() -> None:
@@ -147,8 +168,8 @@ def test_advice_about_a_model_that_was_shut_down() -> None:
     check(str(raised.value), "import")
 
 
-def test_advice_in_python(pair: tuple[Run, Run], here: Here) -> None:
-    here(["score", "one", "metric=[refusals]"])
+def test_advice_in_python(pair: tuple[Run, Run], results: str, tmp_path: Path, here: Here) -> None:
+    here(["score", "one", "metric=[refusals]", f"results={results}"])
     with pytest.raises(BenchError) as raised:
         bench.compare(["one", "two"], pair[0].path.parent).disagreements("refused")
-    check(str(raised.value).replace("metric=[…]", "metric=[refusals]"), "score")
+    check(str(raised.value), "score", folder=tmp_path)

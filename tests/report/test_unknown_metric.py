@@ -19,6 +19,7 @@ from bench.analysis.frames import frames
 from bench.analysis.gate import GateRun, judge
 from bench.analysis.limits import parse
 from bench.config import presets
+from bench.core.advice import command
 from bench.core.fingerprint import fingerprint
 from bench.core.progress import Progress
 from bench.engine import score
@@ -129,10 +130,11 @@ def test_advice_names_its_metric_and_what_to_do_where_that_is_no_preset(runs: li
     other = scored(runs[0].path.parent, "other", Colourfulness(version=2))
     with pytest.raises(ConfigError, match="loudness differ in version: 1 against 2") as caught:
         frames([runs[0], other])
-    advice = "(no preset yet: first write conf/metric/colourfulness.yaml); or leave them out with: python -m bench compare … --without "
-    assert str(caught.value).endswith(f"{advice}colourfulness")
+    leave_out = command("compare", str(runs[0].path), str(other.path), "--without", "colourfulness")
+    advice = f"(no preset yet: first write conf/metric/colourfulness.yaml); or leave them out with: {leave_out}"
+    assert str(caught.value).endswith(advice)
     left = frames([runs[0], other], without=["colourfulness"])["scores"]["metric"]
     assert {metric.partition(".")[0] for metric in left} & {"colourfulness", "loudness", "latency"} == {"latency"}
     limits = parse(["loudness=0.1"])
-    with pytest.raises(ConfigError, match=r"metric=\[colourfulness\] \(no preset yet"):
+    with pytest.raises(ConfigError, match=r"metric=\[colourfulness\]' \(no preset yet"):
         judge(*(GateRun.read(run, limits) for run in (runs[0], other)), limits)

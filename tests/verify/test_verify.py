@@ -184,7 +184,7 @@ def test_a_published_number_is_held_against_the_users_own_run(value: float | Non
             run.save_scores([Column("clip_b32.score100", "", True).scored("{}", value, record)])
     (outcome,) = run_checks(published.checks(tmp_path / "results"))
     assert outcome.verdict == verdict, outcome.seen
-    assert outcome.verdict != "skipped" or "python -m bench score sdxl metric=[clip_b32]" in outcome.seen
+    assert outcome.verdict != "skipped" or f"python -m bench score {run.path} 'metric=[clip_b32]'" in outcome.seen
 
 
 def test_without_a_run_a_published_number_is_skipped_with_the_command(tmp_path: Path) -> None:

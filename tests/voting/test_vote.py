@@ -491,7 +491,7 @@ def test_the_summary_needs_no_server(tmp_path: Path) -> None:
 # -- the numbers -------------------------------------------------------------------------------------------------------------
 
 
-METRICS = (("m", 1, "share", True), ("errors", -1, "edits", False), ("latency", 1, "s", False), ("nobody", 1, "x", None))
+METRICS = (("m", 1, "share", True), ("errors", -1, "edits", False), ("latency", 1, "ms", False), ("nobody", 1, "x", None))
 
 
 def tables(*runs: Run) -> tuple[dict[str, Run], pd.DataFrame, pd.DataFrame]:
@@ -513,7 +513,7 @@ def test_preference_is_the_share_of_points_of_a_picture(tmp_path: Path) -> None:
     a, b = drawn(tmp_path, "a", (0,)), drawn(tmp_path, "b", (0,))
     labels, images, scores = tables(a, b)
     votes = [*voted(a, b, "abtx"), *voted(a, b, "atta", rater="Ben")]
-    found = tally.vote_frames(votes, labels, images, scores)
+    found = tally.vote_frames(votes, labels, images, scores, ["latency"])
     rows = found["scores"].set_index(["run", "prompt_id"])
     assert rows["value"].to_dict() == {
         ("the a", "p0"): 1.0, ("the a", "p1"): 0.25, ("the a", "p2"): 0.5, ("the a", "p3"): 0.75,
@@ -533,7 +533,7 @@ def test_a_vote_on_a_picture_that_was_made_anew_counts_nowhere(tmp_path: Path) -
     votes[0] = replace(votes[0], b_sha256="of another picture")
     elsewhere = replace(votes[1], id="vote-else", b="c")
     labels, images, scores = tables(a, b)
-    found = tally.vote_frames([*votes, elsewhere], labels, images, scores)
+    found = tally.vote_frames([*votes, elsewhere], labels, images, scores, ["latency"])
     assert list(found["votes"]["status"]) == ["picture changed", "counted", "counted"]
     assert set(found["scores"]["prompt_id"]) == {"p1", "p2"}
     assert found["ranking"].set_index("run")[["wins", "losses", "n"]].loc["the a"].tolist() == [1, 1, 2]
@@ -542,7 +542,7 @@ def test_a_vote_on_a_picture_that_was_made_anew_counts_nowhere(tmp_path: Path) -
 def test_agreement_with_a_metric_is_the_share_of_decided_votes_for_the_better_score(tmp_path: Path) -> None:
     a, b = drawn(tmp_path, "a", (0,)), drawn(tmp_path, "b", (0,))
     labels, images, scores = tables(a, b)
-    found = tally.vote_frames(voted(a, b, "aataaa"), labels, images, scores)["agreement"].set_index("metric")
+    found = tally.vote_frames(voted(a, b, "aataaa"), labels, images, scores, ["latency"])["agreement"].set_index("metric")
     assert set(found.index) == {"m", "errors", "human_preference"}, "neither timings nor what has no better end"
     for metric in ("m", "errors"):
         row = found.loc[metric]
@@ -556,7 +556,7 @@ def test_a_metric_that_scores_two_pictures_alike_but_for_the_noise_of_a_batch_ag
     labels, images, scores = tables(a, b)
     alike = scores[scores["metric"] == "m"].assign(value=0.3, status="ok")
     alike.loc[alike["run"] == "the b", "value"] += 3e-8
-    row = tally.vote_frames(voted(a, b, "aaaaaa"), labels, images, alike)["agreement"].set_index("metric").loc["m"]
+    row = tally.vote_frames(voted(a, b, "aaaaaa"), labels, images, alike, ["latency"])["agreement"].set_index("metric").loc["m"]
     assert (row["ties"], row["n"], row["missing"]) == (6, 0, 0)
     assert math.isnan(row["share"])
 
@@ -565,7 +565,7 @@ def test_agreement_is_a_mean_over_prompts_not_over_votes(tmp_path: Path) -> None
     a, b = drawn(tmp_path, "a", (0,)), drawn(tmp_path, "b", (0,))
     labels, images, scores = tables(a, b)
     votes = [vote for rater in ("Ana", "Ben", "Cyd") for vote in voted(a, b, "a" if rater != "Ana" else "ab", rater=rater)]
-    row = tally.vote_frames(votes, labels, images, scores)["agreement"].set_index("metric").loc["m"]
+    row = tally.vote_frames(votes, labels, images, scores, ["latency"])["agreement"].set_index("metric").loc["m"]
     assert row["n"] == 4
     assert row["share"] == pytest.approx(0.5), "p0 always, p1 never"
 
@@ -574,7 +574,7 @@ def test_people_agree_as_counted_by_hand(tmp_path: Path) -> None:
     a, b = drawn(tmp_path, "a", (0,)), drawn(tmp_path, "b", (0,))
     labels, images, scores = tables(a, b)
     votes = [*voted(a, b, "abxab"), *voted(a, b, "abtba", rater="Ben")]
-    row = tally.vote_frames(votes, labels, images, scores)["agreement"].query("kind == 'raters'").iloc[0]
+    row = tally.vote_frames(votes, labels, images, scores, ["latency"])["agreement"].query("kind == 'raters'").iloc[0]
     assert row["share"] == pytest.approx(3 / 5), "both bad is a tie"
     assert row["n"] == 5
     # ten values: 4 a, 4 b, 2 ties; 4 of 10 in unequal pairs; by chance 2 * (4 * 4 + 4 * 2 + 4 * 2) / (10 * 9)
@@ -583,7 +583,7 @@ def test_people_agree_as_counted_by_hand(tmp_path: Path) -> None:
 
 def test_without_votes_every_frame_is_empty_and_has_its_columns(tmp_path: Path) -> None:
     labels, images, scores = tables(drawn(tmp_path, "a", (0,)), drawn(tmp_path, "b", (0,)))
-    found = tally.vote_frames([], labels, images, scores)
+    found = tally.vote_frames([], labels, images, scores, ["latency"])
     assert {name: len(table) for name, table in found.items()} == {"votes": 0, "scores": 0, "ranking": 0, "agreement": 2, "duels": 0}
     assert found["agreement"]["reason"].str.startswith("no vote").all()
     assert tuple(found["votes"].columns) == tally.VOTES
@@ -594,7 +594,7 @@ def test_the_ranking_orders_runs_by_wins_and_counts_votes(tmp_path: Path) -> Non
     a, b, c = (drawn(tmp_path, name, (0,)) for name in "abc")
     labels, images, scores = tables(a, b, c)
     votes = [*voted(a, b, "aaaaab"), *voted(b, c, "aaaaat"), *voted(a, c, "aaaaaa")]
-    ranked = tally.vote_frames(votes, labels, images, scores)["ranking"]
+    ranked = tally.vote_frames(votes, labels, images, scores, ["latency"])["ranking"]
     assert list(ranked["run"]) == ["the a", "the b", "the c"]
     assert list(ranked["rank"]) == [1, 2, 3]
     assert ranked.set_index("run")[["wins", "ties", "losses"]].to_numpy().tolist() == [[11, 0, 1], [6, 1, 5], [0, 1, 11]]

@@ -159,8 +159,8 @@ class Latency:
     def _scenarios(self, run: Mapping[str, Any], fingerprint: str) -> list[ScoreRow]:
         measured = dict(run.get("scenarios", {}))
         if self.scenario and self.scenario not in measured:
-            again = f"python -m bench run … metric.latency.scenario={self.scenario}"
-            measured[self.scenario] = {"reason": f"not measured; scoring alone cannot: {again}"}
+            again = f"render again with metric.latency.scenario={self.scenario}"
+            measured[self.scenario] = {"reason": f"not measured, and scoring alone cannot; {again}"}
         rows = []
         for name, facts in measured.items():
             if name in _SCENARIO and "value" in facts:

@@ -44,7 +44,7 @@ def heat(tables: Frames, labels: Sequence[str]) -> list[dict[str, Any]]:
     A cell's value is the mean over prompts, seeds of a prompt averaged first, ``n`` of them. Its ``tone`` is "up1" to
     "up4" where it is better than the mean of its row and "down1" to "down4" where it is worse: steps of the largest
     distance in the table, over prompts that every model has, ceilings left out. Within two standard errors, and with
-    fewer than ``bench.stats.paired.LEAST`` prompts, it is at most step 1. A single run is set against its own mean.
+    fewer than ``bench.stats.MIN_PROMPTS`` prompts, it is at most step 1. A single run is set against its own mean.
     """
     images, scores, summary = tables["images"], tables["scores"], tables["summary"]
     category = images.drop_duplicates("prompt_id").set_index("prompt_id")["category"]

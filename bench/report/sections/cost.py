@@ -27,7 +27,7 @@ def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any]:  # noqa: A
             }
             for run, row in money.items()
         ],
-        "said": _together([(str(run), wording.spending(row).removeprefix(f"{run}: ")) for run, row in money.items()]),
+        "sentences": _together([(str(run), wording.spending(row).removeprefix(f"{run}: ")) for run, row in money.items()]),
         "known": any(row["usd"] == row["usd"] for row in money.values()),
     }  # fmt: skip
 

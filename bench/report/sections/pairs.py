@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.pairwise import BETTER, FEW, LEVEL, UNLIKE, WORSE
+from bench.analysis.pairwise import BETTER, FEW, LEVEL, TURNED, UNLIKE, WORSE
 from bench.report import cells, wording
 from bench.report.cells import chance, placed
 
@@ -22,7 +22,6 @@ KIND = {BETTER: "better", WORSE: "worse", LEVEL: "level", FEW: "few", UNLIKE: "u
 """Verdicts as words of the style sheet."""
 _MOST_CELLS = 1500
 """More cells than these are not put on a page: then the metrics of the first table have theirs."""
-_TURNED = {BETTER: WORSE, WORSE: BETTER}
 _STRONG = 3
 """At least so many models make a ranking."""
 
@@ -67,7 +66,7 @@ def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
 def _cell(row: Mapping[str, Any], sign: int) -> dict[str, Any]:
     """One pair as seen from a (sign 1) or from b (-1)."""
     unit, verdict = row["unit"], row["verdict"]
-    verdict = verdict if sign > 0 else _TURNED.get(verdict, verdict)
+    verdict = verdict if sign > 0 else TURNED.get(verdict, verdict)
     low, high = (row["low"], row["high"]) if sign > 0 else (-row["high"], -row["low"])
     win, loss = (row["win"], row["loss"]) if sign > 0 else (row["loss"], row["win"])
     has_difference, spanned, counted = (not math.isnan(value) for value in (row["difference"], low, win))

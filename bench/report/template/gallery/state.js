@@ -1,5 +1,5 @@
 // The pictures side by side. Data: window.GALLERY (gallery-data.js) or the script element gallery-data; see bench/report/gallery.py.
-// The files of this folder are joined in the order that bench/report/html.py gives, in one scope.
+// The files of this folder are joined in the order that bench/report/page.py gives, in one scope.
 const $ = id => document.getElementById(id);
 const ROWS_BEYOND = 1.2, LEAST_ROWS = 4, MOST_ZOOM = 24, TYPING_MS = 1000;
 const DEFAULTS = { category: "", q: "", show: "", sort: "", metric: "", a: "", b: "", way: "", blind: "", prompt: "" };
