@@ -46,11 +46,13 @@ class Word:
         typed: the whole word.
         key: Hydra's reading of the part before "=", without a value.
         text: the part behind it.
+        beside: all words of the command line, this one among them.
     """
 
     typed: str
     key: Override
     text: str
+    beside: Sequence[str] = ()
 
     @property
     def path(self) -> list[str]:
@@ -122,16 +124,17 @@ def read_words(words: Iterable[str], options: Sequence[str]) -> list[Word]:
     Raises:
         ConfigError: no OPTION=VALUE, or an option that is not one of ``options``.
     """
-    return [_word(typed, options) for typed in words]
+    beside = tuple(words)
+    return [_word(typed, options, beside) for typed in beside]
 
 
-def _word(typed: str, options: Sequence[str]) -> Word:
+def _word(typed: str, options: Sequence[str], beside: Sequence[str]) -> Word:
     key, equals, text = typed.partition("=")  # the grammar has no "=" in a key
     try:
         parsed = _PARSER.parse_override(f"{key}=")
     except HydraException:
         raise unknown("option", key, options) if equals else _no_option(typed) from None
-    word = Word(typed, parsed, text)
+    word = Word(typed, parsed, text, beside)
     if not equals and not parsed.is_delete():
         raise _no_option(typed)
     if word.path[0] not in options and not parsed.is_hydra_override() and "/" not in word.path[0]:
@@ -164,6 +167,8 @@ def _names(value: Any, group: str) -> list[str]:  # noqa: ANN401 - whatever the 
         value = value.list
     if isinstance(value, list):
         return [name for part in value for name in _names(part, group)]
+    if group == "metric" and (value is None or value == ""):
+        return []
     return [value.text if isinstance(value, QuotedString) else str(value)]
 
 
@@ -229,6 +234,8 @@ def _parse(word: Word, *, text: bool = False) -> Override:
     except HydraException:
         if text:
             return _PARSER.parse_override(quoted)
+        if word.text.count("[") != word.text.count("]"):
+            raise ConfigError(f"{word.typed}: a list stands in brackets, like {word.line('[a,b]')}; one is missing here") from None
         example = word.line(QuotedString(word.text, Quote.double).with_quotes())
         raise ConfigError(f"{word.typed}: Hydra cannot read this value; a text needs quotes of its own: {shlex.quote(example)}") from None
     return _PARSER.parse_override(quoted) if text and isinstance(override.value(), bool | int | float) else override
@@ -242,10 +249,10 @@ def _quoted(text: str) -> str:
 
 def _several(word: Word, override: Override) -> ConfigError:
     """What to type instead of several values outside a sweep."""
-    again = f"for one run each and a comparison, add -m: {shlex.join(['python', '-m', 'bench', 'run', '-m', word.typed])}"
     if word.path[0] in {"metric", "seeds", "categories"} and isinstance(override.value(), ChoiceSweep):
         return ConfigError(f"{word.typed}: several values of one run stand in brackets: {word.line(f'[{word.text}]')}")
-    return ConfigError(f"{word.typed} names several values; {again}")
+    again = shlex.join(["python", "-m", "bench", "run", "-m", *word.beside])
+    return ConfigError(f"{word.typed} names several values; for one run each and a comparison, add -m: {again}")
 
 
 def _field(path: Sequence[str], data: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a preset's value

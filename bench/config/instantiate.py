@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.config import targets
-from bench.errors import BenchError, ConfigError
+from bench.errors import BenchError, ConfigError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,9 +34,10 @@ def build(config: Any) -> Any:  # noqa: ANN401 - whatever ``_target_`` names
     from hydra.utils import instantiate  # noqa: PLC0415 - slow import
     from omegaconf import OmegaConf  # noqa: PLC0415 - slow import
 
-    plain = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
+    plain = targets.current(OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config)
+    _check_fields(plain)
     try:
-        return instantiate(targets.current(plain), _convert_="all")
+        return instantiate(plain, _convert_="all")
     except InstantiationException as error:
         cause: BaseException | None = error.__cause__
         while cause is not None:
@@ -43,3 +45,19 @@ def build(config: Any) -> Any:  # noqa: ANN401 - whatever ``_target_`` names
                 raise cause from None
             cause = cause.__cause__
         raise ConfigError(" ".join(str(error).split())) from error
+
+
+def _check_fields(config: Any) -> None:  # noqa: ANN401 - any part of a configuration
+    """Refuse a field that the class it is for does not have, at any depth."""
+    if isinstance(config, list):
+        for part in config:
+            _check_fields(part)
+    if not isinstance(config, dict):
+        return
+    if "_target_" in config and is_dataclass(named := target(config)):
+        available = [field.name for field in fields(named) if field.init]
+        for name in config:
+            if not str(name).startswith("_") and name not in available:
+                raise unknown(f"field of {config.get('name') or named.__name__}", str(name), available)
+    for part in config.values():
+        _check_fields(part)

@@ -8,7 +8,7 @@ import yaml
 
 from bench.config.instantiate import build
 from bench.core import resources
-from bench.errors import unknown
+from bench.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,5 +55,7 @@ def usual_metrics(prompt_set: str) -> list[str]:
 
 
 def metrics(chosen: Sequence[str]) -> list[Any]:
-    """The metrics of these presets."""
+    """The metrics of these presets. Raises ConfigError for an unknown name."""
+    if isinstance(chosen, str):
+        raise ConfigError(f"name metrics in a list: metrics([{chosen!r}])")
     return [build(read("metric", name)) for name in chosen]

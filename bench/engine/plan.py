@@ -15,7 +15,7 @@ from bench.pricing.budget import Budget, Estimate, check_budget
 from bench.pricing.tariff import Tariff, tariff_for
 from bench.store import Run, Store
 from bench.store.attempts import Ledger
-from bench.types import Job, Prompt, digest
+from bench.types import Job, Prompt, PromptSet, digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from bench.metrics import ImageMetric, RunMetric, SetMetric
     from bench.metrics.speed.scenario import Scenario
     from bench.providers import HostedProvider, Provider
-    from bench.types import PromptSet
 
     Metric = ImageMetric | SetMetric | RunMetric
 
 _PROBE = Prompt("probe", "probe")
+_LONGEST_LABEL = 100
 _SEEDS = (0, 1)
 """Of a local model; of a hosted one only the first, for pictures cost money there."""
 
@@ -144,9 +144,10 @@ def plan(
     Raises:
         ConfigError: something that the model or the prompt set cannot do, or seeds that are none.
     """
-    selected = prompts.select(prompt_set, limit=limit, categories=categories)
+    _check_kinds(provider, prompt_set, metrics, label)
+    selected = prompts.select(prompt_set, limit=limit, categories=[categories] if isinstance(categories, str) else categories)
     jobs = jobs_for(provider, selected, checked_seeds(seeds, hosted=provider.hosted))
-    run = Store(Path(results)).run(run_name(provider, prompt_set, label), create=True)
+    run = _folder(Store(Path(results)), provider, prompt_set, label)
     budget = budget or Budget()
     scenarios = [metric.planned for metric in metrics if getattr(metric, "planned", None)]  # type: ignore[union-attr]
     if scenarios and provider.hosted:
@@ -171,6 +172,21 @@ def plan(
         configuration=hosted.redact(configuration) if hosted else configuration,
         records_version=version,
     )
+
+
+def _check_kinds(provider: object, prompt_set: object, metrics: object, label: object) -> None:
+    """Refuse from Python what would fail only when pictures are rendered and paid for."""
+    from bench.metrics.base import ImageMetric, RunMetric, SetMetric  # noqa: PLC0415 - only to look at kinds
+
+    if not hasattr(provider, "request") or not hasattr(provider, "hosted"):
+        raise ConfigError(f"{provider!r} is no model; build one with: bench.config.presets.provider('tiny-dev')")
+    if not isinstance(prompt_set, PromptSet):
+        raise ConfigError(f"{prompt_set!r} is no prompt set; read one with: bench.prompts.load('tiny')")
+    for metric in metrics if isinstance(metrics, list | tuple) else [metrics]:
+        if not isinstance(metric, ImageMetric | SetMetric | RunMetric):
+            raise ConfigError(f"{metric!r} is no metric; build metrics with: bench.config.presets.metrics(['scene', 'latency'])")
+    if label is not None and (not isinstance(label, str) or len(label) > _LONGEST_LABEL):
+        raise ConfigError(f"the label {str(label)[:40]!r}… must be a text of at most {_LONGEST_LABEL} characters")
 
 
 def checked_seeds(seeds: Any, *, hosted: bool) -> list[int]:  # noqa: ANN401 - perhaps straight from a command line
@@ -203,21 +219,26 @@ def run_name(provider: Provider, prompt_set: PromptSet, label: str | None) -> st
         "random" if settings.get("weights") == "random" else "",
         digest(identity)[:8],
     ]
-    others = (prompt_set.name, "-".join(word for word in words if word))
-    return ".".join([label_in_name(label or provider.name), *(_hyphenated(part, r"[^A-Za-z0-9._-]+") for part in others)])
+    return ".".join(part_of_name(part) for part in (label or provider.name, prompt_set.name, "-".join(word for word in words if word)))
 
 
-def label_in_name(label: str) -> str:
-    """A label as the first part of a run's name: letters of any language, digits, dots, hyphens and underscores are kept.
+def part_of_name(text: str) -> str:
+    """A label or a prompt set's name in the name of a folder: letters of any language, digits, dots, hyphens and underscores are kept.
 
-    >>> label_in_name("my label, ünï"), label_in_name("../..")
+    >>> part_of_name("my label, ünï"), part_of_name("../..")
     ('my-label-ünï', 'x')
     """
-    return _hyphenated(unicodedata.normalize("NFC", label), r"[^\w.-]+")
+    return re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", text)).strip(".-") or "x"
 
 
-def _hyphenated(text: str, replaced: str) -> str:
-    return re.sub(replaced, "-", text).strip(".-") or "x"
+def _folder(store: Store, provider: Provider, prompt_set: PromptSet, label: str | None) -> Run:
+    """The run to render into: another one than that of a label or prompt set that only looks the same in a folder's name."""
+    run = store.run(run_name(provider, prompt_set, label), create=True)
+    info, shown = run.info(), label or provider.name
+    if info.get("label", shown) == shown and prompt_set.name in info.get("prompt_sets", {prompt_set.name: ""}):
+        return run
+    apart = digest([shown, prompt_set.name])[:6]
+    return store.run(run_name(provider, prompt_set, f"{shown}-{apart}"), create=True)
 
 
 def jobs_for(provider: Provider, prompts: Sequence[Prompt], seeds: Sequence[int | None]) -> list[Job]:

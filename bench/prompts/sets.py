@@ -30,6 +30,11 @@ def load(source: str) -> PromptSet:
         ConfigError: no such set, file or format.
         PromptError: the file breaks a rule; the message names file and line.
     """
+    if not isinstance(source, str):
+        raise ConfigError(f"{source!r} is no prompt set; name one, or the path of a file")
+    bare = source.strip("'\"")
+    if bare != source and Path(bare).expanduser().is_file() and not Path(source).is_file():
+        raise ConfigError(f"no prompt file {source!r}; the name is taken as typed: leave the inner quotes out")
     path = Path(source).expanduser()
     head, colon, rest = source.partition(":")
     if colon and rest and len(head) > 1 and "/" not in head and "\\" not in head and not path.is_file():

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from hydra import compose, initialize_config_dir
 
+from bench.config import presets
 from bench.config.instantiate import build
 from bench.config.presets import names, usual_metrics
 from bench.core import resources
+from bench.errors import ConfigError
 from bench.metrics import ImageMetric, RunMetric, SetMetric
 from bench.types import Prompt
 
@@ -64,3 +66,10 @@ def test_pictures_from_elsewhere_are_scored_with_what_all_models_of_their_prompt
     assert usual_metrics("core") == ["clip", "ocr", "latency"]
     assert usual_metrics("a set of one's own") == ["clip", "ocr", "latency"]
     assert {"clip_tiny", "ocr", "scene", "fd_clip_tiny", "latency"} <= set(usual_metrics("tiny"))
+
+
+def test_a_field_that_a_preset_does_not_have_is_named_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="unknown field of tiny-oracle 'batch_siz'; did you mean 'batch_size'"):
+        presets.provider("tiny-oracle", batch_siz=1)
+    with pytest.raises(ConfigError, match="name metrics in a list"):
+        presets.metrics("scene")

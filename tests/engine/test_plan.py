@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from support.runs import render_oracle
 
 from bench import engine, prompts
 from bench.config import presets
+from bench.core.progress import Progress
 from bench.engine.forecast import forecast
 from bench.errors import BudgetError, ConfigError
 from bench.metrics.speed.latency import Latency
@@ -129,3 +131,43 @@ def test_importing_the_engine_loads_nothing_heavy() -> None:
     code = f"import sys, bench.engine; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metrics": ["scene"]}, "'scene' is no metric; build metrics with"),
+        ({"metrics": "scene"}, "'scene' is no metric"),
+        ({"label": 2026}, "must be a text of at most 100 characters"),
+        ({"label": "x" * 101}, "must be a text of at most 100 characters"),
+        ({"prompt_set": "tiny"}, "'tiny' is no prompt set; read one with"),
+        ({"provider": "tiny-oracle"}, "'tiny-oracle' is no model; build one with"),
+    ],
+)
+def test_what_is_no_plan_is_refused_before_anything_is_rendered(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    provider, prompt_set = presets.provider("tiny-oracle"), prompts.load("tiny")
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        engine.plan(**{"provider": provider, "prompt_set": prompt_set, "results": tmp_path, **changes})
+
+
+def test_names_that_look_the_same_in_a_folder_are_different_runs(tmp_path: Path) -> None:
+    provider, prompt_set = presets.provider("tiny-oracle"), prompts.load("tiny")
+
+    def run(label: str) -> tuple[str, int]:
+        result = engine.run(engine.plan(provider, prompt_set, label=label, limit=1, seeds=[0], results=tmp_path), Progress())
+        return result.run.name, result.counts.rendered
+
+    first, second = run("a=b"), run("a b")
+    assert first[0].startswith("a-b.tiny.")
+    assert first[0] != second[0]
+    assert (first[1], second[1]) == (1, 1)
+    assert (run("a=b"), run("a b")) == ((first[0], 0), (second[0], 0)), "each is found again"
+
+
+def test_prompt_files_of_any_alphabet_have_runs_of_their_own(tmp_path: Path) -> None:
+    names = set()
+    for stem in ("кот", "日本語", "a b", "a-b"):
+        (tmp_path / f"{stem}.txt").write_text("a red circle on the left, on white\n", encoding="utf-8")
+        plan = engine.plan(presets.provider("tiny-oracle"), prompts.load(str(tmp_path / f"{stem}.txt")), results=tmp_path / "r", seeds=[0])
+        names.add(engine.run(plan, Progress()).run.name)
+    assert len(names) == 4

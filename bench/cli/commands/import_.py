@@ -14,7 +14,7 @@ from rich.table import Table
 from bench import prompts
 from bench.core.progress import Progress
 from bench.engine.importing import write
-from bench.engine.plan import label_in_name
+from bench.engine.plan import part_of_name
 from bench.errors import ConfigError
 from bench.images.importing import ImportPlan, opened, plan_import
 from bench.store import Store
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
     args = parser.parse_args(argv)
     args.name = unicodedata.normalize("NFC", args.name)
-    if label_in_name(args.name) != args.name.rstrip(".-"):
+    if part_of_name(args.name) != args.name.rstrip(".-"):
         raise ConfigError(f"--name {args.name!r} must be letters, digits, '.', '_' and '-', because a folder is named after it")
     if args.price < 0 or math.isinf(args.price):
         raise ConfigError(f"--price {args.price} must be a number of US dollars of at least 0")

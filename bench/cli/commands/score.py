@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.progress import Progress
-from bench.errors import ConfigError
+from bench.errors import ConfigError, unknown
 from bench.store import Store
 
 if TYPE_CHECKING:
@@ -26,12 +26,14 @@ def main(argv: Sequence[str]) -> int:
     from bench.cli import overrides  # noqa: PLC0415 - imports Hydra
     from bench.engine import score  # noqa: PLC0415 - slow import
 
-    names = [word for word in typed if "=" not in word]
-    words = overrides.read_words([word for word in typed if "=" in word], ["metric", "results"])
+    options = [word for word in typed if word.lstrip("+~").partition("=")[0].partition(".")[0] in {"metric", "results"} and "=" in word]
+    words = overrides.read_words(options, ["metric", "results"])
+    names = [word for word in typed if word not in options]
     if not names:
         raise ConfigError("score which run? See: python -m bench list runs")
     results = [word.text for word in words if word.path == ["results"]] or ["results"]
     store, progress, failed = Store(Path(results[-1])), Progress(), False
+    _refuse_options(store, names)
     for run in store.find_all(names):
         metrics = overrides.compose_metrics(words, run.info().get("config", {}).get("metric"))
         with run.lock():
@@ -42,3 +44,13 @@ def main(argv: Sequence[str]) -> int:
             progress.say(f"unscored, {reason}")
         progress.say(f"report: {report.write_run(run, console=progress.console, progress=progress)}")
     return 1 if failed else 0
+
+
+def _refuse_options(store: Store, names: Sequence[str]) -> None:
+    """Refuse a word with "=" that is no run's name or label either."""
+    for name in names:
+        if "=" in name:
+            try:
+                store.matching(name)
+            except ConfigError:
+                raise unknown("option", name.partition("=")[0], ["metric", "results"]) from None
