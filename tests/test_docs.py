@@ -67,6 +67,7 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {str(c): wrong[tuple(c.words)] for c in COMMANDS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_command_of_a_page_is_understood(page: Path, complaints: dict[str, str]) -> None:
     wrong = {str(c): complaints[str(c)] for c in COMMANDS if c.page == page and complaints[str(c)]}

@@ -297,6 +297,7 @@ def test_yes_or_no_that_never_differed_is_no_proof_of_equality() -> None:
     assert judge(a, a, [Limit("scene", 0.05)])[0].verdict == "pass", "the very same pictures"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("higher", [True, False])
 def test_yes_or_no_that_is_nearly_always_right_seldom_passes_by_chance(*, higher: bool) -> None:
     """The true change is the margin, so that a pass is wrong: of 20 prompts no more than the 2.5 % that an interval's end allows."""
@@ -392,6 +393,7 @@ def outcomes(drop: float, replicates: int) -> list[dict[str, float]]:
     return [{verdict: each.count(verdict) / replicates for verdict in EXIT_CODES} for each in zip(*seen, strict=True)]
 
 
+@pytest.mark.slow
 def test_three_ways_come_out_as_often_as_they_should() -> None:
     for clear, sound, edge in zip(outcomes(2.5, 20), outcomes(-0.5, 20), outcomes(1.0, 120), strict=True):
         assert clear["regression"] == 1.0

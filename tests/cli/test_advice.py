@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import pytest
+from support.command import bench as bench_command
 from support.runs import render_oracle
 from support.understand import wrong
 
@@ -57,12 +59,21 @@ def results(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with two scored runs."""
+    folder = tmp_path_factory.mktemp("scored")
+    for label in ("one", "two"):
+        render_oracle(folder / "results", limit=2, label=label, seeds=(0,))
+    assert bench_command(["score", "one", "two", "metric=[scene,latency]"], folder).returncode == 0
+    return folder / "results"
+
+
 @pytest.fixture
-def pair(tmp_path: Path, results: str, here: Here) -> tuple[Run, Run]:
+def pair(scored: Path, tmp_path: Path, results: str) -> tuple[Run, Run]:
     """Two scored runs in ``results``."""
-    runs = [render_oracle(tmp_path / results, limit=2, label=label, seeds=(0,)) for label in ("one", "two")]
-    assert here(["score", "one", "two", "metric=[scene,latency]", f"results={results}"]).returncode == 0
-    return runs[0], runs[1]
+    first, second = Store(shutil.copytree(scored, tmp_path / results)).find_all(["one", "two"])
+    return first, second
 
 
 def change_fingerprints(run: Run, *metrics: str) -> None:
