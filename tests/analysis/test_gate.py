@@ -19,7 +19,7 @@ from support.runs import render_oracle
 
 from bench import prompts, stats
 from bench.analysis import slowdown
-from bench.analysis.gate import EXIT_CODES, GateRun, judge
+from bench.analysis.gate import EXIT_CODES, GateRun, _margin_warning, judge
 from bench.analysis.limits import Limit, parse
 from bench.cli.commands.gate import document
 from bench.config import presets
@@ -179,6 +179,12 @@ def test_the_json_has_its_keys_and_no_nan(runs: dict[str, Run], tmp_path: Path) 
     ]  # fmt: skip
     assert all(list(limit) == keys for limit in found["limits"])
     assert found["limits"][1]["drop"] is None
+
+
+def test_a_baseline_that_has_nothing_to_lose_is_warned_of() -> None:
+    warning = _margin_warning(Limit("stray_text", 0.1), 0.0, frozenset())
+    assert warning == "the baseline is at 0: it has nothing to lose, and no candidate can fail"
+    assert _margin_warning(Limit("stray_text", 0.1), 0.21, frozenset()) is None
 
 
 def test_a_margin_that_nothing_can_pass_is_warned_of(runs: dict[str, Run]) -> None:

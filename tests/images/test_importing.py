@@ -160,3 +160,10 @@ def test_a_declared_price_is_each_pictures_cost(folder: Path, tmp_path: Path) ->
     held, run = prompts.load("tiny"), Store(tmp_path / "r").run("x", create=True)
     write(plan_import(folder, held), held, run, name="x", provenance={}, price=0.04)
     assert {r.cost_usd for r in run.current()} == {0.04}
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "missing.csv"])
+def test_what_is_neither_folder_nor_manifest_says_so(name: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("file,prompt_id\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"{name}' is neither a folder of pictures nor a manifest"):
+        plan_import(tmp_path / name, prompts.load("tiny"))
