@@ -13,11 +13,13 @@ from support import simulation
 
 from bench import stats
 from bench.errors import ConfigError
+from bench.metrics.distribution.base import SetDistance
 from bench.metrics.distribution.formulas import frechet, influence, kernel, precision_recall
 from bench.metrics.distribution.frechet import FrechetDistance, FrechetInfinity
 from bench.metrics.distribution.kernel import ClipDiscrepancy, KernelDistance
 from bench.metrics.distribution.precision_recall import PrecisionRecall
-from bench.types import ImageRecord, Request, ScoreRow
+from bench.metrics.distribution.reference import ReferenceFeatures
+from bench.types import Column, ImageRecord, Request, ScoreRow
 
 D = 6
 
@@ -192,3 +194,35 @@ def test_the_interval_covers_the_value_of_a_large_set() -> None:
         interval = stats.half_interval(value, found, prompts, minimum=0.0)
         inside += interval.low <= truth <= interval.high
     assert 0.92 <= inside / 500 <= 0.98
+
+
+@dataclass(frozen=True)
+class MeanDistance(SetDistance):
+    """The mean of the first feature: a distance whose standard error is known."""
+
+    extractor: Given = Given()  # type: ignore[assignment]
+    name: str = "mean_given"
+    resamples: int = 4000
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (self._column("x", order=1),)
+
+    @property
+    def expected_name(self) -> str:
+        return "mean_given"
+
+    def measure(self, features: np.ndarray, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:  # noqa: ARG002
+        return [float(features[:, 0].mean())], {}
+
+    def draws(self, features: np.ndarray, reference: object, values: Sequence[float], members: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        means: np.ndarray = members @ features[:, :1] / members.sum(1, keepdims=True)
+        return means
+
+
+@pytest.mark.parametrize("prompts", [21, 40])
+def test_the_deviation_of_the_draws_is_the_standard_error_of_the_value(prompts: int) -> None:
+    features = np.random.default_rng(1).normal(size=(prompts, 1))
+    names = [f"p{i}" for i in range(prompts)]
+    (column,) = MeanDistance()._resample(features, ReferenceFeatures(), [float(features.mean())], names)
+    assert np.std(column["draws"]) == pytest.approx(features.std(ddof=1) / math.sqrt(prompts), rel=0.06)

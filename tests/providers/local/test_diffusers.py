@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any
 
 import numpy as np
@@ -113,3 +114,10 @@ def test_a_folder_that_is_no_pipeline_is_refused(tmp_path: Any) -> None:
         presets.provider("tiny-dev", repo=str(tmp_path)).check()
     with pytest.raises(BenchError, match="neither a folder nor"):
         presets.provider("tiny-dev", repo="no/such/place").check()
+
+
+def test_the_time_that_loading_took_is_kept() -> None:
+    began = time.monotonic()
+    session = presets.provider("tiny-schnell").open(lambda _: None)
+    assert 0 < session.facts["load_s"] <= time.monotonic() - began
+    session.close()
