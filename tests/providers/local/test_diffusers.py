@@ -121,3 +121,15 @@ def test_the_time_that_loading_took_is_kept() -> None:
     session = presets.provider("tiny-schnell").open(lambda _: None)
     assert 0 < session.facts["load_s"] <= time.monotonic() - began
     session.close()
+
+
+@pytest.mark.parametrize(("guidance", "both"), [(1.0, False), (1.5, True)])
+def test_guidance_of_1_encodes_no_negative_prompt(guidance: float, *, both: bool) -> None:
+    from bench.providers.local import conditioning
+
+    class StableDiffusionXLPipeline:
+        def encode_prompt(self, *_: object, do_classifier_free_guidance: bool, **__: object) -> tuple[object, ...]:
+            return ("positive", "negative" if do_classifier_free_guidance else None, "pooled", None)
+
+    tensors = conditioning.embed(StableDiffusionXLPipeline(), presets.provider("sdxl", guidance=guidance), "a fox", None, "cpu")
+    assert ("negative_prompt_embeds" in tensors) is both
