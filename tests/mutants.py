@@ -1,7 +1,7 @@
 """Breaks lines of bench one at a time and sees whether the tests of their room notice: ``make mutants``.
 
-``support/mutation.py`` says which lines and how. The tests run in a copy of the checkout: first the files that import the broken
-module, then the rest of the room's. A mutant is caught if a test fails, or the tests hang or end early, and none of it happens
+``support/mutation.py`` says which lines and how. The tests run in a copy of the checkout: first the files that import the
+broken module, then the rest of the room's, then the examples of docstrings. A mutant is caught if a test fails, or the tests hang or end early, and none of it happens
 without the mutant. One that survives needs its reason in ``tests/mutants.toml``.
 """
 
@@ -35,6 +35,7 @@ SHARE = 0.9
 """How many of the mutants must be caught."""
 HANGS_S = 120
 """A single test that takes longer hangs."""
+DOCTESTS = "tests/test_doctests.py"
 FAST = "not gpu and not network and not contract"
 
 
@@ -51,13 +52,13 @@ def imports(file: Path) -> set[str]:
 
 
 def tests_for(mutant: Mutant, root: Path) -> list[list[str]]:
-    """The test files that import the mutant's module, then the others of its room."""
+    """The test files that import the mutant's module, then the others of its room, then the examples of docstrings."""
     module = mutant.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     folder = f"tests/{mutant.room}/"
     tests = {file.relative_to(root).as_posix(): imports(file) for file in sorted((root / "tests").rglob("test_*.py"))}
     near = [name for name, modules in tests.items() if module in modules]
     room = [name for name in tests if name.startswith(folder)] or [n for n, found in tests.items() if f"bench.{mutant.room}" in found]
-    return [part for part in (near, [name for name in room if name not in near]) if part]
+    return [part for part in (near, [name for name in room if name not in near], [DOCTESTS]) if part]
 
 
 class Checkout:

@@ -118,8 +118,12 @@ def test_tests_that_import_the_module_come_before_the_others_of_its_room(tmp_pat
     def tests(file: str) -> list[list[str]]:
         return mutants.tests_for(Mutant(file, 1, "", "", 0, 0, ""), tmp_path)
 
-    assert tests("bench/store/votes.py") == [["tests/cli/test_c.py", "tests/store/test_b.py"], ["tests/store/test_a.py"]]
-    assert tests("bench/weights/devices.py") == [["tests/cli/test_d.py"]], "a room without a folder: what imports it"
+    assert tests("bench/store/votes.py") == [
+        ["tests/cli/test_c.py", "tests/store/test_b.py"],
+        ["tests/store/test_a.py"],
+        [mutants.DOCTESTS],
+    ]
+    assert tests("bench/weights/devices.py") == [["tests/cli/test_d.py"], [mutants.DOCTESTS]], "a room without a folder: what imports it"
 
 
 @pytest.mark.parametrize("end", ["tests/x/test_y.py::test_z", "a test that hangs", "an end with 3: "])

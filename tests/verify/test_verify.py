@@ -191,3 +191,7 @@ def test_without_a_run_a_published_number_is_skipped_with_the_command(tmp_path: 
     seen = list(run_checks(published.checks(tmp_path)))
     assert {o.verdict for o in seen} == {"skipped"}
     assert all("python -m bench run model=" in o.seen for o in seen)
+
+
+def test_every_formula_gives_its_known_answer() -> None:
+    assert not [(o.check.metric, o.check.name, o.seen) for o in run_checks(formulas.checks()) if o.verdict == "wrong"]

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from bench.config import presets
+from bench.core.fingerprint import parse_fingerprint
 from bench.metrics import ImageMetric, Sample
 from bench.tiny import analysis, scenes
 from bench.types import ImageRecord, Request
@@ -125,3 +126,7 @@ def test_other_prompts_are_not_applicable() -> None:
     for prompt, why in (("a cat on a sofa", "the prompt is not of the embedded domain"), ("two red stars in a row, on sky", None)):
         record = ImageRecord("p", "c", "s", "h", Request("m", "r", prompt, None, 0, 128, 128), "ok", "e", "now")
         assert metric.not_applicable_reason(record) == why
+
+
+def test_the_fingerprint_names_the_version_of_the_rules() -> None:
+    assert parse_fingerprint(presets.metrics(["scene"])[0].fingerprint())["version"] == "1"
