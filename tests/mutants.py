@@ -1,8 +1,9 @@
 """Breaks lines of bench one at a time and sees whether the tests of their room notice: ``make mutants``.
 
 ``support/mutation.py`` says which lines and how. The tests run in a copy of the checkout: first the files that import the
-broken module, then the rest of the room's, then the examples of docstrings. A mutant is caught if a test fails, or the tests hang or end early, and none of it happens
-without the mutant. One that survives needs its reason in ``tests/mutants.toml``.
+broken module, then the rest of the room's, then the examples of docstrings. A mutant is caught if a test fails, or the
+tests hang or end early, and none of it happens without the mutant. One that survives needs its reason in
+``tests/mutants.toml``.
 """
 
 from __future__ import annotations
