@@ -221,8 +221,9 @@ class MeanDistance(SetDistance):
 
 
 @pytest.mark.parametrize("prompts", [21, 40])
-def test_the_deviation_of_the_draws_is_the_standard_error_of_the_value(prompts: int) -> None:
-    features = np.random.default_rng(1).normal(size=(prompts, 1))
+def test_the_draws_lie_around_the_value_with_its_standard_error(prompts: int) -> None:
+    features = np.random.default_rng(1).normal(5.0, size=(prompts, 1))
     names = [f"p{i}" for i in range(prompts)]
     (column,) = MeanDistance()._resample(features, ReferenceFeatures(), [float(features.mean())], names)
     assert np.std(column["draws"]) == pytest.approx(features.std(ddof=1) / math.sqrt(prompts), rel=0.06)
+    assert np.mean(column["draws"]) == pytest.approx(features.mean(), abs=0.02)
