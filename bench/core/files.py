@@ -47,10 +47,9 @@ def write_atomically(
     Raises:
         OSError: it cannot be written; nothing is left behind.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{secrets.token_hex(4)}.{file.name}.part")
     try:
-        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as handle:
+        with _open_new(part, mode) as handle:
             if callable(data):
                 data(handle)
             else:
@@ -67,6 +66,16 @@ def write_atomically(
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _open_new(part: Path, mode: int) -> BinaryIO:
+    """A new file, open for writing; its folder is made where it is missing."""
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+    except FileNotFoundError:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        return _open_new(part, mode)
+    return os.fdopen(descriptor, "wb")
 
 
 def add_line(file: io.FileIO, row: Mapping[str, Any], *, flush: bool) -> None:
