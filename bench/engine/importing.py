@@ -7,8 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bench.core import environment
+from bench.core.files import printable
 from bench.errors import ConfigError
-from bench.images.files import printable
 from bench.images.importing import ImportPlan, read_bytes
 from bench.types import Job, Rendered, Request
 

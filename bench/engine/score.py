@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bench.core.files import printable
 from bench.engine.tasks import (
     CompareSet,
     ExtractFeatures,
@@ -17,7 +18,6 @@ from bench.engine.tasks import (
 )
 from bench.errors import StoreError
 from bench.images import decoding
-from bench.images.files import printable
 from bench.metrics import ImageMetric, RunMetric, Sample, SetMetric
 from bench.store import schema
 

@@ -1,7 +1,8 @@
 """PNG, JPEG and WebP files as sequences of parts: those that hold the picture, and those that hold metadata.
 
-Only PNG text and colour profiles are decompressed here, to at most 1 MiB each and 16 MiB in all; what is longer is left out. Sources: PNG, third
-edition; ITU-T T.81 annex B (JPEG); RFC 9649 (WebP); ISO 19566-5 (JUMBF in JPEG); C2PA 2.1 annex A.3 (places of manifests).
+Only PNG text and colour profiles are decompressed here, to at most 1 MiB each and 16 MiB in all; longer text is left out.
+Sources: PNG, third edition; ITU-T T.81 annex B (JPEG); RFC 9649 (WebP); ISO 19566-5 (JUMBF in JPEG);
+C2PA 2.1 annex A.3 (places of manifests).
 """
 
 from __future__ import annotations

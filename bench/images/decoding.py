@@ -100,7 +100,7 @@ def seen(data: bytes) -> Image.Image:
 
 
 def seen_as_before(data: bytes) -> bool:
-    """Whether scores from before ``seen`` are of the same pixels: those in the file, as Pillow's "RGB" has them. What is damaged had none."""
+    """Whether scores from before ``seen`` are of the same pixels: as coded, in Pillow's "RGB". What is damaged had no scores."""
     try:
         parts, image = _opened(data)
         if _as_coded(parts, image):

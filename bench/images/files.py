@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import PurePath
+    from pathlib import Path, PurePath
 
 ENDINGS = {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
 """Of pictures that are read, in lower case; what a file is, its content decides."""
@@ -29,8 +27,3 @@ def is_picture(path: PurePath, endings: set[str] = ENDINGS) -> bool:
 def inside(folder: Path) -> list[Path]:
     """All files of a folder and of the folders in it, sorted; none that the system left there."""
     return sorted(f for f in folder.rglob("*") if not is_leftover(f.relative_to(folder)) and f.is_file())
-
-
-def printable(name: str | Path) -> str:
-    r"""A file's name or path as text that can be stored and shown; a byte that is not UTF-8 is written like ``\xe9``."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.core.files import printable
 from bench.errors import ConfigError, unknown
 from bench.images import decoding, files, matching
 
@@ -72,7 +73,9 @@ def opened(source: Path) -> Iterator[Path]:
             with zipfile.ZipFile(source) as archive:
                 _unpack(archive, folder)
         except UnicodeDecodeError as error:
-            raise ConfigError(f"{source} cannot be unpacked: a name in it is not UTF-8; unpack it yourself, and import the folder") from error
+            raise ConfigError(
+                f"{source} cannot be unpacked: a name in it is not UTF-8; unpack it yourself, and import the folder"
+            ) from error
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
             raise ConfigError(f"{source} cannot be unpacked: {error}") from error
         yield next((folder / name for name in _MANIFESTS if (folder / name).is_file()), folder)
@@ -108,7 +111,7 @@ def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
-    """The name with "/" between folders, which some programs of Windows write as a backslash; UTF-8 where macOS wrote it without saying so."""
+    """The name: with "/" where programs of Windows write a backslash, in UTF-8 where macOS writes it without saying so."""
     name = entry.filename
     if not entry.flag_bits & 0x800:  # "names are UTF-8": without it zipfile takes them for code page 437
         with contextlib.suppress(UnicodeError):
@@ -137,17 +140,17 @@ def plan_import(source: Path, prompts: PromptSet, match: str = "name", progress:
     elif source.suffix.lower() in {".csv", ".jsonl"} and source.is_file():
         found, matches = matching.by_manifest(source, prompts.prompts)
     else:
-        raise ConfigError(f"{files.printable(source)!r} is neither a folder of pictures nor a manifest (.csv or .jsonl)")
+        raise ConfigError(f"{printable(source)!r} is neither a folder of pictures nor a manifest (.csv or .jsonl)")
     chosen = [m for m in matches if m is not None]
     if not chosen:
         ids = ", ".join(p.id for p in prompts.prompts[:3])
         raise ConfigError(
-            f"no picture in {files.printable(source)} matches a prompt of {prompts.name!r}; name files after prompt ids ({ids}, …), give a "
+            f"no picture in {printable(source)} matches a prompt of {prompts.name!r}; name files after prompt ids ({ids}, …), give a "
             f"manifest, or try --match words or --match order{_also(others)}"
         )
     contents, left_out = _read({m.file: None for m in chosen}, progress)
     if not contents:
-        raise ConfigError(f"no picture can be read: {listed([f'{files.printable(f.name)}: {why}' for f, why in left_out.items()], 5, '; ')}")
+        raise ConfigError(f"no picture can be read: {listed([f'{printable(f.name)}: {why}' for f, why in left_out.items()], 5, '; ')}")
     matched = tuple(m for m in chosen if m.file in contents)
     _check_claims(matched)
     covered = {m.prompt.id for m in matched}
@@ -167,7 +170,7 @@ def listed(names: Sequence[str], most: int = 20, separator: str = ", ") -> str:
 
 
 def _also(others: Sequence[Path]) -> str:
-    return f"; of unknown kind: {listed([files.printable(f.name) for f in others], 5)}" if others else ""
+    return f"; of unknown kind: {listed([printable(f.name) for f in others], 5)}" if others else ""
 
 
 def _read(paths: Mapping[Path, None], progress: Progress | None) -> tuple[dict[Path, Content], dict[Path, str]]:
@@ -202,6 +205,6 @@ def _check_claims(matched: Sequence[Matched]) -> None:
         first = files_by_key.setdefault((pair.prompt.id, pair.seed), pair.file)
         if first != pair.file:
             raise ConfigError(
-                f"{files.printable(first.name)} and {files.printable(pair.file.name)} both claim prompt {pair.prompt.id!r} "
+                f"{printable(first.name)} and {printable(pair.file.name)} both claim prompt {pair.prompt.id!r} "
                 f"(seed {pair.seed}); add _s0, _s1, … to their names"
             )

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
+from bench.core.files import printable
 from bench.errors import ConfigError, PromptError, unknown
-from bench.images.files import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -145,9 +145,12 @@ def _file(row: Mapping[str, Any], folder: Path, where: str) -> Path:
     name = str(row.get("file") or "")
     if not name:
         raise PromptError(f"{where}: no 'file'")
-    file = next((f for f in (folder / name, folder / name.replace("\\", "/")) if f.is_file()), None)
+    try:
+        file = next((f for f in (folder / name, folder / name.replace("\\", "/")) if f.is_file()), None)
+    except OSError:  # a name that no file can have
+        file = None
     if file is None:
-        raise PromptError(f"{where}: there is no file {name!r} beside the manifest")
+        raise PromptError(f"{where}: there is no file {name[:200]!r} beside the manifest")
     return file
 
 
@@ -161,7 +164,9 @@ def _seed(value: object, where: str) -> int:
         raise PromptError(f"{where}: seed {value!r} must be a whole number")
     digits = whole[1].lstrip("0") or "0"
     if len(digits) > len(str(MAX_SEED)) or int(digits) > MAX_SEED:
-        raise PromptError(f"{where}: seed {text} is larger than {MAX_SEED}, the largest that is stored; count 0, 1, 2, … for each prompt instead")
+        raise PromptError(
+            f"{where}: seed {text} is larger than {MAX_SEED}, the largest that is stored; count 0, 1, 2, … for each prompt instead"
+        )
     return int(digits)
 
 
@@ -180,7 +185,7 @@ def _rows(source: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             for row in reader:
                 yield reader.line_num, row
         except csv.Error as error:
-            raise PromptError(f"{printable(source)}:{reader.line_num}: not CSV: {error}") from error
+            raise PromptError(f"{printable(source)}:{reader.line_num + 1}: not CSV: {error}") from error
         return
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.advice import command
-from bench.core.files import add_line, write_atomically, writing
+from bench.core.files import add_line, printable, write_atomically, writing
 from bench.errors import StoreError
 from bench.store import schema
 from bench.types import ImageRecord
@@ -289,10 +289,16 @@ class Run:
             with file.open("rb") as handle:  # pyarrow takes no path that is not UTF-8
                 return pq.read_table(handle)
         except (ValueError, OSError) as error:  # pyarrow's own are kinds of these
+            if isinstance(error, OSError) and error.errno:
+                raise StoreError(f"{printable(file)} cannot be read: {error.strerror}") from error
             raise self._damaged(file, error) from error
 
     def _damaged(self, file: Path, error: Exception) -> StoreError:
-        return StoreError(f"{file} is damaged ({error}); put it back from a copy, or delete the run with: {command('rm', str(self.path))}")
+        if file.name == "scores.parquet":
+            remedy = "delete that file and score the run again"
+        else:
+            remedy = f"delete the run with: {command('rm', str(self.path))}"
+        return StoreError(f"{printable(file)} is damaged ({error}); put it back from a copy, or {remedy}")
 
     def _repair(self) -> None:
         """Cut off half-written last lines and delete temporary files of a killed process."""

@@ -12,11 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench import prompts
+from bench.core.files import printable
 from bench.core.progress import Progress
 from bench.engine.importing import write
 from bench.engine.plan import part_of_name
 from bench.errors import ConfigError
-from bench.images.files import printable
 from bench.images.importing import ImportPlan, listed, opened, plan_import
 from bench.store import Store
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bench.core import cache
+from bench.core.files import printable
 from bench.errors import ConfigError
 from bench.images import decoding, files
 from bench.metrics.distribution.formulas import frechet
@@ -243,4 +244,4 @@ def _seen(file: Path) -> Image.Image:
     try:
         return decoding.seen(file.read_bytes())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"the reference's picture {files.printable(file)} cannot be read ({error}); replace or remove it") from error
+        raise ConfigError(f"the reference's picture {printable(file)} cannot be read ({error}); replace or remove it") from error
