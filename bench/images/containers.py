@@ -13,13 +13,13 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Literal
 
-_Other = Literal["AVIF", "GIF", "BMP", "TIFF"]
+_WholeFormat = Literal["AVIF", "GIF", "BMP", "TIFF"]
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _MAX_PARTS, _MAX_SCANS = 1 << 16, 100
 _MAX_UNPACKED, _MAX_UNPACKED_TOTAL = 1 << 20, 16 << 20
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_OTHERS: tuple[tuple[bytes, _Other], ...] = ((b"GIF8", "GIF"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"BM", "BMP"))
+_OTHERS: tuple[tuple[bytes, _WholeFormat], ...] = ((b"GIF8", "GIF"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"BM", "BMP"))
 _NO_PICTURES = ((b"<", "HTML, SVG or XML"), (b"{", "JSON"))
 _CUT_OFF = "the file is cut off before its end"
 
@@ -44,7 +44,7 @@ class Container:
         left_out: number of texts that unpack to more than there is room for.
     """
 
-    format: Literal["PNG", "JPEG", "WEBP"] | _Other
+    format: Literal["PNG", "JPEG", "WEBP"] | _WholeFormat
     width: int = 0
     height: int = 0
     depth: int = 0
@@ -103,7 +103,7 @@ def parse_container(data: bytes, *, others: bool = False) -> Container:
     raise ValueError(f"the file is no PNG, JPEG or WebP{f': it looks like {likely}' if likely else ''}")
 
 
-def _other_format(data: bytes) -> _Other | None:
+def _other_format(data: bytes) -> _WholeFormat | None:
     if data[4:8] == b"ftyp" and (b"avif" in (brands := data[8 : min(int.from_bytes(data[:4]), 256)]) or b"avis" in brands):
         return "AVIF"
     return next((name for magic, name in _OTHERS if data.startswith(magic)), None)

@@ -164,9 +164,9 @@ def plan_import(source: Path, prompts: PromptSet, match: str = "name", progress:
     )
 
 
-def listed(names: Sequence[str], most: int = 20, separator: str = ", ") -> str:
+def listed(names: Sequence[str], limit: int = 20, separator: str = ", ") -> str:
     """``names`` in a line, at most so many of them, and how many more there are."""
-    return separator.join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return separator.join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 def _also(others: Sequence[Path]) -> str:

@@ -23,7 +23,7 @@ from bench.store import Store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_MOST = 20
+_SHOWN = 20
 
 
 def main(argv: Sequence[str]) -> int:
@@ -83,10 +83,10 @@ def show(plan: ImportPlan, total: int, progress: Progress) -> None:
     progress.console.print(table)
     covered = total - len(plan.uncovered)
     progress.say(f"{len(plan.matched)} pictures for {covered} of {total} prompts ({100 * covered / total:.0f} % coverage)")
-    for file, reason in list(plan.left_out.items())[:_MOST]:
+    for file, reason in list(plan.left_out.items())[:_SHOWN]:
         progress.say(f"left out: {printable(file.name)}: {reason}")
-    if len(plan.left_out) > _MOST:
-        progress.say(f"left out: {len(plan.left_out) - _MOST} more")
+    if len(plan.left_out) > _SHOWN:
+        progress.say(f"left out: {len(plan.left_out) - _SHOWN} more")
     for words, files in (("no prompt for", plan.unmatched), ("not read, of unknown kind", plan.unknown)):
         if files:
-            progress.say(f"{words}: {listed([printable(f.name) for f in files], _MOST)}")
+            progress.say(f"{words}: {listed([printable(f.name) for f in files], _SHOWN)}")
