@@ -52,21 +52,19 @@ def unusable_card() -> str:
         return ""
     card, _, rest = cards[0].partition(", driver ")
     driver, offered, built = rest.partition(",")[0], _offered_cuda(), torch.version.cuda
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-    limit = f"CUDA {offered}" if offered else "no newer CUDA than its own"
+    hidden, oldest = os.environ.get("CUDA_VISIBLE_DEVICES"), OLDEST_DRIVERS.get(int((built or "0").partition(".")[0]))
+    older = f"install torch from PyTorch's index for CUDA {offered} or older" if offered else "install a torch built for an older CUDA"
+    update = f"or update the driver to {oldest} or newer" if oldest else "or update the driver"
     if built is None:
-        why = f"this torch ({torch.__version__}) is built for the processor"
-        fix = f"install torch from PyTorch's index for CUDA {offered or 'of your driver'}" + (" or older" if offered else "")
+        target, fix = "the processor", older if offered else "install torch from PyTorch's index for CUDA"
     elif offered is None or _number(built) > _number(offered):
-        oldest = OLDEST_DRIVERS.get(int(_number(built)[0]))
-        why = f"driver {driver} offers {limit}, this torch ({torch.__version__}) is built for CUDA {built}"
-        older = f"{offered.partition('.')[0]}.x" if offered else "an older CUDA"
-        fix = f"install torch from PyTorch's index for CUDA {older}, or update the driver" + (f" to {oldest} or newer" if oldest else "")
+        target, fix = f"CUDA {built}", f"{older}, {update}"
     elif hidden is not None:
-        return f"{card} is hidden from torch by CUDA_VISIBLE_DEVICES={hidden!r}; unset it"
+        target, fix = f"CUDA {built}", f"CUDA_VISIBLE_DEVICES={hidden!r} hides the card: unset it"
     else:
-        why, fix = f"driver {driver} offers CUDA {offered}, this torch is built for CUDA {built}", "start the machine or the container again"
-    return f"torch cannot use {card}: {why}; {fix}"
+        target, fix = f"CUDA {built}", "start the machine or the container again, with its GPU"
+    offer = f" offers CUDA {offered}" if offered else ""
+    return f"torch cannot use {card}: driver {driver}{offer}, this torch ({torch.__version__}) is built for {target}; {fix}"
 
 
 def check_computes(name: str, dtype: str) -> None:
@@ -143,7 +141,7 @@ def release(error: BaseException | None = None) -> None:
         error = error.__cause__ or error.__context__
     gc.collect()
     with suppress(RuntimeError):  # of a device that is lost
-        if torch.cuda.is_initialized():
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.empty_cache()
         elif torch.backends.mps.is_available():
             torch.mps.empty_cache()

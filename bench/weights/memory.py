@@ -172,27 +172,33 @@ def host_free(root: Path = Path("/")) -> float:
     return min([meminfo["MemAvailable:"] * 1024 if "MemAvailable:" in meminfo else whole, *_container_free(root)]) / 1e9
 
 
+_FILES = {
+    "": ("memory.max", "memory.current", "inactive_file"),
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
+"""Limit, use, and the entry of memory.stat for file pages that can be dropped; by controller: of version 2 of control groups, and of version 1."""
+
+
 def _container_free(root: Path) -> list[int]:
-    """Bytes that each control group around this process leaves, of version 2 and of version 1; file pages that can be dropped count as free."""
-    top, free = root / "sys/fs/cgroup", []
-    for folder in [top, *_groups(root, top)]:
-        limit, used = _whole(folder / "memory.max"), _whole(folder / "memory.current")
-        dropped = _numbers(folder / "memory.stat").get("inactive_file", 0)
-        if limit is not None and used is not None:
-            free.append(max(0, limit - used + dropped))
-    limit, used = _whole(top / "memory/memory.limit_in_bytes"), _whole(top / "memory/memory.usage_in_bytes")
-    if limit is not None and used is not None:
-        free.append(max(0, limit - used + _numbers(top / "memory/memory.stat").get("total_inactive_file", 0)))
+    """Bytes that each control group around this process leaves."""
+    free = []
+    for controller, (limit_file, used_file, droppable) in _FILES.items():
+        top = root / "sys/fs/cgroup" / controller
+        own = _group(root, controller)
+        for folder in {top / path for path in (own, *own.parents)}:
+            limit, used = _whole(folder / limit_file), _whole(folder / used_file)
+            if limit is not None and used is not None:
+                free.append(max(0, limit - used + _numbers(folder / "memory.stat").get(droppable, 0)))
     return free
 
 
-def _groups(root: Path, top: Path) -> list[Path]:
+def _group(root: Path, controller: str) -> Path:
+    """The control group of this process below its controller's folder: a line of /proc/self/cgroup is NUMBER:CONTROLLERS:/PATH."""
     try:
-        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+        lines = [line.split(":", 2) for line in (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()]
     except OSError:
-        return []
-    own = next((line.removeprefix("0::").strip("/") for line in lines if line.startswith("0::")), "")
-    return [top / folder for folder in (own, *map(str, Path(own).parents)) if folder not in {"", "."}]
+        lines = []
+    return Path(next((path.strip("/") for _, names, path in lines if controller in names.split(",")), ""))
 
 
 def _whole(file: Path) -> int | None:

@@ -96,9 +96,7 @@ def components(repo: str) -> dict[str, Any]:
     return parts
 
 
-def build_random_pipeline(
-    repo: str, device: str, dtype: torch.dtype, *, tokens: int | None = None, negative: bool = False
-) -> Any:  # noqa: ANN401 - any pipeline
+def build_random_pipeline(repo: str, device: str, dtype: torch.dtype, *, tokens: int | None = None, negative: bool = False) -> Any:  # noqa: ANN401 - any pipeline
     """A pipeline with random weights, built directly on ``device`` in ``dtype``.
 
     Args:

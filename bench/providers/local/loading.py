@@ -97,9 +97,9 @@ def load_pipeline(settings: PipelineSettings, device: str, place: str) -> Any:  
     elif place == "sequential":
         pipe.enable_sequential_cpu_offload(device=device)
     else:
-        streams = device == "cuda"
+        streams, unpinned = device == "cuda", device == "cuda" and place != "group"
         pipe.enable_group_offload(
-            onload_device=torch.device(device), offload_type="leaf_level", use_stream=streams, low_cpu_mem_usage=streams and place != "group"
+            onload_device=torch.device(device), offload_type="leaf_level", use_stream=streams, low_cpu_mem_usage=unpinned
         )
     return pipe
 
@@ -134,6 +134,7 @@ def _explained(settings: PipelineSettings, device: str, error: Exception) -> Ben
         return MissingWeightsError(f"{settings.name} does not fit the memory of {devices.called(device)}; {advice}")
     if isinstance(error, ImportError) and error.name and not error.name.startswith(("diffusers", "transformers")):
         package = error.name.partition(".")[0]
-        return MissingPackageError(f"{settings.name} needs the package {package}; install it with: pip install -c constraints.txt {package}")
+        install = f"install it with: pip install -c constraints.txt {package}"
+        return MissingPackageError(f"{settings.name} needs the package {package}; {install}")
     why = " ".join(str(error).split())[:300] or type(error).__name__
     return MissingWeightsError(f"{settings.name}: diffusers cannot load {settings.repo}: {why}")
