@@ -54,7 +54,8 @@ def prepare(settings: PipelineSettings, device: str, say: Callable[[str], None])
         say(f"{devices.called(device)} has no bfloat16 of its own and is many times slower with it; model.dtype=float16 is another run")
     if settings.offload != "none" and device != "cuda":
         say(f"model.offload={settings.offload} saves nothing on {devices.called(device)}, which shares the machine's memory")
-    devices.release()
+    if device != "cpu":
+        devices.release()
     meters.reset_peaks(device)
 
 

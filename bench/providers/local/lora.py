@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import MissingPackageError, MissingWeightsError
-from bench.weights import hub
+from bench.weights import devices, hub
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,9 +79,12 @@ def apply(pipe: Any, lora: str, scale: float) -> None:  # noqa: ANN401 - any pip
     try:
         converted = pipe.lora_state_dict(str(file.parent), **where, **for_unet)
         pipe.load_lora_weights(str(file.parent), adapter_name=_ADAPTER, **where)
+    except ImportError:
+        raise
     except Exception as error:
-        why = " ".join(str(error).split())[:200]
-        raise MissingWeightsError(f"model.lora={lora} does not fit {name}: it was trained for another model ({why})") from error
+        if devices.out_of_memory(error):
+            raise
+        raise MissingWeightsError(f"model.lora={lora} was trained for another model than {name}: its tensors have other shapes") from error
     given = _tensors(converted[0] if isinstance(converted, tuple) else converted)
     taken = sum(_tensors(dict(part.named_parameters())) for part in pipe.components.values() if hasattr(part, "named_parameters"))
     if taken != given or not given:

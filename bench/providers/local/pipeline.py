@@ -136,12 +136,11 @@ class PipelineSession:
 
     def _recover(self, error: BaseException) -> None:
         """After an error while a picture was made: networks go back to where offloading keeps them, and what it used is freed."""
-        devices.release(error)
         self.clear_cache()
         with suppress(RuntimeError):  # of a device that is lost; the error itself is the one to show
             if hasattr(self._pipe, "maybe_free_model_hooks"):
                 self._pipe.maybe_free_model_hooks()
-        devices.release()
+        devices.release(error)
 
     def _generate(self, requests: Sequence[Request]) -> tuple[list[Image.Image], Timing]:
         settings, first = self._settings, requests[0]
