@@ -60,7 +60,10 @@ def test_a_closed_model_is_gone_though_its_networks_refer_to_themselves() -> Non
 @pytest.mark.parametrize(
     ("failure", "message"),
     [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 8 GiB"), "tiny-schnell does not fit the memory of the processor; end"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 8 GiB"),
+            "does not fit the memory of the processor; end",
+        ),
         (AttributeError("no\nsuch thing"), "tiny-schnell: diffusers cannot load weights/tiny-schnell: no such thing$"),
         (ModuleNotFoundError("No module named 'quanto.x'", name="quanto.x"), "needs the package quanto; install it with: pip install"),
         (KeyError(), "cannot load weights/tiny-schnell: KeyError"),
@@ -91,11 +94,11 @@ def test_weights_that_are_cut_short_and_pipelines_of_tomorrow_are_told(tmp_path:
     cut = copy_of_schnell(tmp_path)
     (file,) = (cut / "transformer").glob("*.safetensors")
     file.write_bytes(file.read_bytes()[:5000])
-    with pytest.raises(MissingWeightsError, match="tiny-schnell: diffusers cannot load .*copy"):
+    with pytest.raises(MissingWeightsError, match=r"tiny-schnell: diffusers cannot load .*copy"):
         opened(schnell(repo=str(cut)))
     index = json.loads((cut / "model_index.json").read_text())
     (cut / "model_index.json").write_text(json.dumps({**index, "_class_name": "FluxTomorrowPipeline"}))
-    with pytest.raises(MissingWeightsError, match="is a FluxTomorrowPipeline, which diffusers .* does not have; a newer one may"):
+    with pytest.raises(MissingWeightsError, match=r"is a FluxTomorrowPipeline, which diffusers .* does not have; a newer one may"):
         opened(schnell(repo=str(cut)))
     (cut / "model_index.json").write_text("[1]")
     with pytest.raises(MissingWeightsError, match="cannot load"):
@@ -114,9 +117,9 @@ def test_layers_that_overflow_in_float16_stay_in_float32(tmp_path: Path) -> None
     vae = AutoencoderKL(block_out_channels=(8,), norm_num_groups=4, latent_channels=4)
     clip = CLIPTextModelWithProjection(CLIPTextConfig(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2))
     words, pieces = (AutoTokenizer.from_pretrained(TINY / folder) for folder in ("tokenizer", "tokenizer_2"))
-    StableDiffusion3Pipeline(
-        transformer, FlowMatchEulerDiscreteScheduler(), vae, clip, words, clip, words, t5, pieces
-    ).save_pretrained(tmp_path)
+    StableDiffusion3Pipeline(transformer, FlowMatchEulerDiscreteScheduler(), vae, clip, words, clip, words, t5, pieces).save_pretrained(
+        tmp_path
+    )
     loading.prepare(schnell(), "cpu", print)
     pipe = loading.load_pipeline(presets.provider("sd3-medium", repo=str(tmp_path)), "cpu", "none")
     layer = pipe.text_encoder_3.encoder.block[0].layer
