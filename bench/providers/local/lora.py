@@ -44,8 +44,17 @@ def weights_file(lora: str) -> Path:
 
 
 def request_settings(lora: str | None, scale: float) -> dict[str, Any]:
-    """What of a LoRA decides a picture: the hash of its content and its scale; without one ``{"lora": None}``."""
-    return {"lora": None} if lora is None else {"lora": hub.file_hash(weights_file(lora)), "lora_scale": float(scale)}
+    """What of a LoRA decides a picture: the hash of its content and its scale; without one ``{"lora": None}``.
+
+    One that is not on this machine stands by its name, so that a run can be planned; ``check`` refuses it before anything is rendered.
+    """
+    if lora is None:
+        return {"lora": None}
+    try:
+        identity = hub.file_hash(weights_file(lora))
+    except MissingWeightsError:
+        identity = lora
+    return {"lora": identity, "lora_scale": float(scale)}
 
 
 def check(lora: str) -> None:

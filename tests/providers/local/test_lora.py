@@ -74,7 +74,7 @@ def test_a_folder_or_a_repository_in_the_cache_stands_for_its_file(tmp_path: Pat
     assert identity("owner/style") == identity(snapshot) == identity(file)
     lora_file(snapshot / "other.safetensors", 3)
     with pytest.raises(MissingWeightsError, match=r"holds any\.safetensors, other\.safetensors: name one of them"):
-        identity("owner/style")
+        schnell("owner/style").check()
     lora_file(snapshot / "pytorch_lora_weights.safetensors", 4)
     assert identity("owner/style") == identity(snapshot / "pytorch_lora_weights.safetensors")
 
@@ -82,12 +82,12 @@ def test_a_folder_or_a_repository_in_the_cache_stands_for_its_file(tmp_path: Pat
 def test_what_is_no_lora_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
     lora_file(tmp_path / "style.safetensors")
     with pytest.raises(MissingWeightsError, match=r"no such file; did you mean '.*style\.safetensors'\? give a \.safetensors file"):
-        identity(tmp_path / "stile.safetensors")
+        schnell(tmp_path / "stile.safetensors").check()
     with pytest.raises(MissingWeightsError, match=r"there is no such file; give .* on this machine \(hf download"):
-        identity("nobody/nothing")
+        schnell("nobody/nothing").check()
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingWeightsError, match="holds nothing of that kind"):
-        identity(tmp_path / "empty")
+        schnell(tmp_path / "empty").check()
     wrong = {"text": b"no weights at all", "cut": b"\xff\0\0\0\0\0\0\0{", "list": b"\2\0\0\0\0\0\0\0[]", "empty": b""}
     for name, data in wrong.items():
         (tmp_path / f"{name}.safetensors").write_bytes(data)
