@@ -11,6 +11,7 @@ import torch
 
 from bench.errors import ConfigError
 from bench.providers.local import conditioning
+from bench.providers.sizes import parse_size
 from bench.types import Rendered, Timing
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
     from bench.providers.local.settings import PipelineSettings
     from bench.types import Request
+
+
+_DECODED_TOGETHER = 4 * 1024 * 1024
+"""Pixels of a batch up to which it is decoded in one piece, as the pipeline does by itself; more takes many GB."""
 
 
 class Generated(NamedTuple):
@@ -76,7 +81,8 @@ def prepare(pipe: Any, settings: PipelineSettings) -> None:  # noqa: ANN401 - an
     if getattr(pipe, "watermark", None) is not None:  # SDXL with the package invisible-watermark, which not everybody has
         pipe.watermark = None
     vae = getattr(pipe, "vae", None)
-    if settings.batch_size > 1 and hasattr(vae, "use_slicing"):
+    width, height = parse_size(settings.size)
+    if settings.batch_size > 1 and settings.batch_size * width * height > _DECODED_TOGETHER and hasattr(vae, "use_slicing"):
         vae.enable_slicing()
     if settings.vae_tiling:
         if not hasattr(vae, "use_tiling"):
@@ -98,8 +104,8 @@ def generate(
     """Call the pipeline for a batch with what its signature knows; the noise of each picture comes from its own CPU generator.
 
     The sampling loop is timed from the call to the end of the last step. Of pipelines whose text encoders run inside the call it
-    is timed from the denoiser's first call, and ``encode_s`` is NaN; of those that cannot report their steps ``denoise_s`` and
-    ``decode_s`` are NaN.
+    is timed from the denoiser's first call, or where that is compiled as a whole from the end of the first step, and ``encode_s``
+    is NaN; of those that cannot report their steps ``denoise_s`` and ``decode_s`` are NaN.
     """
     clock, latents = Clock(device), list[torch.Tensor]()
 
@@ -118,7 +124,8 @@ def generate(
         "callback_on_step_end": end_step,
     }
     values = {k: v for k, v in values.items() if k in conditioning.call_parameters(pipe)}
-    watched = None if conditioning.encodes_apart(pipe) else _watch_first_step(pipe, clock)
+    apart = conditioning.encodes_apart(pipe)
+    watched = None if apart else _watch_first_step(pipe, clock)
     synchronise(device)
     began = time.perf_counter()
     clock.record()
@@ -132,7 +139,6 @@ def generate(
     synchronise(device)
     took = time.perf_counter() - began
     moments = clock.seconds()
-    apart = conditioning.encodes_apart(pipe)
     before = 1 if apart else 2
     steps = len(moments) - before
     sampled, start = (moments[-1], moments[before - 1]) if steps > 0 else (math.nan, math.nan)
