@@ -71,7 +71,7 @@ class Clock:
         return [moment - self._moments[0] for moment in self._moments]
 
 
-def prepare(pipe: Any, settings: PipelineSettings) -> None:  # noqa: ANN401 - any pipeline
+def configure(pipe: Any, settings: PipelineSettings) -> None:  # noqa: ANN401 - any pipeline
     """Set a pipeline up as configured: no progress bar, no invisible watermark, decoding in slices or tiles, compilation.
 
     Raises:
