@@ -13,7 +13,7 @@ import torch
 
 from bench.errors import ProviderError
 from bench.providers.local import conditioning, loading, meters
-from bench.providers.local.generation import generate, prepare, rendered, synchronise
+from bench.providers.local.generation import configure, generate, rendered, synchronise
 from bench.weights import devices, memory
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class PipelineSession:
         loading.prepare(settings, device, say)
         began, place = time.monotonic(), loading.placement(settings, device)
         pipe = loading.load_pipeline(settings, device, place)
-        prepare(pipe, settings)
+        configure(pipe, settings)
         synchronise(device)
         took = time.monotonic() - began
         joules = meters.gpu_joules(f"GPU-{getattr(torch.cuda.get_device_properties(0), 'uuid', '')}") if device == "cuda" else None
