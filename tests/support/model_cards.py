@@ -51,17 +51,18 @@ def encode_alone(pipe: Any) -> None:
         def row(value: Any, index: int) -> Any:
             return value[index] if isinstance(value, list) and len(value) == count else value
 
-        each = [
-            encode(prompt[i], *(row(o, i) for o in others), **{k: row(v, i) for k, v in named.items()})
-            for i in range(count)
-        ]
+        each = [encode(prompt[i], *(row(o, i) for o in others), **{k: row(v, i) for k, v in named.items()}) for i in range(count)]
         return tuple(torch.cat(v) if v[0] is not None and v[0].shape[0] == 1 else v[0] for v in zip(*each, strict=True))
 
     pipe.encode_prompt = one_by_one
 
 
 def of_the_pipeline(
-    folder: Path, texts: Sequence[str], dtype: str = "float32", device: str = "cpu", prepare: Callable[[Any], None] = lambda _: None,
+    folder: Path,
+    texts: Sequence[str],
+    dtype: str = "float32",
+    device: str = "cpu",
+    prepare: Callable[[Any], None] = lambda _: None,
     **arguments: Any,
 ) -> list[np.ndarray]:
     """As the card loads and calls it."""

@@ -106,7 +106,9 @@ def check_size(settings: PipelineSettings, family: Family, width: int, height: i
     """Refuse a size that the pipeline would refuse for each picture. Raises ConfigError with the largest side."""
     limit = family.largest_side
     if limit is not None and max(width, height) > limit:
-        raise ConfigError(f"{width}x{height} is too large for {settings.name}: its sides are {limit} pixels at most; set a smaller model.size")
+        raise ConfigError(
+            f"{width}x{height} is too large for {settings.name}: its sides are {limit} pixels at most; set a smaller model.size"
+        )
 
 
 def uses_negative_prompt(settings: PipelineSettings, family: Family) -> bool:

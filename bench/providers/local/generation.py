@@ -57,7 +57,7 @@ class Clock:
     def record(self) -> None:
         """Note this moment: on CUDA in the stream of work, elsewhere once the device has done what it was given."""
         if self._device == "cuda":
-            event = torch.cuda.Event(enable_timing=True)
+            event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
             event.record()
             self._moments.append(event)
         else:
@@ -80,7 +80,7 @@ def configure(pipe: Any, settings: PipelineSettings) -> None:  # noqa: ANN401 - 
     pipe.set_progress_bar_config(disable=True)
     if getattr(pipe, "watermark", None) is not None:  # SDXL with the package invisible-watermark, which not everybody has
         pipe.watermark = None
-    vae = getattr(pipe, "vae", None)
+    vae: Any = getattr(pipe, "vae", None)
     width, height = parse_size(settings.size)
     if settings.batch_size > 1 and settings.batch_size * width * height > _DECODED_TOGETHER and hasattr(vae, "use_slicing"):
         vae.enable_slicing()
@@ -130,12 +130,12 @@ def generate(
     began = time.perf_counter()
     clock.record()
     try:
-        made = pipe(**tensors, **conditioning.arguments(pipe, settings), **values).images
+        drawn = pipe(**tensors, **conditioning.arguments(pipe, settings), **values).images
     finally:
         if watched:
             watched.remove()
     with np.errstate(invalid="ignore"):  # NaN has no colour; such pictures are not kept
-        images = pipe.numpy_to_pil(made) if isinstance(made, np.ndarray) else list(made)
+        images = pipe.numpy_to_pil(drawn) if isinstance(drawn, np.ndarray) else list(drawn)
     synchronise(device)
     took = time.perf_counter() - began
     moments = clock.seconds()
@@ -143,7 +143,7 @@ def generate(
     steps = len(moments) - before
     sampled, start = (moments[-1], moments[before - 1]) if steps > 0 else (math.nan, math.nan)
     timing = Timing(took, 0.0 if apart else math.nan, sampled - start, took - sampled, max(steps, 0), len(requests))
-    return Generated(images, _finite(made, latents, len(images)), timing)
+    return Generated(images, _finite(drawn, latents, len(images)), timing)
 
 
 def rendered(images: Sequence[bytes], generated: Generated, settings: PipelineSettings) -> list[Rendered]:
@@ -185,9 +185,9 @@ def _watch_first_step(pipe: Any, clock: Clock) -> Any:  # noqa: ANN401 - any pip
     return denoiser.register_forward_pre_hook(lambda *_: clock.record() if len(clock) == 1 else None)
 
 
-def _finite(made: Any, latents: Sequence[torch.Tensor], count: int) -> list[bool]:  # noqa: ANN401 - an array or a list of pictures
-    finite = np.isfinite(made).reshape(count, -1).all(1) if isinstance(made, np.ndarray) else np.ones(count, dtype=bool)
+def _finite(drawn: Any, latents: Sequence[torch.Tensor], count: int) -> list[bool]:  # noqa: ANN401 - an array or a list of pictures
+    finite = [bool(np.isfinite(picture).all()) for picture in drawn] if isinstance(drawn, np.ndarray) else [True] * count
     for value in latents:
-        each = torch.isfinite(value).flatten(1).all(1) if value.shape[0] == count else torch.isfinite(value).all()
-        finite = finite & each.cpu().numpy()
-    return [bool(value) for value in finite]
+        apart = value if value.shape[0] == count else value[None].expand(count, *value.shape)
+        finite = [a and b for a, b in zip(finite, torch.isfinite(apart).flatten(1).all(1).tolist(), strict=True)]
+    return finite

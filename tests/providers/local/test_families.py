@@ -81,7 +81,7 @@ def test_a_pipeline_that_is_not_listed_is_asked_through_its_call(tmp_path: Path)
     assert request("tiny-dev", **pipeline("OfTheFuturePipeline")).negative_prompt == "blue"
     with pytest.raises(ConfigError, match="true_cfg=2 changes nothing"):
         request("tiny-dev", **pipeline("PixArtSigmaPipeline"), true_cfg=2)
-    with pytest.raises(ConfigError, match="DiTPipeline is no text-to-image pipeline.*takes no prompt"):
+    with pytest.raises(ConfigError, match=r"DiTPipeline is no text-to-image pipeline.*takes no prompt"):
         request("tiny-dev", **pipeline("DiTPipeline"))
 
 

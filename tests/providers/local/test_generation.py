@@ -53,12 +53,10 @@ def test_one_picture_of_a_batch_fails_alone_when_the_decoder_gives_nan() -> None
 class Unlisted:
     """A pipeline of a family that is not listed: its text encoder runs inside the call, which takes little."""
 
-    config = SimpleNamespace()
-    components: dict[str, Any] = {}
-
     def __init__(self) -> None:
         import torch
 
+        self.config, self.components = SimpleNamespace(), dict[str, Any]()
         self.calls: list[list[tuple[str, str | None]]] = []
         self.transformer = torch.nn.Identity()
 
@@ -77,7 +75,14 @@ class WithoutSteps(Unlisted):
     """It cannot report its steps."""
 
     def __call__(
-        self, prompt: list[str], negative_prompt: list[str] | None = None, *, width: int, height: int, generator: Any, output_type: str = "pil"
+        self,
+        prompt: list[str],
+        negative_prompt: list[str] | None = None,
+        *,
+        width: int,
+        height: int,
+        generator: Any,
+        output_type: str = "pil",
     ) -> Any:
         assert len(generator) == len(prompt)
         assert output_type == "np"
@@ -96,6 +101,7 @@ class WithSteps(Unlisted):
         latents = torch.zeros(len(prompt), 2)
         for step in range(num_inference_steps):
             latents = callback_on_step_end(self, step, None, {"latents": self.transformer(latents)})["latents"]
+        assert output_type == "np"
         return self._draw(prompt, None, width, height)
 
 

@@ -1,4 +1,4 @@
-"""The bench's pictures are those of the pipeline called as its model card does, bit for bit; the architectures are published ones, made tiny."""
+"""The bench's pictures are those of the pipeline called as its model card does, bit for bit, on published architectures made tiny."""
 
 from __future__ import annotations
 
