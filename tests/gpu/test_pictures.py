@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from support import tiny_pipelines
 from support.model_cards import CARDS, of_the_bench, of_the_pipeline
+from support.requirements import require_cuda
 
 from bench.config import presets
 from bench.types import Prompt, Rendered
@@ -24,7 +24,12 @@ PROMPTS = [Prompt(f"p{i}", f"a red circle on the left, on {ground}") for i, grou
 LEVELS = 4
 """Of 256: by how much the pictures of two devices may differ at most, for sums are added in another order."""
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")]
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _card() -> None:
+    require_cuda()
 
 
 def render(name: str = "tiny-dev", *, device: str = DEVICE, batch: int = 1, **changes: Any) -> list[Rendered]:
@@ -77,8 +82,8 @@ def test_published_architectures_draw_what_their_pipelines_do(kind: str, tmp_pat
     assert np.abs(ours.astype(int) - theirs).max() <= 1
 
 
-@pytest.mark.parametrize("kind", ["sd3-medium", "sdxl"])
-def test_a_denoiser_without_repeated_blocks_is_compiled_whole(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sd3-medium", "sdxl"], ids=["whole", "blocks"])
+def test_a_denoiser_is_compiled_with_or_without_repeated_blocks(kind: str, tmp_path: Path) -> None:
     folder = tiny_pipelines.save(kind, tmp_path)
     plain, compiled = (of_the_bench(folder, kind, [Prompt("a", "a fox")], device=DEVICE, compile=value)[0] for value in (False, True))
     assert np.abs(plain.astype(int) - compiled).max() <= LEVELS

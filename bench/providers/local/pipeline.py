@@ -98,7 +98,7 @@ class PipelineSession:
 
     @torch.inference_mode()
     def render(self, requests: Sequence[Request]) -> list[Rendered]:
-        """One picture a request, all in one call of the pipeline.
+        """One picture a request, those whose calls have the same arguments in one call; "failed" where the output is not finite.
 
         A prompt is encoded once; its time counts in the latency of each of its pictures. Embeddings of the first call are
         dropped: a cold model took longer to make them.
