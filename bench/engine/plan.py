@@ -71,6 +71,11 @@ class Plan:
         """False where the model takes no seed, so that there is one picture a prompt."""
         return any(job.request.seed is not None for job in self.jobs)
 
+    @property
+    def unused_negative_prompts(self) -> int:
+        """How many prompts have a negative prompt that the model would not take note of, so that no request has it."""
+        return len({job.prompt.id for job in self.jobs if job.prompt.negative_prompt and job.request.negative_prompt is None})
+
     @cached_property
     def estimate(self) -> Estimate | None:
         """What is left may cost this much; without what was paid already and only has to be fetched. None for a local model."""

@@ -80,6 +80,9 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
         configuration=cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True)),
     )
     progress = Progress()
+    if unused := plan.unused_negative_prompts:
+        have = f"{unused} prompt{'s have one' if unused > 1 else ' has one'}"
+        progress.say(f"{plan.provider.name}, as set, draws nothing differently for a negative prompt; {have}, left out")
     if _flag(config, "dry_run"):
         progress.say(forecast(plan))
         return None, 0

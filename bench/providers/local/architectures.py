@@ -96,7 +96,7 @@ def components(repo: str) -> dict[str, Any]:
     return parts
 
 
-def build_random_pipeline(repo: str, device: str, dtype: torch.dtype, *, tokens: int | None = None, negative: bool = False) -> Any:  # noqa: ANN401 - any pipeline
+def build_random_pipeline(repo: str, device: str, dtype: torch.dtype, *, tokens: int | None = None) -> Any:  # noqa: ANN401 - any pipeline
     """A pipeline with random weights, built directly on ``device`` in ``dtype``.
 
     Args:
@@ -104,7 +104,6 @@ def build_random_pipeline(repo: str, device: str, dtype: torch.dtype, *, tokens:
         device: where its networks are made; the processor where they are offloaded later.
         dtype: of the weights.
         tokens: length of the long text encoder's input; None takes the model's own.
-        negative: FLUX also gets blank negative embeddings, for true classifier-free guidance; SD3 has them always.
 
     The seed is fixed, so that two builds have the same weights. There is no tokenizer: token ids are drawn from the
     prompt's hash, and the full text encoders run on them (``pipe.embed_random``).
@@ -128,15 +127,15 @@ def build_random_pipeline(repo: str, device: str, dtype: torch.dtype, *, tokens:
         pipe = FluxPipeline(scheduler=scheduler, tokenizer=None, tokenizer_2=None, **parts)
     else:
         pipe = StableDiffusion3Pipeline(scheduler=scheduler, tokenizer=None, tokenizer_2=None, tokenizer_3=None, **parts)
-    pipe.embed_random = _RandomTokenEncoder(parts, architecture["family"], tokens or architecture["tokens"], negative=negative)
+    pipe.embed_random = _RandomTokenEncoder(parts, architecture["family"], tokens or architecture["tokens"])
     return pipe
 
 
 class _RandomTokenEncoder:
     """Runs the text encoders on token ids drawn from a prompt's hash."""
 
-    def __init__(self, parts: dict[str, Any], family: str, tokens: int, *, negative: bool) -> None:
-        self._parts, self._family, self._tokens, self._negative = parts, family, tokens, negative
+    def __init__(self, parts: dict[str, Any], family: str, tokens: int) -> None:
+        self._parts, self._family, self._tokens = parts, family, tokens
 
     def __call__(self, prompt: str, device: str) -> dict[str, Any]:
         import torch  # noqa: PLC0415 - slow import
@@ -153,7 +152,4 @@ class _RandomTokenEncoder:
             narrow, t5 = torch.cat([c.hidden_states[-2] for c in clips], -1), self._parts["text_encoder_3"](long)[0]
             embeds = torch.cat([F.pad(narrow, (0, t5.shape[-1] - narrow.shape[-1])), t5], 1)
             pooled = torch.cat([c.text_embeds for c in clips], -1)
-        encoded = {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
-        if self._family == "flux" and not self._negative:
-            return encoded
-        return encoded | {f"negative_{name}": torch.zeros_like(tensor) for name, tensor in encoded.items()}
+        return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bench.errors import MissingWeightsError
-from bench.providers.local import lora
+from bench.providers.local import families, lora
 from bench.providers.local.settings import PipelineSettings
 from bench.providers.sizes import at_aspect, parse_size
 from bench.types import Request
@@ -25,7 +26,13 @@ class DiffusersProvider(PipelineSettings):
     """A pipeline of diffusers as a provider."""
 
     def request(self, prompt: Prompt, seed: int | None) -> Request:
-        """The request for a prompt: its aspect at the configured number of pixels, in multiples of 16."""
+        """The request for a prompt: its aspect at the configured number of pixels, in multiples of 16.
+
+        Its negative prompt is part of it only where it changes the picture.
+
+        Raises:
+            ConfigError: a setting that would change nothing, or a size or length that the pipeline does not take.
+        """
         width, height = parse_size(self.size)
         if prompt.aspect != "1:1" and not self.fixed_size:
             width, height = at_aspect(width * height, prompt.aspect)
@@ -38,6 +45,15 @@ class DiffusersProvider(PipelineSettings):
             **lora.request_settings(self.lora, self.lora_scale),
             "weights": self.weights,
         }
+        negative = prompt.negative_prompt or None
+        if self.vae_tiling:
+            settings["vae_tiling"] = True
+        if (family := self._family) is not None:
+            families.check_settings(self, family)
+            families.check_size(self, family, width, height)
+            negative = negative if families.uses_negative_prompt(self, family) else None
+            if (rendering := families.rendering(self, family)) != 1:
+                settings["rendering"] = rendering
         folder = self.folder
         if self.weights == "random":
             model, revision = self.repo, "random"
@@ -45,7 +61,11 @@ class DiffusersProvider(PipelineSettings):
             model, revision = folder.name, folder_hash(folder)
         else:
             model, revision = self.repo, cached_commit(self.repo, self.revision) or self.revision or "main"
-        return Request(model, revision, prompt.text, prompt.negative_prompt, seed, width, height, settings)
+        return Request(model, revision, prompt.text, negative, seed, width, height, settings)
+
+    @cached_property
+    def _family(self) -> families.Family | None:
+        return families.find_family(self)
 
     def check(self) -> None:
         """See that everything is there to load the pipeline.

@@ -84,9 +84,7 @@ def load_pipeline(settings: PipelineSettings, device: str, place: str) -> Any:  
     straight = device if place == "none" else "cpu"
     dtype = getattr(torch, settings.dtype)
     if settings.weights == "random":
-        pipe = architectures.build_random_pipeline(
-            settings.repo, straight, dtype, tokens=settings.max_sequence_length, negative=settings.true_cfg > 1
-        )
+        pipe = architectures.build_random_pipeline(settings.repo, straight, dtype, tokens=settings.max_sequence_length)
     else:
         pipe = _pretrained(settings, dtype, straight)
     if settings.lora is not None:

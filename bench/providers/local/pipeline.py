@@ -6,13 +6,14 @@ import io
 import math
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from bench.errors import ProviderError
 from bench.providers.local import conditioning, loading, meters
-from bench.types import Rendered, Timing
+from bench.providers.local.generation import configure, generate, rendered, synchronise
 from bench.weights import devices, memory
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from bench.providers.local.settings import PipelineSettings
-    from bench.types import Request
+    from bench.types import Rendered, Request
 
 
 class _Embedded(NamedTuple):
@@ -77,11 +78,8 @@ class PipelineSession:
         loading.prepare(settings, device, say)
         began, place = time.monotonic(), loading.placement(settings, device)
         pipe = loading.load_pipeline(settings, device, place)
-        pipe.set_progress_bar_config(disable=True)
-        if settings.compile:
-            backbone = getattr(pipe, "transformer", None) or pipe.unet
-            backbone.compile_repeated_blocks() if hasattr(backbone, "compile_repeated_blocks") else backbone.compile()
-        _synchronise(device)
+        configure(pipe, settings)
+        synchronise(device)
         took = time.monotonic() - began
         joules = meters.gpu_joules(f"GPU-{getattr(torch.cuda.get_device_properties(0), 'uuid', '')}") if device == "cuda" else None
         session = cls(pipe, settings, device, took, joules)
@@ -100,7 +98,7 @@ class PipelineSession:
 
     @torch.inference_mode()
     def render(self, requests: Sequence[Request]) -> list[Rendered]:
-        """One picture a request, all in one call of the pipeline.
+        """One picture a request, those whose calls have the same arguments in one call; "failed" where the output is not finite.
 
         A prompt is encoded once; its time counts in the latency of each of its pictures. Embeddings of the first call are
         dropped: a cold model took longer to make them.
@@ -109,7 +107,7 @@ class PipelineSession:
             ProviderError: out of memory.
         """
         try:
-            images, timing = self._generate(requests)
+            results = self._generate(requests)
         except Exception as error:
             self._recover(error)
             if devices.out_of_memory(error):
@@ -121,8 +119,7 @@ class PipelineSession:
         if self._cold:
             self._cold = False
             self.clear_cache()
-        note = {"random_weights": True} if self._settings.weights == "random" else {}
-        return [Rendered("ok", _encoded(image, self._settings.image_format), timing, cost_usd=0.0, detail=note) for image in images]
+        return results
 
     def clear_cache(self) -> None:
         """Drop the embeddings, so that the next call encodes and times its own."""
@@ -142,37 +139,24 @@ class PipelineSession:
                 self._pipe.maybe_free_model_hooks()
         devices.release(error)
 
-    def _generate(self, requests: Sequence[Request]) -> tuple[list[Image.Image], Timing]:
-        settings, first = self._settings, requests[0]
-        texts = [(r.prompt, r.negative_prompt) for r in requests]
-        embedded = {text: self._embed(*text) for text in dict.fromkeys(texts)}
-        encode = sum(text.seconds for text in embedded.values())
-        step_ends: list[float] = []
+    def _generate(self, requests: Sequence[Request]) -> list[Rendered]:
+        embedded = [self._embed(r.prompt, r.negative_prompt) for r in requests]
+        results: dict[int, Rendered] = {}
+        for group in conditioning.alike([e.tensors for e in embedded]):
+            made = self._generate_alike([requests[i] for i in group], [embedded[i] for i in group])
+            results |= dict(zip(group, made, strict=True))
+        return [results[i] for i in range(len(requests))]
 
-        def record_step(_pipe: object, _step: int, _time: object, values: dict[str, Any]) -> dict[str, Any]:
-            _synchronise(self._device)
-            step_ends.append(time.perf_counter())
-            return values
-
-        _synchronise(self._device)
-        energy_before, began = self._energy(), time.perf_counter()
-        images = self._pipe(
-            **conditioning.join([embedded[text].tensors for text in texts]),
-            **conditioning.arguments(self._pipe, settings),
-            width=first.width,
-            height=first.height,
-            num_inference_steps=settings.steps,
-            generator=[torch.Generator("cpu").manual_seed(r.seed or 0) for r in requests],
-            callback_on_step_end=record_step,
-        ).images
-        _synchronise(self._device)
-        ended = time.perf_counter()
-        joules = self._energy() - energy_before + sum(text.joules for text in embedded.values())
-        sampled = step_ends[-1] if step_ends else ended
-        timing = Timing(
-            encode + ended - began, encode, sampled - began, ended - sampled, len(step_ends), len(requests), energy_j=joules / len(requests)
-        )
-        return images, timing
+    def _generate_alike(self, requests: Sequence[Request], embedded: Sequence[_Embedded]) -> list[Rendered]:
+        energy_before = self._energy()
+        tensors = conditioning.join([e.tensors for e in embedded])
+        generated = generate(self._pipe, self._settings, tensors, requests, self._device)
+        encodings = {id(e): e for e in embedded}.values()
+        encode, call = sum(e.seconds for e in encodings), generated.timing
+        joules = self._energy() - energy_before + sum(e.joules for e in encodings)
+        timing = replace(call, latency_s=encode + call.latency_s, encode_s=encode + call.encode_s, energy_j=joules / len(requests))
+        pictures = [_encoded(image, self._settings.image_format) for image in generated.images]
+        return rendered(pictures, generated._replace(timing=timing), self._settings)
 
     def _energy(self) -> float:
         return self._joules() if self._joules else math.nan
@@ -180,10 +164,10 @@ class PipelineSession:
     def _embed(self, prompt: str, negative: str | None) -> _Embedded:
         key = (prompt, negative)
         if key not in self._embedded:
-            _synchronise(self._device)
+            synchronise(self._device)
             energy_before, began = self._energy(), time.perf_counter()
             tensors = conditioning.embed(self._pipe, self._settings, prompt, negative, self._device)
-            _synchronise(self._device)
+            synchronise(self._device)
             while len(self._embedded) >= _MAX_EMBEDDED:
                 self._embedded.pop(next(iter(self._embedded)))
             self._embedded[key] = _Embedded(tensors, time.perf_counter() - began, self._energy() - energy_before)
@@ -192,13 +176,6 @@ class PipelineSession:
 
 _MAX_EMBEDDED = 64
 """Prompts whose embeddings stay in memory; a prompt's seeds are rendered one after another, so few are enough."""
-
-
-def _synchronise(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-    elif device == "mps":
-        torch.mps.synchronize()
 
 
 def _encoded(image: Image.Image, image_format: str) -> bytes:

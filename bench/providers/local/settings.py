@@ -38,7 +38,8 @@ class PipelineSettings:
         lora: LoRA weights on this machine: a file, a folder with one, or a hub repository in the local cache.
         lora_scale: how much of the LoRA is applied; 1 is all.
         offload: how weights are kept in host memory where the GPU is too small for all.
-        compile: compile the transformer's repeated blocks before the warm-up.
+        compile: compile the denoiser before the warm-up, its repeated blocks where it has them.
+        vae_tiling: decode large pictures in overlapping tiles, which takes less memory and changes them a little.
         image_format: file format of stored pictures; both are lossless, WebP is smaller and slower to write.
         weights: "random" builds the architecture without any download, for timing only.
 
@@ -62,6 +63,7 @@ class PipelineSettings:
     lora_scale: float = 1.0
     offload: Offload = "none"
     compile: bool = False
+    vae_tiling: bool = False
     image_format: ImageFormat = "png"
     weights: Weights = "pretrained"
     card: Mapping[str, Any] = field(default_factory=dict)
@@ -84,7 +86,7 @@ class PipelineSettings:
             raise ConfigError(f"model.lora_scale={scale!r} must be a number")
         if self.lora is None and scale != 1:
             raise ConfigError(f"model.lora_scale={scale:g} changes nothing without model.lora")
-        for key in ("compile", "fixed_size"):
+        for key in ("compile", "vae_tiling", "fixed_size"):
             if not isinstance(getattr(self, key), bool):
                 raise ConfigError(f"model.{key}={getattr(self, key)!r} must be true or false")
         parse_size(self.size)

@@ -77,6 +77,7 @@ def test_webp_by_option_is_the_same_picture_and_the_same_request() -> None:
         ("offload", "yes", "Available: group"),
         ("weights", "rnd", "did you mean 'random'"),
         ("compile", "maybe", "true or false"),
+        ("vae_tiling", 1, "true or false"),
     ],
 )
 def test_wrong_values_are_refused_before_anything_loads(field: str, value: object, message: str) -> None:
@@ -96,9 +97,17 @@ def test_what_decides_the_picture_changes_the_id_and_nothing_else_does(tmp_path:
     )
     changed = [
         identity(**c)
-        for c in ({"steps": 3}, {"guidance": 1.0}, {"true_cfg": 2.0}, {"dtype": "bfloat16"}, {"size": "256x256"}, {"lora": str(lora)})
+        for c in (
+            {"steps": 3},
+            {"guidance": 1.0},
+            {"true_cfg": 2.0},
+            {"dtype": "bfloat16"},
+            {"size": "256x256"},
+            {"lora": str(lora)},
+            {"vae_tiling": True},
+        )
     ]
-    assert len({base, *changed}) == 7
+    assert len({base, *changed}) == 8
 
 
 def test_an_aspect_changes_the_size_unless_it_is_fixed() -> None:
@@ -126,15 +135,3 @@ def test_the_time_that_loading_took_is_kept() -> None:
     session = presets.provider("tiny-schnell", device="cpu").open(lambda _: None)
     assert 0 < session.facts["load_s"] <= time.monotonic() - began
     session.close()
-
-
-@pytest.mark.parametrize(("guidance", "both"), [(1.0, False), (1.5, True)])
-def test_guidance_of_1_encodes_no_negative_prompt(guidance: float, *, both: bool) -> None:
-    from bench.providers.local import conditioning
-
-    class StableDiffusionXLPipeline:
-        def encode_prompt(self, *_: object, do_classifier_free_guidance: bool, **__: object) -> tuple[object, ...]:
-            return ("positive", "negative" if do_classifier_free_guidance else None, "pooled", None)
-
-    tensors = conditioning.embed(StableDiffusionXLPipeline(), presets.provider("sdxl", guidance=guidance), "a fox", None, "cpu")
-    assert ("negative_prompt_embeds" in tensors) is both
