@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from bench import verify
 from bench.core.progress import Progress
+from bench.core.terminal import console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +42,8 @@ def main(argv: Sequence[str]) -> int:
         check = outcome.check
         verdict = f"[{_STYLE[outcome.verdict]}]{outcome.verdict}[/]"
         table.add_row(check.metric, check.kind, verdict, escape(check.name), escape(outcome.seen))
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
-    console.print(table)
+    shown = console(width=_WIDTH)
+    shown.print(table)
     count = Counter(outcome.verdict for outcome in outcomes)
-    console.print(f"{count['ok']} right, {count['wrong']} wrong, {count['skipped']} skipped (not counted)")
+    shown.print(f"{count['ok']} right, {count['wrong']} wrong, {count['skipped']} skipped (not counted)")
     return 1 if count["wrong"] else 0

@@ -8,9 +8,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from bench.core.progress import Progress
+from bench.core.terminal import console
 from bench.errors import ConfigError, unknown
 from bench.store import Store
 from bench.store.results import labelled
@@ -35,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     if args.summary:
         from bench.voting import terminal  # noqa: PLC0415 - slow import
 
-        terminal.print_summary(store.votes(), runs, Console())
+        terminal.print_summary(store.votes(), runs, console())
         progress.say(f"report: {again}")
         return 0
     offered, identical = _offer(runs, args)
@@ -53,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     progress.say(f"\nvotes are kept in {session.book.path}")
     from bench.voting import terminal  # noqa: PLC0415 - slow import
 
-    Console().print(terminal.ranking_table(session.ranking()))
+    console().print(terminal.ranking_table(session.ranking()))
     progress.say(f"report: {again}")
     return 0
 
