@@ -6,11 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from bench.cli import availability
 from bench.cli.tables import table
 from bench.config import presets
+from bench.core.terminal import console
 from bench.errors import BenchError
 from bench.prompts import shipped
 from bench.prompts.files import read
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+_WHOLE = 100_000
+"""Letters of a line that no terminal shows: every row is one line, and nothing is cut."""
 WHAT = ("models", "prompts", "metrics", "runs")
 
 
@@ -31,8 +32,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--long", action="store_true", help="show every text in full, however many lines it takes")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
     args = parser.parse_args(argv)
-    console = Console()
-    width = console.width
+    shown = console(width=_WHOLE)
+    width = shown.width
     tables: dict[str, Callable[[], Table]] = {
         "models": lambda: models(width, long=args.long),
         "prompts": lambda: prompt_sets(width, long=args.long),
@@ -40,9 +41,7 @@ def main(argv: Sequence[str]) -> int:
         "runs": lambda: runs(Store(args.results), width, long=args.long),
     }
     for what in [args.what] if args.what else WHAT:
-        shown = tables[what]()
-        console.width = max(width, shown.width or 0)
-        console.print(shown)
+        shown.print(tables[what]())
     return 0
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.core.advice import command
 from bench.core.progress import Progress
 from bench.errors import ConfigError
 from bench.store import Store
@@ -27,13 +27,19 @@ def main(argv: Sequence[str]) -> int:
     if others:
         names = "".join(f"\n  {each.name}" for each in (run, *others))
         raise ConfigError(f"{len(others) + 1} runs have the label {args.run!r}; give the full name of the one to delete:{names}")
+    folder = run.path.resolve()
+    if run.path.is_symlink():
+        raise ConfigError(f"{run.path.absolute()} is a link; delete the run it leads to with: {command('rm', str(folder))}")
+    if not run.is_one():
+        raise ConfigError(f"{folder} is no run: its run.json is not one of a run; nothing is deleted")
     if not args.yes:
-        if not sys.stdin.isatty():
-            raise ConfigError(f"deleting {run.name!r} needs a yes: add --yes where nobody can be asked")
-        if not progress.ask(f"delete {run.name} with {len(list(run.path.glob('images/*')))} pictures?"):
+        answer = progress.ask(f"delete {folder} with {len(list(run.path.glob('images/*')))} pictures?")
+        if answer is None:
+            raise ConfigError(f"deleting {folder} needs a yes: add --yes where nobody can be asked")
+        if not answer:
             progress.say("kept")
             return 0
     with run.lock():
-        store.remove(run)
-    progress.say(f"deleted {run.name}")
+        others = run.delete()
+    progress.say(f"deleted {folder}" if not others else f"deleted the run in {folder}; kept what is not its own: {', '.join(others)}")
     return 0
