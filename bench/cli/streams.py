@@ -36,7 +36,7 @@ def settle() -> None:
         except OSError:  # closed: the next file that is opened, a run's perhaps, would be taken for the stream
             os.open(os.devnull, os.O_RDWR)
     if sys.stdin is None:
-        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: PTH123, SIM115 - open as long as the process
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - open as long as the process
     sys.stdout, sys.stderr = _steady(1, sys.stdout), _steady(2, sys.stderr)
 
 

@@ -31,8 +31,8 @@ def main(argv: Sequence[str]) -> int:
     names = [word for word in typed if word not in options]
     if not names:
         raise ConfigError("score which run? See: python -m bench list runs")
-    results = [word.text for word in words if word.path == ["results"]] or ["results"]
-    store, progress, failed = Store(Path(results[-1])), Progress(), False
+    results = [text for word in words if word.path == ["results"] for text in word.texts()] or ["results"]
+    store, progress, failed = Store(Path(str(results[-1]))), Progress(), False
     _refuse_options(store, names)
     for run in store.find_all(names):
         metrics = overrides.compose_metrics(words, run.info().get("config", {}).get("metric"))
