@@ -10,6 +10,7 @@ import errno
 import io
 import os
 import sys
+from typing import Any, TextIO
 
 
 class _Steady(io.FileIO):
@@ -17,7 +18,7 @@ class _Steady(io.FileIO):
 
     failed: OSError | None = None
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]
+    def write(self, data: Any) -> int:  # noqa: ANN401 - anything with bytes
         try:
             return super().write(data) or 0
         except OSError as error:
@@ -40,12 +41,12 @@ def settle() -> None:
     sys.stdout, sys.stderr = _steady(1, sys.stdout), _steady(2, sys.stderr)
 
 
-def _steady(descriptor: int, stream: io.TextIO | None) -> io.TextIO:
+def _steady(descriptor: int, stream: TextIO | None) -> TextIO:
     encoding = stream.encoding if stream else "utf-8"
     lines = descriptor == 2 or bool(stream and stream.isatty())  # as Python has them
     through = bool(getattr(stream, "write_through", False))
     raw = _Steady(descriptor, "wb", closefd=False)
-    buffer = raw if through else io.BufferedWriter(raw)
+    buffer: Any = raw if through else io.BufferedWriter(raw)
     return io.TextIOWrapper(buffer, encoding, "replace", line_buffering=lines, write_through=through)
 
 

@@ -10,6 +10,7 @@ import pytest
 from support.paths import ROOT
 
 from bench.cli import overrides
+from bench.cli.words import TEXTS, read_words
 from bench.config import presets
 from bench.errors import ConfigError
 from bench.store import Store
@@ -42,8 +43,8 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
      "${model.name}", "\\${x}", "a\\", "\\'", "  two  words ", "", "range(0,3)", "x:y", "#1"],
 )  # fmt: skip
 def test_text_stays_as_typed(text: str) -> None:
-    (config,) = configurations([f"{option}={text}" for option in overrides.TEXTS])
-    assert [config[option] for option in overrides.TEXTS] == [text] * len(overrides.TEXTS)
+    (config,) = configurations([f"{option}={text}" for option in TEXTS])
+    assert [config[option] for option in TEXTS] == [text] * len(TEXTS)
 
 
 def test_in_a_sweep_commas_separate_texts_but_between_quotes() -> None:
@@ -152,13 +153,13 @@ def test_a_plug_in_is_added_with_a_plus() -> None:
     added = ["+metric.ours._target_=ours.OurColours", "+metric.ours.name=ours"]
     assert configurations(["metric=[latency]", *added])[0]["metric"]["ours"] == {"_target_": "ours.OurColours", "name": "ours"}
     scene = ["+metric.again._target_=bench.metrics.alignment.scene.Composition", "+metric.again.name=again"]
-    (metric,) = overrides.compose_metrics(overrides.read_words(scene, ["metric"]), None)
+    (metric,) = overrides.compose_metrics(read_words(scene, ["metric"]), None)
     assert metric.name == "again"
 
 
 def test_score_takes_the_metrics_of_the_run_unless_words_name_some() -> None:
     def chosen(*words: str, stored: object = None) -> list[str]:
-        return [metric.name for metric in overrides.compose_metrics(overrides.read_words(words, ["metric", "results"]), stored)]  # type: ignore[arg-type]
+        return [metric.name for metric in overrides.compose_metrics(read_words(words, ["metric", "results"]), stored)]  # type: ignore[arg-type]
 
     assert chosen() == ["latency"]
     assert chosen("results=2026", stored={"scene": presets.read("metric", "scene")}) == ["scene"]

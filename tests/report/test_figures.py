@@ -30,7 +30,7 @@ def drawn(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_what_the_user_set_for_matplotlib_stays_out_of_figures(tmp_path: Path) -> None:
     plain = drawn(tmp_path, MPLBACKEND="agg")
     assert plain.stdout.startswith("<svg")
-    (tmp_path / "matplotlibrc").write_text("text.usetex: True\naxes.facecolor: red\nlines.linewidth: 9\naxes.xmargin: 0.4\nbackend: tkagg\n")
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\naxes.facecolor: red\nlines.linewidth: 9\nbackend: tkagg\n")
     for backend in ("module://matplotlib_inline.backend_inline", "module://gone.backend", "no-such-backend"):
         mine = drawn(tmp_path, MPLBACKEND=backend)
         assert mine.stdout == plain.stdout

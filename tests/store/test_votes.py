@@ -57,7 +57,7 @@ def test_each_user_has_a_secret_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be two users of a group")
-def test_two_users_of_a_group_vote_in_one_folder(tmp_path: Path) -> None:
+def test_two_users_of_a_group_vote_in_one_folder() -> None:
     code = (
         "import os, sys, pathlib; from bench.store.votes import Vote, VoteBook; user = int(sys.argv[1])\n"
         "os.setgroups([4000]); os.setgid(4000); os.setuid(user); os.umask(0o002)\n"

@@ -6,14 +6,15 @@ import argparse
 import json
 import math
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli import options
 from bench.errors import ConfigError
 from bench.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rich.table import Table
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
         if args.json == "-":
             sys.stdout.write(text)
             return code
-        _write(Path(args.json), text)
+        _write(options.path(args.json), text)
     sys.stdout.write(_shown(baseline, candidate, findings))
     return code
 
@@ -73,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a pass needs scores of this share of the prompts that both runs were asked (default: 90%%)",
     )  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON; - writes it to standard output instead of the text")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
+    options.add_results(parser)
     return parser
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.cli import options
 from bench.core.advice import command
 from bench.core.progress import Progress
 from bench.errors import ConfigError
@@ -19,7 +19,7 @@ def main(argv: Sequence[str]) -> int:
     """Delete the run named; 2 when nobody can be asked and --yes is missing."""
     parser = argparse.ArgumentParser(prog="python -m bench rm", description="Delete a run: its pictures, records, scores and report.")
     parser.add_argument("run", metavar="RUN", help="a run's folder, name, or a label that only one run has")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
+    options.add_results(parser)
     parser.add_argument("--yes", action="store_true", help="do not ask")
     args = parser.parse_args(argv)
     store, progress = Store(args.results), Progress()
@@ -40,6 +40,6 @@ def main(argv: Sequence[str]) -> int:
             progress.say("kept")
             return 0
     with run.lock():
-        others = run.delete()
-    progress.say(f"deleted {folder}" if not others else f"deleted the run in {folder}; kept what is not its own: {', '.join(others)}")
+        left = run.delete()
+    progress.say(f"deleted {folder}" if not left else f"deleted the run in {folder}; kept what is not its own: {', '.join(left)}")
     return 0

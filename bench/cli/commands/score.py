@@ -24,10 +24,11 @@ def main(argv: Sequence[str]) -> int:
     typed = parser.parse_args(argv).words
     from bench import report  # noqa: PLC0415 - slow import
     from bench.cli import overrides  # noqa: PLC0415 - imports Hydra
+    from bench.cli.words import read_words  # noqa: PLC0415 - imports Hydra
     from bench.engine import score  # noqa: PLC0415 - slow import
 
     options = [word for word in typed if word.lstrip("+~").partition("=")[0].partition(".")[0] in {"metric", "results"} and "=" in word]
-    words = overrides.read_words(options, ["metric", "results"])
+    words = read_words(options, ["metric", "results"])
     names = [word for word in typed if word not in options]
     if not names:
         raise ConfigError("score which run? See: python -m bench list runs")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -12,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench import verify
+from bench.cli import options
 from bench.core.progress import Progress
 from bench.core.terminal import console
 
@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     """Make the checks of the metrics named (all without a name) and print a table."""
     parser = argparse.ArgumentParser(prog="python -m bench verify", description="Check every metric against known answers.")
     parser.add_argument("metrics", nargs="*", metavar="METRIC")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs for published numbers are looked for")
+    options.add_results(parser, "where runs for published numbers are looked for")
     args = parser.parse_args(argv)
     checks = verify.choose(verify.collect(args.results), args.metrics)
     progress, outcomes = Progress(), []
