@@ -7,6 +7,8 @@ import sys
 from rich.console import Console
 
 LOG_WIDTH = 120
+WHOLE = 100_000
+"""The width of a list that no terminal shows: every row is one line, and nothing is cut."""
 
 
 def console(*, stderr: bool = False, width: int = LOG_WIDTH) -> Console:

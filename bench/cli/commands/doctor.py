@@ -16,7 +16,7 @@ from rich.table import Table
 from bench.cli import availability
 from bench.config import presets
 from bench.core import environment
-from bench.core.terminal import console
+from bench.core.terminal import WHOLE, console
 from bench.errors import BenchError
 from bench.weights import devices, memory
 
@@ -38,7 +38,7 @@ class DoctorFinding:
 def main(argv: Sequence[str]) -> int:
     """Print the findings; 1 if any has a fix."""
     argparse.ArgumentParser(prog="python -m bench doctor", description="Check what this machine has for the job.").parse_args(argv)
-    shown = console()
+    shown = console(width=WHOLE)
     findings = examine()
     table = Table(title="doctor", title_justify="left")
     for column in ("what", "found", "to do"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench.cli import availability, options
 from bench.cli.tables import table
 from bench.config import presets
-from bench.core.terminal import console
+from bench.core.terminal import WHOLE, console
 from bench.errors import BenchError
 from bench.prompts import shipped
 from bench.prompts.files import read
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-_WHOLE = 100_000
-"""Letters of a line that no terminal shows: every row is one line, and nothing is cut."""
 WHAT = ("models", "prompts", "metrics", "runs")
 
 
@@ -31,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--long", action="store_true", help="show every text in full, however many lines it takes")
     options.add_results(parser)
     args = parser.parse_args(argv)
-    shown = console(width=_WHOLE)
+    shown = console(width=WHOLE)
     width = shown.width
     tables: dict[str, Callable[[], Table]] = {
         "models": lambda: models(width, long=args.long),
