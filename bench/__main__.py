@@ -1,6 +1,6 @@
 """``python -m bench``."""
 
-from bench.cli.app import main
+from bench.cli.app import start
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(start())

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bench import __version__
+from bench.cli import streams
 from bench.cli.console import print_error
 from bench.errors import BenchError, unknown
 
@@ -35,9 +36,22 @@ carried out as given; 3 the gate cannot tell; 4 stopped by the budget; 130 inter
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def start() -> int:
+    """The program: ``main`` with the words of this process, on streams that cannot end it.
+
+    A reader of the output that stops changes nothing; output that a full disk lost is exit code 2.
+    """
+    streams.settle()
+    try:
+        return main(sys.argv[1:])
+    finally:
+        if error := streams.lost():
+            print_error(f"the output cannot be written: {error.strerror}")
+            raise SystemExit(2)
+
+
+def main(words: Sequence[str]) -> int:
     """Run a command and return its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in {"-h", "--help"}:
         sys.stdout.write(_HELP.format(commands="\n".join(f"  {name:8} {text}" for name, text in COMMANDS.items())))
         return 0
@@ -56,7 +70,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_error("stopped; what was rendered is kept, the same command continues")
         return 130
     except OSError as error:
-        reader_has_gone = isinstance(error, BrokenPipeError)
-        if not reader_has_gone:
-            print_error(f"{error.filename or 'the output'} cannot be read or written: {error.strerror or error}")
-        return 0 if reader_has_gone else 2
+        print_error(f"{error.filename or 'the output'} cannot be read or written: {error.strerror or error}")
+        return 2

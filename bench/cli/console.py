@@ -5,8 +5,8 @@ from __future__ import annotations
 
 def print_error(message: str) -> None:
     """One message on standard error."""
-    from rich.console import Console  # noqa: PLC0415 - slow import
+    from bench.core.terminal import console  # noqa: PLC0415 - slow import
 
-    console = Console(stderr=True, soft_wrap=True)
-    console.print("[bold red]error:[/] ", end="")
-    console.print(message, markup=False, highlight=False)
+    shown = console(stderr=True)
+    shown.print("[bold red]error:[/] ", end="")
+    shown.print(message, markup=False, highlight=False, soft_wrap=True)

@@ -1,29 +1,26 @@
 """The words OPTION=VALUE of ``run`` and ``score``: read by Hydra's own grammar, checked against the presets, composed by Hydra.
 
-Options that are text (``label``, ``prompts``, ``results``) stay exactly as typed: Hydra's grammar would make numbers of some
-and refuse others.
+What is a text, by its option or by what its preset and class say of it, stays as typed: Hydra's grammar would make numbers
+of some texts and refuse others.
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import os
-import re
 import shlex
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, Quote, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from bench.cli.words import TEXTS, parse, quoted, read_words
 from bench.config import presets
-from bench.config.instantiate import build
+from bench.config.instantiate import build, text_fields
 from bench.core import resources
 from bench.errors import BenchError, ConfigError, unknown
 
@@ -32,41 +29,9 @@ if TYPE_CHECKING:
 
     from hydra.core.override_parser.types import Override
 
-TEXTS = ("label", "prompts", "results")
-"""Options that are text."""
+    from bench.cli.words import Word
+
 _GROUPS = ("model", "metric")
-_PARSER = OverridesParser.create()
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word of the command line whose option is known.
-
-    Attributes:
-        typed: the whole word.
-        key: Hydra's reading of the part before "=", without a value.
-        text: the part behind it.
-        beside: all words of the command line, this one among them.
-    """
-
-    typed: str
-    key: Override
-    text: str
-    beside: Sequence[str] = ()
-
-    @property
-    def path(self) -> list[str]:
-        """``model.limits.attempts`` as a list."""
-        return str(self.key.key_or_group).split(".")
-
-    @property
-    def adds(self) -> bool:
-        """Whether the option is new to the configuration (``+option=`` or ``++option=``)."""
-        return bool(self.key.is_add() or self.key.is_force_add())
-
-    def line(self, value: str) -> str:
-        """The word with another value, as Hydra takes it."""
-        return f"{self.key.get_key_element()}={value}"
 
 
 def launch(job: Callable[[Any], Any], argv: Sequence[str]) -> None:
@@ -118,40 +83,12 @@ def compose_metrics(words: Sequence[Word], stored: Mapping[str, Any] | None) -> 
     return [build(metric) for metric in config.metric.values()]
 
 
-def read_words(words: Iterable[str], options: Sequence[str]) -> list[Word]:
-    """Words with the option that each is about.
-
-    Raises:
-        ConfigError: no OPTION=VALUE, or an option that is not one of ``options``.
-    """
-    beside = tuple(words)
-    return [_word(typed, options, beside) for typed in beside]
-
-
-def _word(typed: str, options: Sequence[str], beside: Sequence[str]) -> Word:
-    key, equals, text = typed.partition("=")  # the grammar has no "=" in a key
-    try:
-        parsed = _PARSER.parse_override(f"{key}=")
-    except HydraException:
-        raise unknown("option", key, options) if equals else _no_option(typed) from None
-    word = Word(typed, parsed, text, beside)
-    if not equals and not parsed.is_delete():
-        raise _no_option(typed)
-    if word.path[0] not in options and not parsed.is_hydra_override() and "/" not in word.path[0]:
-        raise unknown("option", word.path[0], options)
-    return word
-
-
-def _no_option(typed: str) -> ConfigError:
-    return ConfigError(f"{typed!r} is no OPTION=VALUE; see: python -m bench run --help")
-
-
 def _chosen(words: Iterable[Word], group: str, *, sweep: bool) -> list[str] | None:
     """The presets that the last word of a group names, checked; None without one."""
     given = [word for word in words if word.path == [group] and not word.key.is_delete()]
     if not given:
         return None
-    override = _parse(given[-1])
+    override = parse(given[-1])
     if override.is_sweep_override() and not sweep:
         raise _several(given[-1], override)
     chosen = _names(override.value(), group)
@@ -183,7 +120,7 @@ def _defaults(words: Iterable[Word], models: Sequence[str]) -> list[str]:
             raise ConfigError(f"these models have different prompt sets of their own ({', '.join(sets)}); choose one with prompts=")
         lines.append(f"prompts={sets[0]}")
     if "metric" not in options:
-        chosen = options["prompts"].text if "prompts" in options else sets[0]
+        chosen = options["prompts"].texts()[0] if "prompts" in options else sets[0]
         card = next((card for card in cards if card["prompts"] == chosen), cards[0])
         lines.append(f"metric=[{','.join(card['metrics'])}]")
     return lines
@@ -204,47 +141,41 @@ def _line(word: Word, data: Sequence[Mapping[str, Any]], *, sweep: bool) -> str:
     Raises:
         ConfigError: an unknown field, several values outside a sweep, or a value that Hydra's grammar cannot read.
     """
-    option = word.path[0]
-    if word.path == [option] and option in TEXTS:
-        return word.line(",".join(map(_quoted, next(csv.reader([word.text]), [""]) if sweep else [word.text])))
-    if word.key.is_hydra_override() or word.key.package or "/" in option:
+    if word.key.is_delete() or word.key.is_hydra_override() or word.key.package or "/" in word.path[0]:
         return word.typed
     present = [] if word.adds else [_field(word.path, tree) for tree in data]
-    line = _value(word, present, sweep=sweep)
+    if any(_is_text(word.path, tree) for tree in data):
+        line = word.line(",".join("null" if text is None else quoted(text) for text in word.texts(sweep=sweep)))
+    else:
+        line = _value(word, present, sweep=sweep)
     # Before a sweep chooses its models Hydra looks for their fields in the default model: they are checked here instead.
-    over_models = sweep and option == "model" and len(word.path) > 1 and not (word.adds or word.key.is_delete())
+    over_models = sweep and word.path[0] == "model" and len(word.path) > 1 and not word.adds
     return f"++{line}" if over_models else line
+
+
+def _is_text(path: Sequence[str], data: Mapping[str, Any]) -> bool:
+    """Whether the option or field at ``path`` is a text."""
+    node: Any = data
+    for name in path[:-1]:
+        node = node.get(name) if isinstance(node, dict) else None
+    return path[0] in TEXTS if len(path) == 1 else isinstance(node, dict) and path[-1] in text_fields(node)
 
 
 def _value(word: Word, present: Sequence[Any], *, sweep: bool) -> str:
     """The word with its value as Hydra takes it where the presets have values like ``present``."""
-    override = _parse(word, text=any(isinstance(value, str) for value in present))
+    override = parse(word)
     if override.is_sweep_override() and not sweep:
         raise _several(word, override)
+    if word.path == ["metric"] and override.value() is None:
+        return word.line("[]")
+    parts = next((value for value in present if isinstance(value, dict) and "_target_" in value), None)
+    whole = isinstance(override.value(), dict) or (override.value() is None and word.path[0] == "model")
+    if parts and len(word.path) + (word.path[0] not in _GROUPS) > 1 and not whole:
+        fields = ", ".join(f"{'.'.join(word.path)}.{name}" for name in parts if name[0] != "_")
+        raise ConfigError(f"{word.typed}: this has fields of its own; set one of {fields}")
     if any(isinstance(value, list) for value in present) and not isinstance(override.value(), list | ChoiceSweep | None):
-        return word.line(f"[{word.text}]")
+        return word.line(f"[{override.get_value_element_as_str()}]")
     return str(override.input_line)
-
-
-def _parse(word: Word, *, text: bool = False) -> Override:
-    """Hydra's reading of a word; with ``text`` a number, true or false or a value that Hydra cannot read is a text."""
-    quoted = word.line(_quoted(word.text))
-    try:
-        override = _PARSER.parse_override(word.typed)
-    except HydraException:
-        if text:
-            return _PARSER.parse_override(quoted)
-        if word.text.count("[") != word.text.count("]"):
-            raise ConfigError(f"{word.typed}: a list stands in brackets, like {word.line('[a,b]')}; one is missing here") from None
-        example = word.line(QuotedString(word.text, Quote.double).with_quotes())
-        raise ConfigError(f"{word.typed}: Hydra cannot read this value; a text needs quotes of its own: {shlex.quote(example)}") from None
-    return _PARSER.parse_override(quoted) if text and isinstance(override.value(), bool | int | float) else override
-
-
-def _quoted(text: str) -> str:
-    """``text`` as a value that Hydra and OmegaConf leave alone."""
-    literal = re.sub(r"(\\*)\$\{", lambda match: f"{2 * match[1]}\\${{", text)
-    return str(QuotedString(literal, Quote.single).with_quotes())
 
 
 def _several(word: Word, override: Override) -> ConfigError:

@@ -47,6 +47,14 @@ def build(config: Any) -> Any:  # noqa: ANN401 - whatever ``_target_`` names
         raise ConfigError(" ".join(str(error).split())) from error
 
 
+def text_fields(config: Mapping[str, Any]) -> set[str]:
+    """The fields that are texts: those with a text in this configuration, and those that its class declares as ``str`` or ``Path``."""
+    texts = {name for name, value in config.items() if isinstance(value, str)}
+    if "_target_" in config and is_dataclass(named := target(config)):
+        texts |= {field.name for field in fields(named) if {*str(field.type).replace(" ", "").split("|")} <= {"str", "Path", "None"}}
+    return texts
+
+
 def _check_fields(config: Any) -> None:  # noqa: ANN401 - any part of a configuration
     """Refuse a field that the class it is for does not have, at any depth."""
     if isinstance(config, list):

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import BinaryIO
 
+PART = ".part"
+"""How a file ends that is not whole yet."""
+_FULL = "free some space"
+_FORBIDDEN = "ask its owner for permission to write there (in a folder of a group: chmod -R g+w, and umask 002 from now on)"
+_REMEDIES = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL, errno.EFBIG: _FULL, errno.EACCES: _FORBIDDEN, errno.EPERM: _FORBIDDEN}
+_ELSEWHERE = "choose another folder"
+
 
 @contextlib.contextmanager
 def writing(path: Path, kept: str = "rendered") -> Iterator[None]:
@@ -25,13 +32,13 @@ def writing(path: Path, kept: str = "rendered") -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(
-            f"cannot write to {path}: {error.strerror or error}; free some space or fix the permissions, then run the "
+            f"cannot write to {path}: {error.strerror or error}; {_REMEDIES.get(error.errno or 0, _ELSEWHERE)}, then run the "
             f"same command again: nothing already {kept} is lost"
         ) from error
 
 
 def write_atomically(
-    file: Path, data: bytes | Callable[[BinaryIO], object], *, flush: bool = True, mode: int = 0o666, replace: bool = True
+    file: Path, data: bytes | str | Callable[[BinaryIO], object], *, flush: bool = True, mode: int = 0o666, replace: bool = True
 ) -> None:
     """Write ``file`` whole or not at all: under a name of its own beside it, then renamed.
 
@@ -39,7 +46,7 @@ def write_atomically(
 
     Args:
         file: where to; folders that are missing are made.
-        data: the content, or a function that writes it to the open file.
+        data: the content (a text as UTF-8), or a function that writes it to the open file.
         flush: have it on disk before the rename, so that a power cut cannot leave an empty file.
         mode: permissions, before the umask.
         replace: False keeps a file that is there already, so that the first writer wins.
@@ -47,13 +54,13 @@ def write_atomically(
     Raises:
         OSError: it cannot be written; nothing is left behind.
     """
-    part = file.with_name(f"{secrets.token_hex(4)}.{file.name}.part")
+    part = file.with_name(f"{secrets.token_hex(4)}.{file.name}{PART}")
     try:
         with _open_new(part, mode) as handle:
             if callable(data):
                 data(handle)
             else:
-                handle.write(data)
+                handle.write(data.encode() if isinstance(data, str) else data)
             if flush:
                 handle.flush()
                 os.fsync(handle.fileno())

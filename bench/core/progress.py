@@ -7,15 +7,17 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+
+from bench.core import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich.console import Console
+
 _LINES = 10
-_LOG_WIDTH = 120
 _MIN_SECONDS = 2.0
 
 
@@ -23,7 +25,7 @@ class Progress:
     """Shows stages of long work on ``console`` (standard error by default)."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, width=None if sys.stderr.isatty() else _LOG_WIDTH)
+        self.console = console or terminal.console(stderr=True)
 
     def say(self, text: str) -> None:
         """Print a line as it is."""

@@ -198,7 +198,7 @@ def checked_seeds(seeds: Any, *, hosted: bool) -> list[int]:  # noqa: ANN401 - p
     """The seeds of a run; the default ones for None. Raises ConfigError unless they are distinct whole numbers from 0 to 2^32 - 1."""
     if seeds is None:
         return list(_SEEDS[:1] if hosted else _SEEDS)
-    values: list[Any] = [seeds] if isinstance(seeds, int | str) else list(seeds)
+    values: list[Any] = [seeds] if isinstance(seeds, int | float | str) else list(seeds)
     if not values or len(set(values)) != len(values):
         raise ConfigError(f"seeds={values} must be a list of distinct whole numbers, like seeds=[0,1]")
     for value in values:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from types import ModuleType
 
     import pandas as pd
     from matplotlib.axes import Axes
@@ -22,8 +26,36 @@ POINTS = 400
 _TEXT = "#010203"
 """Stands for the page's text colour until the SVG is written."""
 _LONGEST = 24
+_SETTINGS: dict[Any, Any] = {
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor"), _TEXT),
+    "svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif", "path.simplify": False,
+}  # fmt: skip
 
 
+@contextlib.contextmanager
+def own_settings() -> Iterator[None]:
+    """Decorates what draws a figure: it is drawn with Matplotlib's defaults and the page's settings.
+
+    Neither a matplotlibrc, MPLBACKEND nor what a notebook has set shows in it, and the notebook's own figures stay as they were.
+    """
+    with _matplotlib().style.context(["default", _SETTINGS]):
+        yield
+
+
+def _matplotlib() -> ModuleType:
+    """Matplotlib with its styles; MPLBACKEND is read after it is imported, for a back end that is missing ends the import."""
+    backend = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
+    import matplotlib as mpl  # noqa: PLC0415 - slow import
+    import matplotlib.style  # noqa: PLC0415 - slow import
+
+    if backend is not None:
+        os.environ["MPLBACKEND"] = backend
+        with contextlib.suppress(ValueError):
+            mpl.rcParams["backend"] = backend
+    return mpl
+
+
+@own_settings()
 def latency_distribution(images: pd.DataFrame, runs: Sequence[str]) -> str | None:
     """Each run's latencies as points, with the quartiles as a box and the median as a line; None without timings.
 
@@ -75,24 +107,14 @@ def short(name: str) -> str:
 
 
 def blank(size: tuple[float, float], salt: str) -> tuple[Figure, Axes]:
-    """An empty plot of ``size`` inches; ``salt`` tells its inner names from those of other figures of the page."""
-    import matplotlib as mpl  # noqa: PLC0415 - slow import
+    """An empty plot of ``size`` inches, inside ``own_settings``; ``salt`` tells its inner names from those of other figures of the page."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - slow import
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow import
 
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt  # noqa: PLC0415 - slow import
-
-    quiet: dict[Any, Any] = {
-        "text.color": _TEXT,
-        "axes.labelcolor": _TEXT,
-        "xtick.color": _TEXT,
-        "ytick.color": _TEXT,
-        "axes.edgecolor": _TEXT,
-    }
-    plt.rcParams.update({
-        **quiet, "svg.fonttype": "none", "svg.hashsalt": f"fluxbench {salt}", "font.size": 10, "font.family": "sans-serif",
-        "path.simplify": False,
-    })  # fmt: skip
-    figure, axes = plt.subplots(figsize=size)
+    _matplotlib().rcParams["svg.hashsalt"] = f"fluxbench {salt}"
+    figure = Figure(figsize=size)
+    FigureCanvasAgg(figure)  # which measures text
+    axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(b=False)
     axes.grid(visible=True, alpha=0.16, lw=0.8, color=_TEXT)
     axes.set_axisbelow(b=True)
@@ -117,12 +139,9 @@ def log_ticks(axes: Axes, text: Any) -> None:  # noqa: ANN401 - matplotlib takes
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG text in the page's colour, without names that nothing in it refers to; closes it."""
-    import matplotlib.pyplot as plt  # noqa: PLC0415 - slow import
-
+    """The figure as SVG text in the page's colour, without names that nothing in it refers to."""
     data = io.StringIO()
     figure.savefig(data, format="svg", transparent=True, bbox_inches="tight", pad_inches=0.03, metadata={"Date": None, "Creator": None})
-    plt.close(figure)
     text = data.getvalue()
     text = text[text.index("<svg") :].replace(_TEXT, "currentColor")
     used = {*re.findall(r'href="#([^"]+)"', text), *re.findall(r"url\(#([^)]+)\)", text)}

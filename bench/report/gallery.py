@@ -27,6 +27,7 @@ import pandas as pd
 
 from bench.analysis import votes
 from bench.analysis.columns import one_a_metric
+from bench.core.files import write_atomically
 from bench.report import figures, thumbnails, wording
 from bench.report.text_diff import diff_marks
 from bench.store import COMPARISONS
@@ -98,7 +99,7 @@ def gallery(
         "texts": texts.items,
     }
     if not embed:
-        (folder / DATA).write_text(f"window.GALLERY = {script_json(data)};\n", encoding="utf-8")
+        write_atomically(folder / DATA, f"window.GALLERY = {script_json(data)};\n", flush=False)
     return data
 
 

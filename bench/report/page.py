@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
+from bench.core.files import write_atomically
 from bench.report import figures, sections
 from bench.report.answer import verdict
 from bench.report.gallery import DATA, gallery, script_json
@@ -58,7 +59,7 @@ def write_page(
         gallery_data=Markup(script_json(shown)) if embed else "",  # noqa: S704 - every "<" is written as an escape
     )  # fmt: skip
     path = folder / "index.html"
-    path.write_text(page, encoding="utf-8")
+    write_atomically(path, page, flush=False)
     return path
 
 

@@ -64,9 +64,8 @@ def write(pictures: Mapping[str, Path], folder: Path, progress: Progress | None 
             thumbs[sha] = thumb  # noqa: PERF403 - what was made before an interruption is kept
     finally:
         index = {sha[:16]: astuple(thumb) for sha, thumb in thumbs.items()}
-        (folder / "index.json").write_text(
-            json.dumps({"edge": EDGE, "decoding": decoding.VERSION, "thumbs": index}, separators=(",", ":")), encoding="utf-8"
-        )
+        index_of_all = {"edge": EDGE, "decoding": decoding.VERSION, "thumbs": index}
+        write_atomically(folder / "index.json", json.dumps(index_of_all, separators=(",", ":")), flush=False)
     kept = {thumb.src for thumb in thumbs.values()} | {"index.json"}
     for name in there - kept:
         if _OURS.fullmatch(name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.analysis.frames import frames
+from bench.core.files import PART, write_atomically, writing
 from bench.errors import ConfigError
 from bench.report.latex import summary_latex
 from bench.report.markdown import summary_markdown
@@ -70,13 +71,14 @@ def _write(
     progress: Progress | None,
 ) -> Path:
     title = " · ".join(dict.fromkeys(tables["images"]["run"])) or " · ".join(run.name for run in runs)
-    _prepare(folder)
-    for name, table in tables.items():
-        (folder / f"{name}.parquet").write_bytes(table.to_parquet(index=False))  # pyarrow takes no path that is not UTF-8
-        table.to_csv(folder / f"{name}.csv", index=False)
-    (folder / "summary.md").write_text(summary_markdown(tables, title), encoding="utf-8")
-    (folder / "summary.tex").write_text(summary_latex(tables), encoding="utf-8")
-    page = write_page(runs, tables, folder, title, embed=embed, progress=progress)
+    with writing(folder):
+        _prepare(folder)
+        for name, table in tables.items():
+            write_atomically(folder / f"{name}.parquet", table.to_parquet(index=False), flush=False)
+            write_atomically(folder / f"{name}.csv", table.to_csv(index=False), flush=False)
+        write_atomically(folder / "summary.md", summary_markdown(tables, title), flush=False)
+        write_atomically(folder / "summary.tex", summary_latex(tables), flush=False)
+        page = write_page(runs, tables, folder, title, embed=embed, progress=progress)
     if console is not None:
         print_table(tables, console)
     return page
@@ -84,10 +86,6 @@ def _write(
 
 def _prepare(folder: Path) -> None:
     """Make the folder of a report; one that holds other files is refused, for a report writes over its own."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        foreign = any(folder.iterdir()) and not (folder / _FIRST).exists()
-    except OSError as error:
-        raise ConfigError(f"no report can be written to {folder}: {error.strerror or error}; choose another folder with --out") from error
-    if foreign:
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(entry.suffix != PART for entry in folder.iterdir()) and not (folder / _FIRST).exists():
         raise ConfigError(f"{folder} holds files that are no report's; choose an empty or a new folder with --out")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,10 +74,6 @@ class Store:
         if not matches:
             raise unknown("run", name, {*labels, *self.runs()} - {""})
         return sorted(matches, key=_last_record, reverse=True) if len(matches) > 1 else matches
-
-    def remove(self, run: Run) -> None:
-        """Delete a run and all it holds."""
-        shutil.rmtree(run.path)
 
     def comparison_folder(self, name: str) -> Path:
         """The folder of a comparison report."""

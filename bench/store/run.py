@@ -13,7 +13,7 @@
                   report/           what people read
     results/comparisons/<name>/     comparison reports
     results/votes.jsonl             what people chose (bench/voting), one line a vote or retraction
-    results/.vote/                  tokens of the voting page, for the owner's eyes
+    results/.vote-<uid>/            tokens of the voting page, for this user's eyes
 
 A picture is written under a temporary name, flushed, renamed, and only then journaled: whenever the process dies, every
 record has its picture, and a picture without a record is rendered again.
@@ -26,13 +26,15 @@ import fcntl
 import hashlib
 import json
 import os
+import re
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.advice import command
-from bench.core.files import add_line, printable, write_atomically, writing
+from bench.core.files import PART, add_line, printable, write_atomically, writing
 from bench.errors import StoreError
 from bench.store import schema
 from bench.types import ImageRecord
@@ -45,6 +47,10 @@ if TYPE_CHECKING:
 
     from bench.types import Job, PromptSet, Rendered, ScoreRow
 
+LOGS = ("journal.jsonl", "attempts.jsonl")
+CONTENTS = (*LOGS, "records.parquet", "scores.parquet", ".lock", "answers", "images", "features", "report", "run.json")
+"""What a run folder consists of."""
+_PARTS = re.compile(r"[0-9a-f]{8}\..+" + re.escape(PART))
 _KINDS = {
     b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif", b"BM": ".bmp", b"II*\0": ".tiff", b"MM\0*": ".tiff",
 }  # fmt: skip
@@ -190,6 +196,25 @@ class Run:
                 self._attempts = None
             handle.close()
 
+    def is_one(self) -> bool:
+        """Whether the folder is a run's: by what run.json says or, where that is damaged, by the records beside it."""
+        try:
+            return "schema_version" in json.loads((self.path / "run.json").read_bytes())
+        except (OSError, ValueError, TypeError):
+            return any((self.path / name).exists() for name in (*LOGS, "records.parquet"))
+
+    def delete(self) -> list[str]:
+        """Delete what the run consists of, inside ``lock``, and the folder where it then is empty; returns what else is in it."""
+        for path in map(self.path.joinpath, CONTENTS):  # run.json last: a deletion that is interrupted can be repeated
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        others = sorted(entry.name + "/" * entry.is_dir() for entry in self.path.iterdir())
+        if not others:
+            self.path.rmdir()
+        return others
+
     def compact(self, order: Sequence[tuple[str, str]] = ()) -> None:
         """Move the journal into records.parquet. Dying in between leaves rows twice, of which reading takes the latest.
 
@@ -302,12 +327,13 @@ class Run:
 
     def _repair(self) -> None:
         """Cut off half-written last lines and delete temporary files of a killed process."""
-        for file in self.path.glob("*.jsonl"):
+        for file in filter(Path.exists, map(self.path.joinpath, LOGS)):
             data = file.read_bytes()
             if data and not data.endswith(b"\n"):
                 os.truncate(file, data.rfind(b"\n") + 1)
-        for part in self.path.glob("**/*.part"):
-            part.unlink()
+        for part in self.path.rglob(f"*{PART}"):
+            if _PARTS.fullmatch(part.name):
+                part.unlink()
 
     def _image_file(self, record: ImageRecord, data: bytes) -> str:
         ending = next((e for magic, e in _KINDS.items() if data.startswith(magic)), ".avif" if data[4:8] == b"ftyp" else ".bin")

@@ -141,14 +141,14 @@ class VoteBook:
         return True
 
     def secret(self, name: str, values: Mapping[str, str | int] | None = None) -> dict[str, Any]:
-        """The values stored as ``name`` in the folder ``.vote``, which its owner alone can read; {} where there are none.
+        """The values stored as ``name`` in this user's folder ``.vote-<uid>``, which nobody else can read; {} where there are none.
 
         Where there are none, ``values`` are stored first; of two processes that try, the first one's values count.
 
         Raises:
             StoreError: the file cannot be written or is damaged.
         """
-        file = self.path.parent / ".vote" / f"{name}.json"
+        file = self.path.parent / f".vote-{os.getuid()}" / f"{name}.json"
         with writing(file, "voted"):
             if values is None and not file.exists():
                 return {}

@@ -9,19 +9,17 @@ sheet. Exit code 1 if a required value is missed.
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
 from rich.table import Table
 
 from bench import engine
 from bench.config import presets
-from bench.core import resources
+from bench.core import resources, terminal
 from bench.core.progress import Progress
 from bench.store import Store
 from bench.tiny import analysis, scenes
@@ -182,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("results") / "tiny-evaluation")
     args = parser.parse_args(argv)
     prompts = held_out_prompts(args.prompts)
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = terminal.console()
     runs, lines = measure_all(prompts, Store(args.results), Progress())
     shown, passed = results_table(lines)
     console.print(shown)

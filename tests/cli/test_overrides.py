@@ -10,6 +10,7 @@ import pytest
 from support.paths import ROOT
 
 from bench.cli import overrides
+from bench.cli.words import TEXTS, read_words
 from bench.config import presets
 from bench.errors import ConfigError
 from bench.store import Store
@@ -38,12 +39,12 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["2026", "true", "null", "1e3", "0123", "ünï", "标签", "it's", 'say "hi"', "a, v2=final", "a,b", "[x]", "{y: 1}",
+    ["2026", "true", "1e3", "0123", "ünï", "标签", "it's", 'say "hi"', "a, v2=final", "a,b", "[x]", "{y: 1}",
      "${model.name}", "\\${x}", "a\\", "\\'", "  two  words ", "", "range(0,3)", "x:y", "#1"],
 )  # fmt: skip
 def test_text_stays_as_typed(text: str) -> None:
-    (config,) = configurations([f"{option}={text}" for option in overrides.TEXTS])
-    assert [config[option] for option in overrides.TEXTS] == [text] * len(overrides.TEXTS)
+    (config,) = configurations([f"{option}={text}" for option in TEXTS])
+    assert [config[option] for option in TEXTS] == [text] * len(TEXTS)
 
 
 def test_in_a_sweep_commas_separate_texts_but_between_quotes() -> None:
@@ -61,10 +62,32 @@ def test_one_category_needs_no_brackets(typed: str, value: list[str] | None) -> 
 @pytest.mark.parametrize(
     ("word", "value"),
     [("model.name=2026", "2026"), ("model.repo=Bücher", "Bücher"), ("model.size=256x256", "256x256"), ("model.steps=4", 4),
-     ("model.revision=null", None), ('model.lora="a, b"', "a, b"), ("model.name=null", None)],
+     ("model.revision=null", None), ('model.lora="a, b"', "a, b"), ("model.name=null", None), ("model.lora=null", None),
+     ("model.lora=a, b=#1(x[y&'z'~ü.safetensors", "a, b=#1(x[y&'z'~ü.safetensors"), ("model.repo=~me/it's", "~me/it's"),
+     ("model.revision=2026", "2026"), ("model.repo='2026'", "2026")],
 )  # fmt: skip
 def test_a_field_that_is_text_in_the_preset_takes_text(word: str, value: object) -> None:
     assert configurations([word])[0]["model"][word.partition("=")[0].removeprefix("model.")] == value
+
+
+@pytest.mark.parametrize("field", ["metric.fid.reference", "metric.fid.extractor.weights", "metric.vqa.base_url"])
+def test_paths_and_addresses_of_any_letters_are_taken_as_they_are(field: str) -> None:
+    metric = field.split(".")[1]
+    for typed in ("a, b=#1(x[y&'z'~ü @+%: k", "http://[::1]:8000/v1"):
+        node = configurations(["model=gpt-image", f"model.base_url={typed}", f"metric=[{metric}]", f"{field}={typed}"])[0]
+        assert node["model"]["base_url"] == typed
+        for name in field.split("."):
+            node = node[name]
+        assert node == typed
+
+
+def test_home_is_expanded_in_results_and_null_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert [configurations([f"results={text}"])[0]["results"] for text in ("~/x", "~nobody-here/x", "a~/x")] == [
+        str(tmp_path / "x"), "~nobody-here/x", "a~/x",
+    ]  # fmt: skip
+    assert configurations(["label=null"])[0]["label"] is None
+    assert configurations(["metric=null"])[0]["metric"] == {}
 
 
 def test_the_models_card_chooses_prompts_and_metrics() -> None:
@@ -94,7 +117,14 @@ def test_a_sweep_takes_fields_that_the_default_model_lacks_and_patterns() -> Non
         ("categories=text,people", "stand in brackets: categories=[text,people]"),
         ("seeds=range(0,3) limit=2", "add -m: python -m bench run -m 'seeds=range(0,3)' limit=2"),
         ("metric=[ocr", "a list stands in brackets, like metric=[a,b]; one is missing here"),
-        ("model.lora=a(b.safetensors", """quotes of its own: 'model.lora="a(b.safetensors"'"""),
+        ("results=null", "results=null: results cannot be nothing; leave it out for 'results'"),
+        ("prompts=null", "prompts cannot be nothing"),
+        ("budget=null", "budget=null: this has fields of its own; set one of budget.confirm, budget.max"),
+        ("budget=5", "set one of budget.confirm"),
+        ("metric=[ocr] metric.ocr=null", "set one of metric.ocr.name"),
+        ("model=gpt-image model.limits=3", "set one of model.limits.in_flight"),
+        ("model=a(b", "unknown model 'a(b'"),
+        ("limit=[1", "one is missing here"),
         ("limit", "'limit' is no OPTION=VALUE"),
         ("job", "'job' is no OPTION=VALUE"),
         ("--cfg job limit", "'limit' is no OPTION=VALUE"),
@@ -123,13 +153,13 @@ def test_a_plug_in_is_added_with_a_plus() -> None:
     added = ["+metric.ours._target_=ours.OurColours", "+metric.ours.name=ours"]
     assert configurations(["metric=[latency]", *added])[0]["metric"]["ours"] == {"_target_": "ours.OurColours", "name": "ours"}
     scene = ["+metric.again._target_=bench.metrics.alignment.scene.Composition", "+metric.again.name=again"]
-    (metric,) = overrides.compose_metrics(overrides.read_words(scene, ["metric"]), None)
+    (metric,) = overrides.compose_metrics(read_words(scene, ["metric"]), None)
     assert metric.name == "again"
 
 
 def test_score_takes_the_metrics_of_the_run_unless_words_name_some() -> None:
     def chosen(*words: str, stored: object = None) -> list[str]:
-        return [metric.name for metric in overrides.compose_metrics(overrides.read_words(words, ["metric", "results"]), stored)]  # type: ignore[arg-type]
+        return [metric.name for metric in overrides.compose_metrics(read_words(words, ["metric", "results"]), stored)]  # type: ignore[arg-type]
 
     assert chosen() == ["latency"]
     assert chosen("results=2026", stored={"scene": presets.read("metric", "scene")}) == ["scene"]
@@ -147,7 +177,9 @@ def test_score_takes_the_metrics_of_the_run_unless_words_name_some() -> None:
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["limit=abc"], "limit='abc' must be a whole number"), (["limit=1.5"], "limit=1.5 must be a whole number"),
+    [(["seeds=1e5"], "seeds holds 100000.0; a seed is a whole number"), (["limit=ü"], "limit='ü' must be a whole number"),
+     (["categories=ü"], "unknown category 'ü'"), (["categories=[ü,it's]"], "unknown category 'ü'"),
+     (["limit=abc"], "limit='abc' must be a whole number"), (["limit=1.5"], "limit=1.5 must be a whole number"),
      (["seeds=x"], "seeds holds 'x'; a seed is a whole number"), (["prompts=2026"], "unknown prompt set '2026'"),
      (["prompts=it's.csv"], "no prompt file \"it's.csv\"")],
 )  # fmt: skip

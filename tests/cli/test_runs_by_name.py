@@ -64,6 +64,42 @@ def test_a_damaged_run_can_be_deleted(results: Path, here: Here) -> None:
     assert here(["rm", name, "--yes"]).returncode == 0
 
 
+def test_rm_deletes_what_a_run_consists_of_and_nothing_else(results: Path, tmp_path: Path, here: Here) -> None:
+    first, second, third = (results / name for name in Store(results).runs())
+    (first / "thesis.txt").write_text("mine")
+    (first / "drafts").mkdir()
+    (first / "draft.txt.part").write_text("mine")
+    (first / "notes.jsonl").write_text("a line without an end")
+    done = here(["rm", first.name, "--yes"])
+    assert done.returncode == 0
+    assert f"deleted the run in {first}; kept what is not its own: draft.txt.part, drafts/, notes.jsonl, thesis.txt" in done.stderr
+    assert {path.name for path in first.iterdir()} == {"thesis.txt", "drafts", "draft.txt.part", "notes.jsonl"}
+    assert (first / "notes.jsonl").read_text() == "a line without an end"
+
+    link = tmp_path / "link"
+    link.symlink_to(second)
+    done = here(["rm", "link", "--yes"])
+    assert done.returncode == 2
+    assert f"{link} is a link; delete the run it leads to with: python -m bench rm {second}" in done.stderr
+    assert second.name in here(["rm", second.name]).stderr
+    pictures = tmp_path / "elsewhere"
+    shutil.move(second / "images", pictures)
+    (second / "images").symlink_to(pictures)
+    assert f"deleted {second}" in here(["rm", str(second), "--yes"]).stderr
+    assert not second.exists()
+    assert list(pictures.iterdir())
+
+    for content in ("{}", "[]", "5", "{"):
+        folder = tmp_path / "somebody"
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        (folder / "run.json").write_text(content)
+        done = here(["rm", "somebody", "--yes"])
+        assert done.returncode == 2
+        assert f"{folder} is no run" in done.stderr
+        assert {path.name for path in folder.iterdir()} == {"images", "run.json"}
+    assert third.exists()
+
+
 def test_a_vote_needs_runs_with_names_of_their_own(results: Path, tmp_path: Path, here: Here) -> None:
     name = Store(results).runs()[0]
     shutil.copytree(results / name, tmp_path / "copy" / name)

@@ -1,8 +1,10 @@
-"""Lists in a narrow terminal: no word is broken, and what is cut says so."""
+"""Lists fit the terminal, and what is cut says so."""
 
 from __future__ import annotations
 
 import shutil
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,27 +18,44 @@ from bench.config import presets
 from bench.store import Store
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import subprocess
+    from collections.abc import Callable, Sequence
 
     from rich.table import Table
 
+    Here = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
+
 
 def text(shown: Table, width: int) -> str:
-    console = Console(width=max(width, shown.width or 0), no_color=True)
+    console = Console(width=width, no_color=True)
     with console.capture() as captured:
         console.print(shown)
     return captured.get()
 
 
-@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("width", [20, 60, 80])
 @pytest.mark.parametrize("what", ["models", "prompts", "metrics", "runs"])
-def test_no_word_is_broken(what: str, width: int) -> None:
-    runs = Store(ROOT / "tests" / "golden" / "results")
+def test_no_table_is_wider_than_the_terminal_and_what_is_cut_says_so(what: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    store = Store(Path("tests/golden/results"))
     makers = {"models": listing.models, "prompts": listing.prompt_sets, "metrics": listing.metrics}
-    short, whole = (makers[what](width, long=long) if what in makers else listing.runs(runs, width, long=long) for long in (False, True))
-    words = set(text(whole, 2000).replace("─", "").split())
-    assert set(text(short, width).replace("─", "").split()) - {"…"} <= words
-    assert set(text(whole, width).replace("─", "").split()) == words
+    short, whole = (makers[what](width, long=long) if what in makers else listing.runs(store, width, long=long) for long in (False, True))
+    everything = text(makers[what](2000) if what in makers else listing.runs(store, 2000), 2000).replace("─", "")
+    assert max(map(len, text(short, width).splitlines() + text(whole, width).splitlines())) <= width
+    words = set(everything.split())
+    for word in set(text(short, width).replace("─", "").split()) - words - {"…"}:
+        assert word.endswith("…")
+        assert any(each.startswith(word[:-1]) for each in words)
+    assert Counter("".join(text(whole, width).replace("─", "").split())) == Counter("".join(everything.split()))
+
+
+def test_a_list_that_no_terminal_shows_has_a_line_a_run_with_its_whole_name(tmp_path: Path, here: Here) -> None:
+    names = ["a-run-with-a-name-" + "x" * 120, "提示.tiny.128x128"]
+    for name in names:
+        Store(tmp_path / "results").run(name, create=True).update_info(name=name, model="m " * 60)
+    lines = here(["list", "runs"]).stdout.splitlines()
+    assert len(lines) == 3 + len(names)
+    assert [line.split()[0] for line in lines[3:]] == names
 
 
 def test_models_at_80_columns_have_a_description() -> None:

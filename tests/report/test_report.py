@@ -23,7 +23,7 @@ from bench.core.progress import Progress
 from bench.engine import score
 from bench.engine.importing import write
 from bench.engine.plan import jobs_for
-from bench.errors import ConfigError
+from bench.errors import ConfigError, StoreError
 from bench.images.importing import plan_import
 from bench.report import wording
 from bench.report.terminal import print_table
@@ -155,7 +155,7 @@ def test_a_folder_with_other_files_is_no_place_for_a_report_and_other_files_besi
     (album / "family.jpg").write_bytes(b"x")
     with pytest.raises(ConfigError, match=r"album holds files that are no report's"):
         report.write_comparison(runs, tmp_path / "album")
-    with pytest.raises(ConfigError, match=r"no report can be written to .*family\.jpg"):
+    with pytest.raises(StoreError, match=r"cannot write to .*family\.jpg: File exists; choose another folder"):
         report.write_comparison(runs, album / "family.jpg")
     page = report.write_comparison(runs, tmp_path / "page")
     mine = page.parent / "thumbs" / "2023" / "mine.jpg"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from support.runs import render_oracle
 
+from bench.core.files import writing
 from bench.errors import BenchError, StoreError
 from bench.store import Run, Store, schema
 from bench.types import Job, Prompt, PromptSet, Rendered, Request, ScoreRow, Timing
@@ -136,6 +138,17 @@ def test_a_full_disk_is_one_message_and_loses_nothing(tmp_path: Path) -> None:
         run.save(job(seed=2), Rendered("ok", PNG), prompt_set=SET, environment="e")
     assert [r.request.seed for r in run.records()] == [0, 2]
     assert not list(run.path.rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [(errno.ENOSPC, "free some space"), (errno.EACCES, "ask its owner for permission"), (errno.EROFS, "choose another folder")],
+)
+def test_advice_is_about_what_is_wrong(code: int, remedy: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=remedy) as raised, writing(tmp_path):
+        raise OSError(code, os.strerror(code))
+    assert str(raised.value).count("free some space") == (remedy == "free some space")
+    assert "nothing already rendered is lost" in str(raised.value)
 
 
 def score(value: float = math.nan, *, fingerprint: str = "f", of: str | None = "q") -> ScoreRow:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.cli import options
 from bench.core.progress import Progress
 from bench.errors import ConfigError
 from bench.store import Store
@@ -13,6 +13,7 @@ from bench.types import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from bench.store import Run
 
@@ -23,8 +24,8 @@ def main(argv: Sequence[str]) -> int:
     """Compare the runs named."""
     parser = argparse.ArgumentParser(prog="python -m bench compare", description="Write the comparison report of several runs.")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, name or label")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
-    parser.add_argument("--out", type=Path, help="folder of the report (default: results/comparisons/<names>)")
+    options.add_results(parser)
+    parser.add_argument("--out", type=options.path, help="folder of the report (default: results/comparisons/<names>)")
     parser.add_argument("--without", nargs="+", default=(), metavar="METRIC", help="leave these metrics out")
     parser.add_argument("--embed", action="store_true", help="one file to mail: the pictures are inside the page")
     args = parser.parse_args(argv)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from bench.cli import availability
 from bench.config import presets
 from bench.core import environment
+from bench.core.terminal import WHOLE, console
 from bench.errors import BenchError
 from bench.weights import devices, memory
 
@@ -38,16 +38,16 @@ class DoctorFinding:
 def main(argv: Sequence[str]) -> int:
     """Print the findings; 1 if any has a fix."""
     argparse.ArgumentParser(prog="python -m bench doctor", description="Check what this machine has for the job.").parse_args(argv)
-    console = Console()
+    shown = console(width=WHOLE)
     findings = examine()
     table = Table(title="doctor", title_justify="left")
     for column in ("what", "found", "to do"):
         table.add_column(column, overflow="fold")
     for finding in findings:
         table.add_row(finding.what, escape(finding.result), escape(finding.fix), style="red" if finding.fix else "")
-    console.print(table)
+    shown.print(table)
     not_ready = any(f.fix for f in findings)
-    console.print("this machine is not ready: see 'to do'" if not_ready else "the default job can run: python -m bench run")
+    shown.print("this machine is not ready: see 'to do'" if not_ready else "the default job can run: python -m bench run")
     return 1 if not_ready else 0
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli import options
 from bench.errors import ConfigError
 from bench.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rich.table import Table
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 JSON_VERSION = 1
 """Raised whenever a key of the JSON changes its meaning or goes; new keys may come."""
-_WIDTH = 120
 _STYLES = {"pass": "green", "regression": "bold red", "cannot tell": "yellow"}
 _CONCLUSIONS = {
     "pass": "pass: every change for the worse is within its margin",
@@ -47,12 +46,12 @@ def main(argv: Sequence[str]) -> int:
     findings = judge(baseline, candidate, limits, coverage=coverage)
     code = EXIT_CODES[overall(findings)]
     if args.json is not None:
-        text = json.dumps(document(baseline, candidate, findings), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(document(baseline, candidate, findings), indent=2, allow_nan=False) + "\n"
         if args.json == "-":
-            _say(text)
+            sys.stdout.write(text)
             return code
-        _write(Path(args.json), text)
-    _say(_shown(baseline, candidate, findings))
+        _write(options.path(args.json), text)
+    sys.stdout.write(_shown(baseline, candidate, findings))
     return code
 
 
@@ -75,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a pass needs scores of this share of the prompts that both runs were asked (default: 90%%)",
     )  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON; - writes it to standard output instead of the text")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
+    options.add_results(parser)
     return parser
 
 
@@ -113,22 +112,13 @@ def _write(file: Path, text: str) -> None:
         raise ConfigError(f"cannot write {file}: {error.strerror or error}; choose another file with --json") from error
 
 
-def _say(text: str) -> None:
-    """Print at once; a reader that closes the pipe early does not change the exit code."""
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _shown(baseline: GateRun, candidate: GateRun, findings: Sequence[GateFinding]) -> str:
-    from rich.console import Console  # noqa: PLC0415 - slow import
     from rich.text import Text  # noqa: PLC0415 - slow import
 
     from bench.analysis.gate import overall  # noqa: PLC0415 - slow import
+    from bench.core import terminal  # noqa: PLC0415 - slow import
 
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    console = terminal.console()
     verdict = overall(findings)
     with console.capture() as shown:
         console.print(Text(f"baseline   {baseline.path}\ncandidate  {candidate.path}"), soft_wrap=True)

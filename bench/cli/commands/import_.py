@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 import unicodedata
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
 from bench import prompts
+from bench.cli import options
 from bench.core.files import printable
 from bench.core.progress import Progress
 from bench.engine.importing import write
@@ -22,6 +22,7 @@ from bench.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _SHOWN = 20
 
@@ -29,7 +30,7 @@ _SHOWN = 20
 def main(argv: Sequence[str]) -> int:
     """Show the plan, ask, store, score and report."""
     parser = argparse.ArgumentParser(prog="python -m bench import", description="Make a run of pictures from elsewhere.")
-    parser.add_argument("source", type=Path, metavar="FOLDER|ZIP|MANIFEST")
+    parser.add_argument("source", type=options.path, metavar="FOLDER|ZIP|MANIFEST")
     parser.add_argument("--name", required=True, help="name of the model, like midjourney-v6")
     parser.add_argument("--prompts", required=True, metavar="SET", help="the prompt set the pictures were made from")
     parser.add_argument("--source", dest="origin", default="", help="where the pictures come from, for the record")
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--match", default="name", help="name (default), words (similar ones in the file name) or order")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
+    options.add_results(parser)
     args = parser.parse_args(argv)
     args.name = unicodedata.normalize("NFC", args.name)
     if part_of_name(args.name) != args.name.rstrip(".-"):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from bench.cli import availability
+from bench.cli import availability, options
 from bench.cli.tables import table
 from bench.config import presets
+from bench.core.terminal import WHOLE, console
 from bench.errors import BenchError
 from bench.prompts import shipped
 from bench.prompts.files import read
@@ -29,10 +27,10 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench list", description="Show what there is, and what is missing to use it.")
     parser.add_argument("what", nargs="?", choices=WHAT)
     parser.add_argument("--long", action="store_true", help="show every text in full, however many lines it takes")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
+    options.add_results(parser)
     args = parser.parse_args(argv)
-    console = Console()
-    width = console.width
+    shown = console(width=WHOLE)
+    width = shown.width
     tables: dict[str, Callable[[], Table]] = {
         "models": lambda: models(width, long=args.long),
         "prompts": lambda: prompt_sets(width, long=args.long),
@@ -40,9 +38,10 @@ def main(argv: Sequence[str]) -> int:
         "runs": lambda: runs(Store(args.results), width, long=args.long),
     }
     for what in [args.what] if args.what else WHAT:
-        shown = tables[what]()
-        console.width = max(width, shown.width or 0)
-        console.print(shown)
+        found = tables[what]()
+        title, found.title = found.title, None  # which Rich would wrap to the width of the columns
+        shown.print(title, soft_wrap=True)
+        shown.print(found)
     return 0
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.cli import options
 from bench.core.progress import Progress
 from bench.store import Store
 
@@ -17,7 +17,7 @@ def main(argv: Sequence[str]) -> int:
     """Write the report of the run named."""
     parser = argparse.ArgumentParser(prog="python -m bench report", description="Write one run's report again.")
     parser.add_argument("run", metavar="RUN", help="a run's folder, name or label")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
+    options.add_results(parser)
     args = parser.parse_args(argv)
     run = Store(args.results).find(args.run)
     from bench import report  # noqa: PLC0415 - slow import

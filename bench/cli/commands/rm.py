@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.cli import options
+from bench.core.advice import command
 from bench.core.progress import Progress
 from bench.errors import ConfigError
 from bench.store import Store
@@ -19,7 +19,7 @@ def main(argv: Sequence[str]) -> int:
     """Delete the run named; 2 when nobody can be asked and --yes is missing."""
     parser = argparse.ArgumentParser(prog="python -m bench rm", description="Delete a run: its pictures, records, scores and report.")
     parser.add_argument("run", metavar="RUN", help="a run's folder, name, or a label that only one run has")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
+    options.add_results(parser)
     parser.add_argument("--yes", action="store_true", help="do not ask")
     args = parser.parse_args(argv)
     store, progress = Store(args.results), Progress()
@@ -27,13 +27,19 @@ def main(argv: Sequence[str]) -> int:
     if others:
         names = "".join(f"\n  {each.name}" for each in (run, *others))
         raise ConfigError(f"{len(others) + 1} runs have the label {args.run!r}; give the full name of the one to delete:{names}")
+    folder = run.path.resolve()
+    if run.path.is_symlink():
+        raise ConfigError(f"{run.path.absolute()} is a link; delete the run it leads to with: {command('rm', str(folder))}")
+    if not run.is_one():
+        raise ConfigError(f"{folder} is no run: its run.json is not one of a run; nothing is deleted")
     if not args.yes:
-        if not sys.stdin.isatty():
-            raise ConfigError(f"deleting {run.name!r} needs a yes: add --yes where nobody can be asked")
-        if not progress.ask(f"delete {run.name} with {len(list(run.path.glob('images/*')))} pictures?"):
+        answer = progress.ask(f"delete {folder} with {len(list(run.path.glob('images/*')))} pictures?")
+        if answer is None:
+            raise ConfigError(f"deleting {folder} needs a yes: add --yes where nobody can be asked")
+        if not answer:
             progress.say("kept")
             return 0
     with run.lock():
-        store.remove(run)
-    progress.say(f"deleted {run.name}")
+        left = run.delete()
+    progress.say(f"deleted {folder}" if not left else f"deleted the run in {folder}; kept what is not its own: {', '.join(left)}")
     return 0

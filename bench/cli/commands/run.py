@@ -34,8 +34,8 @@ _HELP = """usage: python -m bench run [model=NAME] [prompts=SET] [OPTION=VALUE â
   fresh=true           render again what is there
   -m model=a,b,c       a sweep: one run each; ends with a comparison
 
-label, prompts and results are taken exactly as typed. Other values follow Hydra's grammar: a text with a comma, a bracket
-or a letter beyond a-z needs quotes of its own, like 'model.lora="my, style.safetensors"'.
+Texts (names, paths, addresses) are taken as typed, whatever letters they have; null is none, ~/ in a path is home. In a sweep
+commas separate them, and one with a comma stands in quotes: 'model.lora="my, style.safetensors",other.safetensors'.
 The same command continues an interrupted run and costs nothing once it is finished.
 """
 

@@ -24,15 +24,16 @@ def main(argv: Sequence[str]) -> int:
     typed = parser.parse_args(argv).words
     from bench import report  # noqa: PLC0415 - slow import
     from bench.cli import overrides  # noqa: PLC0415 - imports Hydra
+    from bench.cli.words import read_words  # noqa: PLC0415 - imports Hydra
     from bench.engine import score  # noqa: PLC0415 - slow import
 
     options = [word for word in typed if word.lstrip("+~").partition("=")[0].partition(".")[0] in {"metric", "results"} and "=" in word]
-    words = overrides.read_words(options, ["metric", "results"])
+    words = read_words(options, ["metric", "results"])
     names = [word for word in typed if word not in options]
     if not names:
         raise ConfigError("score which run? See: python -m bench list runs")
-    results = [word.text for word in words if word.path == ["results"]] or ["results"]
-    store, progress, failed = Store(Path(results[-1])), Progress(), False
+    results = [text for word in words if word.path == ["results"] for text in word.texts()] or ["results"]
+    store, progress, failed = Store(Path(str(results[-1]))), Progress(), False
     _refuse_options(store, names)
     for run in store.find_all(names):
         metrics = overrides.compose_metrics(words, run.info().get("config", {}).get("metric"))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from bench import verify
+from bench.cli import options
 from bench.core.progress import Progress
+from bench.core.terminal import console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     """Make the checks of the metrics named (all without a name) and print a table."""
     parser = argparse.ArgumentParser(prog="python -m bench verify", description="Check every metric against known answers.")
     parser.add_argument("metrics", nargs="*", metavar="METRIC")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs for published numbers are looked for")
+    options.add_results(parser, "where runs for published numbers are looked for")
     args = parser.parse_args(argv)
     checks = verify.choose(verify.collect(args.results), args.metrics)
     progress, outcomes = Progress(), []
@@ -43,8 +42,8 @@ def main(argv: Sequence[str]) -> int:
         check = outcome.check
         verdict = f"[{_STYLE[outcome.verdict]}]{outcome.verdict}[/]"
         table.add_row(check.metric, check.kind, verdict, escape(check.name), escape(outcome.seen))
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
-    console.print(table)
+    shown = console(width=_WIDTH)
+    shown.print(table)
     count = Counter(outcome.verdict for outcome in outcomes)
-    console.print(f"{count['ok']} right, {count['wrong']} wrong, {count['skipped']} skipped (not counted)")
+    shown.print(f"{count['ok']} right, {count['wrong']} wrong, {count['skipped']} skipped (not counted)")
     return 1 if count["wrong"] else 0

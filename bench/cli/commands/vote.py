@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import secrets
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from bench.cli import options
 from bench.core.progress import Progress
+from bench.core.terminal import console
 from bench.errors import ConfigError, unknown
 from bench.store import Store
 from bench.store.results import labelled
@@ -35,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     if args.summary:
         from bench.voting import terminal  # noqa: PLC0415 - slow import
 
-        terminal.print_summary(store.votes(), runs, Console())
+        terminal.print_summary(store.votes(), runs, console())
         progress.say(f"report: {again}")
         return 0
     offered, identical = _offer(runs, args)
@@ -53,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     progress.say(f"\nvotes are kept in {session.book.path}")
     from bench.voting import terminal  # noqa: PLC0415 - slow import
 
-    Console().print(terminal.ranking_table(session.ranking()))
+    console().print(terminal.ranking_table(session.ranking()))
     progress.say(f"report: {again}")
     return 0
 
@@ -63,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench vote", description="Let people choose between the pictures of runs, blind, on a page of this machine."
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="two or more: a run's folder, name or label")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs and votes are kept")
+    options.add_results(parser, "where runs and votes are kept")
     parser.add_argument("--rater", metavar="NAME", help="who votes (default: the page asks)")
     parser.add_argument("--votes", type=int, metavar="N", help="pairs a person judges at most (default: all)")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N prompts")

@@ -129,6 +129,7 @@ def _spoken(points: Sequence[Point], best: Sequence[Point]) -> str:
     return "; ".join(words)
 
 
+@figures.own_settings()
 def draw(
     points: Sequence[Point],
     best: Sequence[Point],
