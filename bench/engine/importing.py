@@ -6,14 +6,21 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bench.core import environment
+from bench.engine.asked import adopt, by_text, run_for
+from bench.engine.plan import part_of_name
 from bench.images.importing import ImportPlan, read_picture
 from bench.types import Job, Rendered, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.store import Run
+    from bench.store import Run, Store
     from bench.types import PromptSet
+
+
+def run_of(store: Store, name: str, prompts: PromptSet) -> Run:
+    """The run of pictures of the model ``name`` for these prompts, a new one or the one that they continue."""
+    return run_for(store, lambda label, of: f"{part_of_name(label)}.{part_of_name(of, 80)}.imported", name, prompts, by_text)
 
 
 def write(matches: ImportPlan, prompts: PromptSet, run: Run, *, name: str, provenance: Mapping[str, str], price: float = math.nan) -> int:
@@ -27,10 +34,12 @@ def write(matches: ImportPlan, prompts: PromptSet, run: Run, *, name: str, prove
     count = 0
     with run.lock():
         done = {r.key for r in run.records()}
-        run.update_info(
-            name=run.name, label=name, imported=True, hosted=True, provenance=dict(provenance), model=name,
-            description=provenance.get("source", ""), prompt_sets={prompts.name: prompts.hash}, environments={where: facts},
-        )  # fmt: skip
+        description = {
+            "name": run.name, "label": name, "imported": True, "hosted": True, "provenance": dict(provenance), "model": name,
+            "description": provenance.get("source", ""), "prompt_sets": {prompts.name: prompts.hash}, "environments": {where: facts},
+        }  # fmt: skip
+        run.update_info(**description)
+        adopt(run, prompts, by_text, description)
         for match in matches.matched:
             data, picture = read_picture(match.file)
             request = Request(

@@ -92,9 +92,14 @@ class Run:
         stats = [file.stat() if file.exists() else None for file in files]
         return tuple((s.st_ino, s.st_size, s.st_mtime_ns) if s else None for s in stats)
 
-    def current(self) -> list[ImageRecord]:
-        """The latest record of each (prompt, seed), which is what is scored and reported."""
-        return latest(self.records())
+    def current(self, records: Sequence[ImageRecord] | None = None) -> list[ImageRecord]:
+        """What is scored and reported: the latest record of each (prompt, seed) of the prompt set that was asked for last.
+
+        ``records`` are the run's, if they are read already. Every record counts in a run of a version that did not note the set.
+        """
+        records, asked = self.records() if records is None else records, self.info().get("prompt_set_hash")
+        of_set = [record for record in records if asked in (None, record.prompt_set_hash)]
+        return list({(record.prompt_id, record.request.seed): record for record in of_set}.values())
 
     def save(self, job: Job, rendered: Rendered, *, prompt_set: PromptSet, environment: str) -> ImageRecord:
         """Store the outcome of a job: picture first, record after, both on disk when this returns.
@@ -125,6 +130,12 @@ class Run:
                 record = replace(record, image=file, sha256=hashlib.sha256(rendered.image).hexdigest())
             self._append("journal.jsonl", schema.record_to_json(record))
         return record
+
+    def restate(self, records: Sequence[ImageRecord]) -> None:
+        """Store records of pictures that are there once more, with another prompt set, category or expected text."""
+        with self._writing():
+            for i, record in enumerate(records, 1):
+                self._append("journal.jsonl", schema.record_to_json(record), flush=i == len(records))
 
     def attempts(self) -> list[dict[str, Any]]:
         """The lines of attempts.jsonl."""
@@ -235,8 +246,8 @@ class Run:
                 merged[key] = row
         self._write_scores(merged.values())
 
-    def delete_scores(self, keys: Collection[tuple[str, str]]) -> None:
-        """Delete the scores of these (prompt, request), whose pictures are about to be rendered again."""
+    def delete_scores(self, keys: Collection[tuple[str | None, str | None]]) -> None:
+        """Delete the scores of these (prompt, request), whose pictures are about to be rendered again; (None, None) is the whole run."""
         stored = self.scores()
         kept = [s for s in stored if (s.prompt_id, s.request_id) not in keys]
         if len(kept) < len(stored):
@@ -305,15 +316,10 @@ class Run:
             self._owners[name] = record.request.id
         return name
 
-    def _append(self, name: str, row: Mapping[str, Any]) -> None:
-        """Add a line to a .jsonl file; it is on disk when this returns."""
+    def _append(self, name: str, row: Mapping[str, Any], *, flush: bool = True) -> None:
+        """Add a line to a .jsonl file; with ``flush`` it is on disk when this returns."""
         with (self.path / name).open("ab", buffering=0) as file:
-            add_line(file, row, flush=True)
+            add_line(file, row, flush=flush)
 
     def _writing(self) -> contextlib.AbstractContextManager[None]:
         return writing(self.path)
-
-
-def latest(records: Iterable[ImageRecord]) -> list[ImageRecord]:
-    """The latest of each (prompt, seed) of a run's records."""
-    return list({(r.prompt_id, r.request.seed): r for r in records}.values())
