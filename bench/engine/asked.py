@@ -69,27 +69,31 @@ def run_for(store: Store, name_of: Callable[[str, str], str], label: str, prompt
 
 
 def adopt(run: Run, prompt_set: PromptSet, shows: Shows, description: Mapping[str, Any]) -> None:
-    """From now on the run is of this set: the pictures that its prompts ask for count, and no others.
+    """From now on the run is of this set: of the pictures it has, those that the set's prompts ask for count, and no others.
 
     Records of such pictures take over what the set says of them, like the category. Scores that are no longer of the same
     text or of the same pictures are deleted. The caller has locked the run.
     """
-    if run.info().get("prompt_set_hash") == prompt_set.hash:
-        return
+    records, info = run.records(), run.info()
     prompts = {prompt.id: prompt for prompt in prompt_set.prompts}
-    counted = {record.key for record in run.current()}
-    kept = [(record, prompt) for record in run.records() if (prompt := _shown(record, prompts, shows))]
+    of_others = [record for record in records if record.prompt_set_hash != prompt_set.hash]
+    kept = [(record, prompt) for record in of_others if (prompt := _shown(record, prompts, shows))]
+    keys = {record.key for record, _ in kept}
+    dropped = sorted({record.prompt_set_hash for record in of_others if record.key not in keys})
+    if not kept and dropped == info.get("dropped_sets", []):
+        return
+    counted = {record.key for record in run.current(records)}
     run.restate([_of_set(record, prompt, prompt_set) for record, prompt in kept])
     run.delete_scores({record.key for record, prompt in kept if record.expected_text != prompt.expected_text})
-    run.update_info(**description, prompt_set_hash=prompt_set.hash)
+    run.update_info(**description, dropped_sets=dropped)
     if counted != {record.key for record in run.current()}:
         run.delete_scores({(None, None)})
 
 
 def set_aside(run: Run) -> int:
     """Number of pictures that are kept in the run and do not count, because the set that was asked for last has no such prompt."""
-    counted = {(record.prompt_id, record.request.seed) for record in run.current()}
-    return len({record.image for record in run.records() if record.image and (record.prompt_id, record.request.seed) not in counted})
+    dropped = set(run.info().get("dropped_sets", ()))
+    return sum(record.image is not None and record.prompt_set_hash in dropped for record in run.records())
 
 
 def _shown(record: ImageRecord, prompts: Mapping[str, Prompt], shows: Shows) -> Prompt | None:

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 def run_of(store: Store, name: str, prompts: PromptSet) -> Run:
     """The run of pictures of the model ``name`` for these prompts, a new one or the one that they continue."""
-    return run_for(store, lambda label, of: f"{part_of_name(label)}.{part_of_name(of, 80)}.imported", name, prompts, by_text)
+
+    def name_of(label: str, of: str) -> str:
+        part = part_of_name(label)
+        return f"{label if part == label.rstrip('.-') else part}.{part_of_name(of, 80)}.imported"
+
+    return run_for(store, name_of, name, prompts, by_text)
 
 
 def write(matches: ImportPlan, prompts: PromptSet, run: Run, *, name: str, provenance: Mapping[str, str], price: float = math.nan) -> int:

@@ -55,7 +55,7 @@ def render(plan: Plan, progress: Progress, *, warmup: bool = True) -> Counts:
         kept = len(plan.jobs) - len(plan.todo)
         adopt(run, plan.prompt_set, by_request(plan.provider), plan.description(run.info()))
         if aside := set_aside(run):
-            progress.say(f"{run.name}: {aside} pictures of prompts that {plan.prompt_set.source} does not have are kept and do not count")
+            progress.say(f"{run.name}: pictures of prompts that {plan.prompt_set.name} does not have: {aside}, kept, and counted nowhere")
         if not plan.todo:
             run.compact([job.key for job in plan.jobs])
             return Counts(kept=kept)

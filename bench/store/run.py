@@ -93,12 +93,13 @@ class Run:
         return tuple((s.st_ino, s.st_size, s.st_mtime_ns) if s else None for s in stats)
 
     def current(self, records: Sequence[ImageRecord] | None = None) -> list[ImageRecord]:
-        """What is scored and reported: the latest record of each (prompt, seed) of the prompt set that was asked for last.
+        """What is scored and reported: the latest record of each (prompt, seed) that the prompt set asked for last still has.
 
-        ``records`` are the run's, if they are read already. Every record counts in a run of a version that did not note the set.
+        Those that it dropped are of the sets whose hashes run.json has in ``dropped_sets``. ``records`` are the run's, if they
+        are read already.
         """
-        records, asked = self.records() if records is None else records, self.info().get("prompt_set_hash")
-        of_set = [record for record in records if asked in (None, record.prompt_set_hash)]
+        records, dropped = self.records() if records is None else records, set(self.info().get("dropped_sets", ()))
+        of_set = [record for record in records if record.prompt_set_hash not in dropped]
         return list({(record.prompt_id, record.request.seed): record for record in of_set}.values())
 
     def save(self, job: Job, rendered: Rendered, *, prompt_set: PromptSet, environment: str) -> ImageRecord:

@@ -39,8 +39,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs are kept")
     args = parser.parse_args(argv)
     args.name = unicodedata.normalize("NFC", args.name)
-    if not args.name.strip() or len(args.name) > _LONGEST_NAME:
-        raise ConfigError(f"--name {args.name[:40]!r} must be a text of 1 to {_LONGEST_NAME} characters")
+    if not args.name.strip(" .") or {*"/\\"} & {*args.name} or len(args.name) > _LONGEST_NAME:
+        raise ConfigError(f"--name {args.name[:40]!r} must be a text of 1 to {_LONGEST_NAME} characters without slashes")
     if args.price < 0 or math.isinf(args.price):
         raise ConfigError(f"--price {args.price} must be a number of US dollars of at least 0")
     with opened(args.source) as source:
