@@ -16,7 +16,7 @@ from bench.store import Run, Store
 from bench.types import ImageRecord, Prompt, PromptSet, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from bench.providers import Provider
 

@@ -226,7 +226,8 @@ def run_name(provider: Provider, prompt_set: PromptSet, label: str | None) -> st
         "random" if settings.get("weights") == "random" else "",
         digest(identity)[:8],
     ]
-    return ".".join((part_of_name(label or provider.name), part_of_name(prompt_set.name, 80), part_of_name("-".join(filter(None, words)), 70)))
+    parts = (label or provider.name, _LONGEST_LABEL), (prompt_set.name, 80), ("-".join(filter(None, words)), 70)
+    return ".".join(part_of_name(text, longest) for text, longest in parts)
 
 
 def part_of_name(text: str, longest: int = _LONGEST_LABEL) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.analysis.frames import frames
+from bench.core.harmless import csv_text
 from bench.errors import ConfigError
 from bench.report.latex import summary_latex
 from bench.report.markdown import summary_markdown
@@ -73,7 +74,7 @@ def _write(
     _prepare(folder)
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet", index=False)
-        table.to_csv(folder / f"{name}.csv", index=False)
+        (folder / f"{name}.csv").write_text(csv_text(table), encoding="utf-8", newline="")
     (folder / "summary.md").write_text(summary_markdown(tables, title), encoding="utf-8")
     (folder / "summary.tex").write_text(summary_latex(tables), encoding="utf-8")
     page = write_page(runs, tables, folder, title, embed=embed, progress=progress)

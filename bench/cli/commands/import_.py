@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _LONGEST_NAME = 100
 
+
 def main(argv: Sequence[str]) -> int:
     """Show the plan, ask, store, score and report."""
     parser = argparse.ArgumentParser(prog="python -m bench import", description="Make a run of pictures from elsewhere.")
