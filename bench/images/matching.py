@@ -98,14 +98,19 @@ def _words(text: str) -> str:
     return " ".join(re.findall(r"[^\W_]+", text.lower()))
 
 
+def _without_case(prompts: Sequence[Prompt]) -> dict[str, Prompt]:
+    """Prompts by their ids in lower case, without those of which another differs in case only."""
+    count = Counter(p.id.lower() for p in prompts)
+    return {p.id.lower(): p for p in prompts if count[p.id.lower()] == 1}
+
+
 def _named(file: Path, prompts: Sequence[Prompt]) -> Matched | None:
-    ids = {p.id.lower(): p for p in prompts}
-    stem = file.stem.lower()
-    if stem in ids:
-        return Matched(file, ids[stem], 0, "file name")
-    split = _SEED.match(stem)
-    if split and split["id"] in ids:
-        return Matched(file, ids[split["id"]], int(split["seed"]), "file name and seed")
+    for ids, stem in (({p.id: p for p in prompts}, file.stem), (_without_case(prompts), file.stem.lower())):
+        if stem in ids:
+            return Matched(file, ids[stem], 0, "file name")
+        split = _SEED.match(stem)
+        if split and split["id"] in ids:
+            return Matched(file, ids[split["id"]], int(split["seed"]), "file name and seed")
     name = _words(_CODE.sub("", file.stem))
     starts = [p for p in prompts if len(name) >= 20 and name.find(_words(p.text)[: max(20, len(name) // 2)]) >= 0]
     return Matched(file, starts[0], 0, "words of the prompt in the file name") if len(starts) == 1 else None

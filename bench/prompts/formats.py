@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import ConfigError, unknown
 from bench.prompts import files, readers
+from bench.prompts.lines import read_text
 from bench.prompts.readers.common import slug
 
 if TYPE_CHECKING:
@@ -37,5 +38,5 @@ def load(name: str, path: Path) -> PromptSet:
     if name in files.KINDS:
         return files.read(path, name)
     reader = import_module(f"{readers.__name__}.{name}")
-    rows = reader.read(path.read_text(encoding="utf-8-sig"), path)
+    rows = reader.read(read_text(path), path)
     return files.assemble(path, rows, name=f"{name}-{slug(path.stem)}", source=f"{name}: {path.name}", licence=reader.LICENCE)

@@ -26,6 +26,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +36,7 @@ from bench.core.advice import command
 from bench.core.files import add_line, write_atomically, writing
 from bench.errors import StoreError
 from bench.store import schema
-from bench.types import ImageRecord
+from bench.types import ImageRecord, digest
 
 if TYPE_CHECKING:
     import io
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
     from bench.types import Job, PromptSet, Rendered, ScoreRow
 
+_OF_WINDOWS = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])\.", re.IGNORECASE)
+"""How names begin that Windows keeps for itself."""
 _KINDS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp"}
 
 
@@ -54,7 +57,7 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.name = self.path.name
-        self._owners: dict[str, str] | None = None
+        self._owners: dict[str, tuple[str, str]] | None = None
         self._attempts: io.FileIO | None = None
 
     def info(self) -> dict[str, Any]:
@@ -308,14 +311,14 @@ class Run:
 
     def _image_file(self, record: ImageRecord, data: bytes) -> str:
         ending = next((e for magic, e in _KINDS.items() if data.startswith(magic)), ".bin")
-        seed = "x" if record.request.seed is None else record.request.seed
-        name = f"images/{record.prompt_id}_s{seed}{ending}"
+        seed, prompt_id = "x" if record.request.seed is None else record.request.seed, record.prompt_id
+        if _OF_WINDOWS.match(prompt_id):
+            prompt_id = f"_{prompt_id}"
         if self._owners is None:
-            self._owners = {r.image: r.request.id for r in self.records() if r.image}
-        if self._owners.setdefault(name, record.request.id) != record.request.id:
-            name = f"images/{record.prompt_id}_s{seed}_{record.request.id[:6]}{ending}"
-            self._owners[name] = record.request.id
-        return name
+            self._owners = {r.image.lower(): r.key for r in self.records() if r.image}
+        marks = ("", f"_{record.request.id[:6]}", f"_{digest(record.key)[:12]}")
+        names = [f"images/{prompt_id}_s{seed}{mark}{ending}" for mark in marks]
+        return next((name for name in names if self._owners.setdefault(name.lower(), record.key) == record.key), names[-1])
 
     def _append(self, name: str, row: Mapping[str, Any], *, flush: bool = True) -> None:
         """Add a line to a .jsonl file; with ``flush`` it is on disk when this returns."""
