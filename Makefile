@@ -10,7 +10,7 @@ NPM ?= .npm
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --dist worksteal
 HERE := not gpu and not network and not contract
 
-.PHONY: help demo test check contract lint fmt mutants docs notebooks bench fid carriers verify clean
+.PHONY: help demo test check gpu contract lint fmt mutants docs notebooks bench fid carriers verify clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -34,6 +34,9 @@ test: $(VENV)/.dev ## the fast tests
 
 check: $(VENV)/.dev ## the slow tests
 	$(PYTEST) -m "$(HERE) and slow"
+
+gpu: $(VENV)/.dev ## the tests that need a CUDA card, one after another on it
+	FLUXBENCH_REQUIRE=cuda $(BIN)/python -m pytest -q -m gpu tests/gpu
 
 # FLUXBENCH_OPENAPI=FILE adds OpenAI's own document.
 contract: $(VENV)/.dev ## our requests against servers from npm that nobody here wrote

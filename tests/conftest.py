@@ -13,6 +13,8 @@ from support.paths import ROOT
 from support.requirements import require
 from support.runs import render_oracle
 
+from bench.weights import devices
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -31,6 +33,14 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nothing is kept in the user's own cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLUXBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processor() -> Iterator[None]:
+    """Models run on the processor, whose pictures the golden ones are; a test that means another device names it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(devices, "AUTOMATIC", ("cpu",))
         yield
 
 

@@ -25,7 +25,7 @@ def facts() -> dict[str, Any]:
         **({"cpu_clock": clock} if clock else {}),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": _memory(),
-        "gpu": _gpu(),
+        "gpu": gpus(),
         "packages": packages(),
         "commit": _commit(),
     }
@@ -45,10 +45,17 @@ def packages() -> dict[str, str]:
     return versions
 
 
+_CPUINFO = Path("/proc/cpuinfo")
+
+
 def _cpu() -> str:
+    """The processor's name: the kernel's, on a Mac the chip's ("Apple M4 Max")."""
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        text = _CPUINFO.read_text(encoding="utf-8")
     except OSError:
+        chip = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            return subprocess.run(chip, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
         return platform.processor() or "unknown"
     return next((line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), "unknown")
 
@@ -71,7 +78,7 @@ def _clock() -> str | None:
     return f"{highest / 1e6:.2f} GHz, {governor}"
 
 
-def _gpu() -> list[str]:
+def gpus() -> list[str]:
     """One line a GPU, from the driver's own tool: name, driver, memory, highest clocks (SM, memory) and power limit.
 
     These are settings, not readings: the clock of one moment would make every run a machine of its own.

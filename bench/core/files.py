@@ -78,6 +78,11 @@ def _open_new(part: Path, mode: int) -> BinaryIO:
     return os.fdopen(descriptor, "wb")
 
 
+def printable(name: str | Path) -> str:
+    r"""A file's name or path as text that can be stored and shown; a byte that is not UTF-8 is written like ``\xe9``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def add_line(file: io.FileIO, row: Mapping[str, Any], *, flush: bool) -> None:
     """A line of JSON at the end of ``file``, wholly or not at all."""
     line = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bench.core.files import printable
 from bench.engine.tasks import (
     CompareSet,
     ExtractFeatures,
@@ -16,11 +16,16 @@ from bench.engine.tasks import (
     pictures_hash,
     rows_without_value,
 )
+from bench.errors import StoreError
+from bench.images import decoding
 from bench.metrics import ImageMetric, RunMetric, Sample, SetMetric
 from bench.store import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from PIL import Image
 
     from bench.core.progress import Progress
     from bench.store import Run
@@ -63,6 +68,7 @@ def score(run: Run, metrics: Sequence[Metric], progress: Progress) -> list[Score
     A metric whose weights or packages are missing gives unscored rows that say what to do, and stops no other. A
     refused picture is not applicable, a failed one unscored. Pictures of random weights have no quality score.
     """
+    _delete_scores_seen_otherwise(run)
     work = plan_scoring(run, metrics)
     rows = work.rows + _score_pictures(run, work, progress)
     for task in work.sets:
@@ -71,6 +77,19 @@ def score(run: Run, metrics: Sequence[Metric], progress: Progress) -> list[Score
         run.save_scores(rows)
     _save_columns(run, metrics)
     return rows
+
+
+def _delete_scores_seen_otherwise(run: Run) -> None:
+    """Delete what an earlier version scored of pictures that it did not decode as they are seen, and of sets that hold them."""
+    if run.info().get("decoding") == decoding.VERSION:
+        return
+    records = [record for record in run.current() if record.status == "ok"] if run.scores() else []
+    files = {record.key: run.image_path(record) for record in records}
+    otherwise = {key for key, file in files.items() if file.is_file() and not decoding.seen_as_before(file.read_bytes())}
+    if otherwise:
+        run.delete_scores({*otherwise, (None, None)})
+        run.delete_features()
+    run.update_info(decoding=decoding.VERSION)
 
 
 def plan_scoring(run: Run, metrics: Sequence[Metric]) -> Work:
@@ -182,11 +201,15 @@ def _score_pictures(run: Run, work: Work, progress: Progress) -> list[ScoreRow]:
 
 def _decoded(run: Run, records: Sequence[ImageRecord]) -> Iterator[list[Sample]]:
     """The pictures of ``records``, batch by batch."""
-    from PIL import Image  # noqa: PLC0415 - slow import
-
     for start in range(0, len(records), _BATCH):
-        batch = records[start : start + _BATCH]
-        yield [Sample(r, Image.open(io.BytesIO(run.image_path(r).read_bytes())).convert("RGB")) for r in batch]
+        yield [Sample(record, _seen(run.image_path(record))) for record in records[start : start + _BATCH]]
+
+
+def _seen(file: Path) -> Image.Image:
+    try:
+        return decoding.seen(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"the picture {printable(file)} cannot be read ({error}); put it back from a copy") from error
 
 
 def _save_features(run: Run, work: Work) -> None:

@@ -1,7 +1,8 @@
 """PNG, JPEG and WebP files as sequences of parts: those that hold the picture, and those that hold metadata.
 
-Only PNG text and colour profiles are decompressed here, to at most 1 MiB each and 16 MiB in all. Sources: PNG, third
-edition; ITU-T T.81 annex B (JPEG); RFC 9649 (WebP); ISO 19566-5 (JUMBF in JPEG); C2PA 2.1 annex A.3 (places of manifests).
+Only PNG text and colour profiles are decompressed here, to at most 1 MiB each and 16 MiB in all; longer text is left out.
+Sources: PNG, third edition; ITU-T T.81 annex B (JPEG); RFC 9649 (WebP); ISO 19566-5 (JUMBF in JPEG);
+C2PA 2.1 annex A.3 (places of manifests).
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Literal
 
+_WholeFormat = Literal["AVIF", "GIF", "BMP", "TIFF"]
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _MAX_PARTS, _MAX_SCANS = 1 << 16, 100
 _MAX_UNPACKED, _MAX_UNPACKED_TOTAL = 1 << 20, 16 << 20
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_OTHER_FORMATS = (
-    (b"GIF8", "a GIF"), (b"II*\0", "a TIFF"), (b"MM\0*", "a TIFF"), (b"BM", "a BMP"), (b"<", "HTML, SVG or XML"), (b"{", "JSON"),
-)  # fmt: skip
+_OTHERS: tuple[tuple[bytes, _WholeFormat], ...] = ((b"GIF8", "GIF"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"BM", "BMP"))
+_NO_PICTURES = ((b"<", "HTML, SVG or XML"), (b"{", "JSON"))
 _CUT_OFF = "the file is cut off before its end"
 
 
@@ -29,7 +30,8 @@ class Container:
 
     Attributes:
         format: by content.
-        width, height: pixels as stored, from the headers.
+        width, height: pixels as stored, from the headers; 0 where they were not read.
+        depth: bits a sample of a PNG.
         shown: the parts that the picture is decoded from, in order.
         exif: a TIFF structure, perhaps after the word "Exif".
         xmp: number of bytes of XMP.
@@ -38,13 +40,14 @@ class Container:
         text: (keyword, text) of PNG text; ("Comment", text) of JPEG comments.
         trailing: number of bytes after the picture's end.
         unpacked: number of bytes that compressed text and profiles were decompressed to.
-        exif_segments: the places of EXIF and of the index of several pictures (MPF) in a JPEG. Pillow reads them when it opens
-            a file, and warns where they are damaged.
+        several: a JPEG with further pictures behind the first, which viewers show.
+        left_out: number of texts that unpack to more than there is room for.
     """
 
-    format: Literal["PNG", "JPEG", "WEBP"]
+    format: Literal["PNG", "JPEG", "WEBP"] | _WholeFormat
     width: int = 0
     height: int = 0
+    depth: int = 0
     shown: list[bytes | memoryview] = field(default_factory=list)
     exif: bytearray = field(default_factory=bytearray)
     xmp: int = 0
@@ -53,18 +56,13 @@ class Container:
     text: list[tuple[str, str]] = field(default_factory=list)
     trailing: int = 0
     unpacked: int = 0
-    exif_segments: list[slice] = field(default_factory=list)
+    several: bool = False
+    left_out: int = 0
 
     @property
     def without_metadata(self) -> bytes:
         """The file without metadata: the same pixels, bit for bit."""
         return b"".join(self.shown)
-
-    def without_exif(self, data: bytes) -> bytes:
-        """``data``, the file itself, without ``exif_segments``."""
-        starts = [0, *(part.stop for part in self.exif_segments)]
-        ends = [*(part.start for part in self.exif_segments), len(data)]
-        return b"".join(map(memoryview(data).__getitem__, map(slice, starts, ends)))
 
     def set_size(self, width: int, height: int) -> None:
         """Set the size that a header states.
@@ -77,11 +75,15 @@ class Container:
         self.width, self.height = width, height
 
 
-def parse_container(data: bytes) -> Container:
+def parse_container(data: bytes, *, others: bool = False) -> Container:
     """Split a picture file into its parts; its content decides the format.
 
+    Args:
+        data: the file.
+        others: take AVIF, GIF, BMP and TIFF too, each as one part that is not looked into.
+
     Raises:
-        ValueError: no PNG, JPEG or WebP, cut off, damaged, animated, or of more than 65,536 parts; the message says which.
+        ValueError: of no such format, cut off, damaged, animated, or of more than 65,536 parts; the message says which.
     """
     if data.startswith(_PNG):
         return _png(data)
@@ -91,9 +93,20 @@ def parse_container(data: bytes) -> Container:
         return _webp(data)
     if not data:
         raise ValueError("the file is empty")
+    other = _other_format(data)
+    if others and other:
+        return Container(other, shown=[data])
     start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
-    likely = next((f": it looks like {name}" for magic, name in _OTHER_FORMATS if start.startswith(magic)), "")
-    raise ValueError(f"the file is no PNG, JPEG or WebP{likely}")
+    likely = f"a {other}" if other else next((name for magic, name in _NO_PICTURES if start.startswith(magic)), "")
+    if not other and data[4:8] == b"ftyp":
+        likely = "a HEIF or a film"
+    raise ValueError(f"the file is no PNG, JPEG or WebP{f': it looks like {likely}' if likely else ''}")
+
+
+def _other_format(data: bytes) -> _WholeFormat | None:
+    if data[4:8] == b"ftyp" and (b"avif" in (brands := data[8 : min(int.from_bytes(data[:4]), 256)]) or b"avis" in brands):
+        return "AVIF"
+    return next((name for magic, name in _OTHERS if data.startswith(magic)), None)
 
 
 def _png(data: bytes) -> Container:
@@ -117,6 +130,7 @@ def _png(data: bytes) -> Container:
             _png_extra(container, kind, data[place + 8 : end - 4])
         if kind == b"IHDR":
             container.set_size(*struct.unpack_from(">II", data, place + 8) if length == 13 else (0, 0))
+            container.depth = data[place + 16]
         place = end
         if kind == b"IEND":
             container.trailing = len(data) - end
@@ -130,32 +144,36 @@ def _png_extra(container: Container, kind: bytes, body: bytes) -> None:
     elif kind == b"caBX":
         container.c2pa += body
     elif kind == b"iCCP":
-        container.icc = _unpacked(container, body.partition(b"\0")[2][1:])
+        container.icc = _unpacked(container, body.partition(b"\0")[2][1:])[0]
     elif kind in {b"tEXt", b"zTXt", b"iTXt"}:
         keyword, _, rest = body.partition(b"\0")
+        whole = True
         if kind == b"zTXt":
-            rest = _unpacked(container, rest[1:])
+            rest, whole = _unpacked(container, rest[1:])
         elif kind == b"iTXt":
             packed = rest[:1] == b"\1"
             rest = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
-            rest = _unpacked(container, rest) if packed else rest
-        if keyword == b"XML:com.adobe.xmp":
+            rest, whole = _unpacked(container, rest) if packed else (rest, True)
+        if not whole:
+            container.left_out += 1
+        elif keyword == b"XML:com.adobe.xmp":
             container.xmp += len(rest)
         else:
             container.text.append((keyword.decode("latin-1"), rest.decode("utf-8" if kind == b"iTXt" else "latin-1", "replace")))
 
 
-def _unpacked(container: Container, packed: bytes) -> bytes:
-    """Decompressed text or profile; b"" for what is no zlib stream. Raises ValueError where it is implausibly long."""
+def _unpacked(container: Container, packed: bytes) -> tuple[bytes, bool]:
+    """The beginning of a compressed text or profile, and whether that is all of it; b"" for what is no zlib stream."""
+    room = min(_MAX_UNPACKED, _MAX_UNPACKED_TOTAL - container.unpacked)
+    if room <= 0:
+        return b"", False
     unpacker = zlib.decompressobj()
     try:
-        data = unpacker.decompress(packed, _MAX_UNPACKED)
+        data = unpacker.decompress(packed, room)
     except zlib.error:
-        return b""
+        return b"", True
     container.unpacked += len(data)
-    if unpacker.unconsumed_tail or container.unpacked > _MAX_UNPACKED_TOTAL:
-        raise ValueError("the file's text or colour profile unpacks to implausibly much")
-    return data
+    return data, not unpacker.unconsumed_tail
 
 
 def _jpeg(data: bytes) -> Container:
@@ -205,26 +223,23 @@ def _jpeg_extras(container: Container, data: bytes, extras: list[tuple[int, slic
     """Read the metadata of APPn and comment segments; EXIF, profiles and manifests may span several segments."""
     profile: list[bytes] = []
     boxes: dict[bytes, list[tuple[int, bytes]]] = {}
-    several = high_range = False
+    high_range = False
     for marker, place in extras:
         body = data[place][4:]
         if marker == 0xFE:
             container.text.append(("Comment", body.decode("utf-8", "replace")))
         elif marker == 0xE1 and body.startswith(b"Exif\0"):
             container.exif += body[6:] if container.exif else body
-            container.exif_segments.append(place)
         elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/"):
             container.xmp += len(body.partition(b"\0")[2])
             high_range |= b"hdrgm:Version" in body
         elif marker == 0xE2 and body.startswith(b"ICC_PROFILE\0"):
             profile.append(body[12:])
         elif marker == 0xE2 and body.startswith(b"MPF\0"):
-            several = True
-            container.exif_segments.append(place)
+            container.several = True
         elif marker == 0xEB and body.startswith(b"JP") and len(body) >= 16:
             boxes.setdefault(body[2:4], []).append((int.from_bytes(body[4:8]), body[8:]))
-    if several and not high_range:
-        raise ValueError("the file holds several pictures")
+    container.several &= not high_range
     container.icc = b"".join(part[2:] for part in sorted(profile))
     container.c2pa += b"".join(box for box in map(_joined, boxes.values()) if box[4:8] == b"jumb" and box[16:20] == b"c2pa")
 

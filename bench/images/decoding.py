@@ -1,23 +1,19 @@
-"""Check untrusted image bytes, read their metadata, make thumbnails without it.
+"""Check untrusted image bytes, decode pictures as they are seen, make thumbnails of them.
 
-Pure functions of bytes, so worker threads may share them. Catching Pillow's warnings would need global state; the checks
-before it refuse everything it would warn about.
+Runs, imports, references, thumbnails and the voting page all see a picture through ``seen``. Pure functions of bytes, so worker
+threads may share them. Catching Pillow's warnings would need global state; the checks before it refuse what it would warn about.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
-import math
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.images import containers
+from bench.images import containers, metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from PIL import Image
 
@@ -25,13 +21,13 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 64 * 2**20
-_MAX_CHARACTERS, _MAX_METADATA = 300, 2048
-_ORIENTATION, _EXIF_IFD, _GPS_IFD, _MAKER_NOTE = 0x0112, 0x8769, 0x8825, 0x927C
-_NUMBERS = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d"}
-_TEXTS = {2, 7, 129}
-_WINDOWS = range(0x9C9B, 0x9CA0)
-"""Windows' title, comment, author, keywords and subject: text of another type."""
-_MAX_NUMBERS, _MAX_VALUE_BYTES = 8, 1024
+VERSION = 1
+"""Of ``seen``. Runs keep it (``decoding`` in run.json): what an older version scored and ``seen_as_before`` denies is scored again."""
+_ENDINGS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
+_CODED = {"1", "L", "P", "RGB"}
+"""Modes whose pixels are shown as they are coded, where nothing is transparent."""
+_MODES = {*_CODED, "LA", "La", "PA", "RGBA", "RGBa", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L", "I;16N"}
+_WHITE_IS_ZERO, _BITS = 262, 258  # TIFF 6.0, section 3
 
 
 @dataclass(frozen=True)
@@ -39,12 +35,12 @@ class Picture:
     """A whole, plain picture.
 
     Attributes:
-        format: "PNG", "JPEG" or "WEBP".
-        width, height: pixels as stored; an EXIF orientation is not applied.
+        format: "PNG", "JPEG" or "WEBP"; of imports "AVIF", "GIF", "BMP" or "TIFF" too.
+        width, height: pixels as seen: upright.
         metadata: JSON values, about 5 KB at most: ``exif`` and ``text`` (tags by name, long values cut; ``left_out`` counts
             those without room), ``c2pa`` (size and SHA-256 of the manifest, which is not verified), ``xmp`` (size), ``icc``
             (the profile's name), ``trailing_bytes``; absent keys mean that the file has none. The GPS position is never kept:
-            ``gps`` says that there was one.
+            ``gps`` says that there was one. Of GIF, BMP and TIFF nothing is read.
     """
 
     format: str
@@ -74,46 +70,65 @@ class Thumbnail:
         return {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}[self.ending]
 
 
-def inspect(data: bytes) -> Picture:
+def inspect(data: bytes, *, others: bool = False) -> Picture:
     """Check a picture's size, decode all of it, and read its metadata.
 
+    Args:
+        data: the file.
+        others: take still AVIF, GIF, BMP and TIFF as well, and the first picture of a camera's several; no server has a reason to
+            send them.
+
     Raises:
-        ValueError: empty, no PNG, JPEG or WebP (content counts, not names), above ``MAX_BYTES`` or ``MAX_PIXELS``, cut
-            off, damaged, animated, or with text or a profile that unpacks to more than a mebibyte; the message says which.
+        ValueError: empty, of no such format (content counts, not names), above ``MAX_BYTES`` or ``MAX_PIXELS``, cut off, damaged,
+            animated, or of pixels that have no black and white; the message says which.
     """
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"the file is larger than {MAX_BYTES >> 20} MiB")
-    parts = containers.parse_container(data)
-    if parts.width * parts.height > MAX_PIXELS:
-        raise ValueError(f"the file has {parts.width} x {parts.height} pixels, more than {MAX_PIXELS}")
-    _decode(parts, data)
-    return Picture(parts.format, parts.width, parts.height, _metadata(parts))
+    parts, image = _opened(data, others=others)
+    picture = _as_seen(parts, image)
+    return Picture(parts.format, picture.width, picture.height, metadata.read(parts))
+
+
+def seen(data: bytes) -> Image.Image:
+    """A picture file as a viewer shows it: RGB of 8 bits, upright, on white.
+
+    EXIF orientation is applied; what is transparent shows white. Of 16 bits the upper 8 count. CMYK becomes RGB by
+    (1 - C)(1 - K), and palettes their colours. A colour profile is left aside: the numbers count as sRGB.
+
+    Raises:
+        ValueError: as ``inspect``, for all formats.
+    """
+    return _as_seen(*_opened(data))
+
+
+def seen_as_before(data: bytes) -> bool:
+    """Whether scores from before ``seen`` are of the same pixels: as coded, in Pillow's "RGB". What is damaged had no scores."""
+    try:
+        parts, image = _opened(data)
+        if _as_coded(parts, image):
+            return True
+        before, after = image.convert("RGB"), _as_seen(parts, image)
+    except (OSError, ValueError):
+        return True
+    return before.size == after.size and before.tobytes() == after.tobytes()
 
 
 def thumbnail(data: bytes, edge: int) -> Thumbnail:
-    """A stored picture made ready to be shown, upright and without metadata.
+    """A stored picture made ready to be shown as ``seen`` sees it, without metadata.
 
-    A picture whose longer side is at most ``edge`` pixels keeps its coded pixels unless it must be turned upright. A larger
-    one becomes a WebP of quality 88.
+    A picture whose longer side is at most ``edge`` pixels keeps its coded pixels where a browser shows them so, and becomes a
+    PNG otherwise. A larger one becomes a WebP of quality 88.
 
     Raises:
-        OSError: the picture cannot be decoded.
+        ValueError: as ``seen``.
     """
     from PIL import Image  # noqa: PLC0415 - slow import
 
-    try:
-        parts = containers.parse_container(data)
-    except ValueError:  # stored before pictures were inspected
-        parts = None
-    turn = _orientation(parts.exif) if parts else 1
-    small = parts is not None and max(parts.width, parts.height) <= edge
-    if parts and small and turn == 1:
-        return Thumbnail(parts.without_metadata, {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}[parts.format], parts.width, parts.height)
-    with Image.open(io.BytesIO(parts.without_metadata if parts else data)) as image:
-        width, height = image.size[::-1] if turn >= 5 else image.size
-        small = max(image.size) <= edge
-        image.thumbnail((edge, edge), Image.Resampling.LANCZOS)
-        shown = _upright(image.convert("RGBA" if small and image.has_transparency_data else "RGB"), turn)
+    parts, image = _opened(data)
+    small = max(image.size) <= edge
+    if small and parts.format in _ENDINGS and _as_coded(parts, image):
+        return Thumbnail(parts.without_metadata, _ENDINGS[parts.format], parts.width, parts.height)
+    shown = _as_seen(parts, image)
+    width, height = shown.size
+    shown.thumbnail((edge, edge), Image.Resampling.LANCZOS)
     shown.info.clear()
     encoded = io.BytesIO()
     if small:
@@ -123,20 +138,93 @@ def thumbnail(data: bytes, edge: int) -> Thumbnail:
     return Thumbnail(encoded.getvalue(), ".png" if small else ".webp", width, height)
 
 
-def _decode(parts: Container, data: bytes) -> None:
-    """Raise ValueError unless every pixel is there."""
+def _opened(data: bytes, *, others: bool = True) -> tuple[Container, Image.Image]:
+    """A file's parts and its picture, of which the headers are read. Raises ValueError for what ``inspect`` refuses of them."""
     from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - slow import
 
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"the file is larger than {MAX_BYTES >> 20} MiB")
+    parts = containers.parse_container(data, others=others)
+    if parts.several and not others:
+        raise ValueError("the file holds several pictures")
+    _check_pixels(parts.width, parts.height)
     try:
-        with Image.open(io.BytesIO(parts.without_exif(data)), formats=[parts.format]) as image:
-            if agreed := image.size == (parts.width, parts.height):
-                image.load()
+        image = Image.open(io.BytesIO(parts.without_metadata), formats=[parts.format])
+        frames = getattr(image, "n_frames", 1)
     except UnidentifiedImageError:
-        raise ValueError(f"the file is damaged: no {parts.format} decoder takes it") from None
+        lacking = ", or this Pillow reads no AVIF" if parts.format == "AVIF" else ""
+        raise ValueError(f"the file is damaged{lacking}: no {parts.format} decoder takes it") from None
     except Exception as error:  # noqa: BLE001 - a decoder may raise anything on untrusted bytes
-        raise ValueError(f"the file is damaged: {_line(str(error)) or type(error).__name__}") from None
-    if not agreed:
+        raise _damaged(error) from None
+    if parts.width and image.size != (parts.width, parts.height):
         raise ValueError("the file is damaged: its headers differ on its size")
+    _check_pixels(*image.size)
+    if frames > 1:
+        raise ValueError("the file holds several pictures" if parts.format == "TIFF" else "the file is animated")
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
+    odd = image.mode.startswith("I;16") and (tags.get(_WHITE_IS_ZERO, 1) != 1 or tags.get(_BITS, (16,)) != (16,))
+    if odd or image.mode not in _MODES:
+        raise ValueError(f"the file's pixels ({image.mode}) have no black and white that viewers agree on; save it as PNG")
+    if parts.format == "AVIF":
+        parts.exif, parts.icc = bytearray(image.info.get("exif", b"")), image.info.get("icc_profile", b"")
+    return parts, image
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"the file has {width} x {height} pixels, more than {MAX_PIXELS}")
+
+
+def _as_coded(parts: Container, image: Image.Image) -> bool:
+    """Whether the pixels are shown as they are coded."""
+    return image.mode in _CODED and not image.has_transparency_data and metadata.orientation(parts.exif) == 1
+
+
+def _as_seen(parts: Container, image: Image.Image) -> Image.Image:
+    """Decode the picture that ``_opened`` gave. Raises ValueError unless every pixel is there."""
+    try:
+        image.load()
+        if image.mode.startswith("I;16"):
+            image = _upper_bits(image)
+        elif parts.depth:
+            _scale_transparency(image, parts.depth)
+        if image.has_transparency_data:
+            image = _on_white(image)
+        image = image.convert("RGB")
+        return _upright(image, metadata.orientation(parts.exif))
+    except Exception as error:  # noqa: BLE001 - a decoder may raise anything on untrusted bytes
+        raise _damaged(error) from None
+
+
+def _upper_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits as 8, with the level that is transparent as alpha."""
+    import numpy as np  # noqa: PLC0415 - slow import
+    from PIL import Image  # noqa: PLC0415 - slow import
+
+    levels = np.asarray(image).astype(np.uint16)
+    grey = Image.fromarray((levels >> 8).astype(np.uint8))
+    if "transparency" in image.info:
+        grey.putalpha(Image.fromarray(np.where(levels == image.info["transparency"], 0, 255).astype(np.uint8)))
+    return grey
+
+
+def _scale_transparency(image: Image.Image, depth: int) -> None:
+    """A PNG states its transparent colour in samples as stored, of ``depth`` bits; Pillow has scaled the pixels to 8."""
+    colour = image.info.get("transparency")
+    if image.mode == "P" or colour is None:
+        return
+
+    def scaled(sample: int) -> int:
+        return sample >> 8 if depth == 16 else sample * 255 // (2**depth - 1)
+
+    image.info["transparency"] = tuple(map(scaled, colour)) if isinstance(colour, tuple) else scaled(colour)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    from PIL import Image  # noqa: PLC0415 - slow import
+
+    straight = image.convert("LA") if image.mode == "La" else image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), straight.convert("RGBA"))
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
@@ -154,117 +242,5 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(turns[orientation]) if orientation in turns else image
 
 
-def _metadata(parts: Container) -> dict[str, Any]:
-    from PIL.ExifTags import TAGS  # noqa: PLC0415 - slow import
-
-    metadata: dict[str, Any] = {}
-    tags = dict(_exif(parts.exif))
-    texts = [(k, f"{len(v)} characters" if k.startswith("Raw profile type") else v) for k, v in parts.text if "gps" not in k.lower()]
-    if _GPS_IFD in tags or len(texts) < len(parts.text):
-        metadata["gps"] = "left out"
-    named = ((TAGS.get(tag, f"0x{tag:04X}"), value) for tag, value in tags.items() if tag not in {_EXIF_IFD, _GPS_IFD, _MAKER_NOTE})
-    for name, pairs in (("exif", named), ("text", iter(texts))):
-        kept, left_out = _fitted(pairs)
-        if kept:
-            metadata[name] = kept
-        if left_out:
-            metadata["left_out"] = metadata.get("left_out", 0) + left_out
-    if parts.c2pa:
-        metadata["c2pa"] = {"bytes": len(parts.c2pa), "sha256": hashlib.sha256(parts.c2pa).hexdigest()}
-    if parts.xmp:
-        metadata["xmp"] = {"bytes": parts.xmp}
-    if parts.icc:
-        metadata["icc"] = _line(_profile_name(parts.icc)) or "unnamed"
-    if parts.trailing:
-        metadata["trailing_bytes"] = parts.trailing
-    return metadata
-
-
-def _fitted(pairs: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], int]:
-    """The pairs that fit into ``_MAX_METADATA`` characters of JSON, and how many do not."""
-    kept: dict[str, Any] = {}
-    room, left_out = _MAX_METADATA, 0
-    for name, value in pairs:
-        short = _line(value) if isinstance(value, str) else value
-        need = len(json.dumps([_line(name), short]))
-        if need > room:
-            left_out += 1
-            continue
-        room -= need
-        kept[_line(name)] = short
-    return kept, left_out
-
-
-def _line(text: str) -> str:
-    """``text`` on one line, printable, cut after 300 characters."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * _MAX_CHARACTERS]).split())
-    return plain if len(plain) <= _MAX_CHARACTERS else plain[: _MAX_CHARACTERS - 1] + "…"
-
-
-def _orientation(exif: bytearray) -> int:
-    """The EXIF orientation: 1 (upright) to 8."""
-    value = dict(_exif(exif)).get(_ORIENTATION, 1)
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _exif(exif: bytearray) -> Iterator[tuple[int, Any]]:
-    """Tags of the picture and of its exposure (Exif 3.0, 4.6); damaged ones are skipped, and the GPS tags are never read."""
-    data = bytes(exif).removeprefix(b"Exif").lstrip(b"\0")
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
-    if order is None or len(data) < 8:
-        return
-    tags = dict(_directory(data, struct.unpack_from(f"{order}I", data, 4)[0], order))
-    yield from tags.items()
-    if isinstance(shot := tags.get(_EXIF_IFD), int):
-        yield from _directory(data, shot, order)
-
-
-def _directory(data: bytes, start: int, order: str) -> Iterator[tuple[int, Any]]:
-    if start + 2 > len(data):
-        return
-    (entries,) = struct.unpack_from(f"{order}H", data, start)
-    for at in range(start + 2, min(start + 2 + 12 * entries, len(data) - 11), 12):
-        tag, kind, count = struct.unpack_from(f"{order}HHI", data, at)
-        each = 1 if kind in _TEXTS else struct.calcsize(f"={_NUMBERS.get(kind, '')}")
-        if not each or not count:
-            continue
-        size = each * count
-        place = at + 8 if size <= 4 else struct.unpack_from(f"{order}I", data, at + 8)[0]
-        if place + size > len(data):
-            continue
-        raw = data[place : place + min(size, _MAX_VALUE_BYTES)]
-        if kind in _TEXTS or tag in _WINDOWS:
-            yield tag, _line(_text(raw, order, tag)) or f"{size} bytes"
-        else:
-            yield tag, _numbers(raw, order + _NUMBERS[kind])
-
-
-def _text(raw: bytes, order: str, tag: int) -> str:
-    """The text of a tag, "" where it is none."""
-    if tag in _WINDOWS:
-        return raw.decode("utf-16-le", "replace")
-    if raw.startswith(b"UNICODE\0"):
-        return raw[8:].decode(f"utf-16-{'le' if order == '<' else 'be'}", "replace")
-    text = raw.removeprefix(b"ASCII\0\0\0").rstrip(b"\0")
-    return "" if b"\0" in text else text.decode("utf-8", "replace")
-
-
-def _numbers(raw: bytes, code: str) -> Any:  # noqa: ANN401 - JSON
-    """A number, or a list of up to eight; None for what is no number, such as 1/0."""
-    parts = list(struct.iter_unpack(code, raw[: _MAX_NUMBERS * struct.calcsize(code)]))
-    values = [n[0] if len(n) == 1 else n[0] / n[1] if n[1] else math.nan for n in parts]
-    kept = [v if math.isfinite(v) else None for v in values]
-    return kept[0] if len(kept) == 1 else kept
-
-
-def _profile_name(profile: bytes) -> str:
-    """The description inside an ICC profile (ICC.1:2022, 7.3 and 10.15), "" without one."""
-    for at in range(132, min(132 + 12 * min(int.from_bytes(profile[128:132]), 100), len(profile) - 11), 12):
-        name, place, length = struct.unpack_from(">4sII", profile, at)
-        if name == b"desc":
-            tag = profile[place : place + length]
-            if tag.startswith(b"mluc"):
-                size, start = int.from_bytes(tag[20:24]), int.from_bytes(tag[24:28])
-                return tag[start : start + size].decode("utf-16-be", "replace")
-            return tag[12 : 12 + int.from_bytes(tag[8:12])].decode("latin-1")
-    return ""
+def _damaged(error: Exception) -> ValueError:
+    return ValueError(f"the file is damaged: {metadata.one_line(str(error)) or type(error).__name__}")

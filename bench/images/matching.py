@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 from collections import Counter
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.core.files import printable
 from bench.errors import ConfigError, PromptError, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from bench.types import Prompt
 
 _SEED = re.compile(r"^(?P<id>.+?)[_-](?:s|seed)?(?P<seed>\d{1,6})$")
 _CODE = re.compile(r"[_-][0-9a-f-]{8,}(_\d+)?$")
 """What services append to a file name: a hash or a UUID, and the place in a grid."""
+_WHOLE = re.compile(r"([0-9]+)(?:\.0*)?")
+MAX_SEED = 2**63 - 1
+"""The largest seed that a run can store."""
 MIN_SIMILARITY, MIN_LEAD = 0.6, 0.1
 """What ``by_words`` asks of the best prompt: its similarity, 0 to 1, and its lead over the second."""
 
@@ -73,7 +76,7 @@ def by_order(files: Sequence[Path], prompts: Sequence[Prompt]) -> list[Matched |
     each, rest = divmod(len(files), len(prompts))
     if rest or not each:
         raise ConfigError(f"{len(files)} pictures for {len(prompts)} prompts: --match order needs as many, or a multiple")
-    ordered = sorted(files, key=lambda f: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", f.name.lower())])
+    ordered = sorted(files, key=lambda f: [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", f.name.lower()))])
     return [Matched(file, prompts[i // each], i % each, "order") for i, file in enumerate(ordered)]
 
 
@@ -120,40 +123,82 @@ def by_manifest(source: Path, prompts: Sequence[Prompt]) -> tuple[list[Path], li
     """By the rows of a .csv or .jsonl: ``file`` (beside it), ``prompt_id`` or ``prompt``, and perhaps ``seed``.
 
     Raises:
-        PromptError: a row without file, with one that is not there, or with an unknown id.
+        PromptError: the manifest cannot be read; a row without file, with one that is not there, with an unknown id, or with a
+            seed that is no whole number from 0 to 2^63 - 1.
     """
     by_id, by_text = {p.id: p for p in prompts}, {p.text.strip(): p for p in prompts}
     files: list[Path] = []
     matches: list[Matched | None] = []
     for line, row in _rows(source):
-        if not row.get("file"):
-            raise PromptError(f"{source}:{line}: no 'file'")
-        file = source.parent / str(row["file"])
-        if not file.is_file():
-            raise PromptError(f"{source}:{line}: there is no file {str(row['file'])!r} beside the manifest")
-        seed = row.get("seed")
-        if seed not in (None, "") and not str(seed).isdigit():
-            raise PromptError(f"{source}:{line}: seed {seed!r} must be a whole number")
-        if row.get("prompt_id"):
-            if row["prompt_id"] not in by_id:
-                raise PromptError(f"{source}:{line}: {unknown('prompt id', str(row['prompt_id']), by_id)}")
-            prompt, how = by_id[str(row["prompt_id"])], "manifest, id"
-        elif str(row.get("prompt", "")).strip() in by_text:
-            prompt, how = by_text[str(row["prompt"]).strip()], "manifest, text"
+        where = f"{printable(source)}:{line}"
+        files.append(_file(row, source.parent, where))
+        seed = _seed(row.get("seed"), where)
+        prompt_id, text = str(row.get("prompt_id") or ""), str(row.get("prompt") or "").strip()
+        if prompt_id and prompt_id not in by_id:
+            raise PromptError(f"{where}: {unknown('prompt id', prompt_id, by_id)}")
+        if prompt_id:
+            matches.append(Matched(files[-1], by_id[prompt_id], seed, "manifest, id"))
+        elif text in by_text:
+            matches.append(Matched(files[-1], by_text[text], seed, "manifest, text"))
         else:
-            files.append(file)
             matches.append(None)
-            continue
-        files.append(file)
-        matches.append(Matched(file, prompt, int(seed) if seed not in (None, "") else 0, how))
     return files, matches
 
 
-def _rows(source: Path) -> list[tuple[int, dict[str, Any]]]:
-    text = source.read_text(encoding="utf-8-sig")
-    if source.suffix.lower() == ".csv":
-        return list(enumerate(csv.DictReader(io.StringIO(text)), 2))
+def _file(row: Mapping[str, Any], folder: Path, where: str) -> Path:
+    """The file that a row names, with the "/" or the backslash of Windows between folders."""
+    name = str(row.get("file") or "")
+    if not name:
+        raise PromptError(f"{where}: no 'file'")
     try:
-        return [(n, json.loads(line)) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
-    except json.JSONDecodeError as error:
-        raise PromptError(f"{source}: not JSON Lines: {error.msg}") from error
+        file = next((f for f in (folder / name, folder / name.replace("\\", "/")) if f.is_file()), None)
+    except OSError:  # a name that no file can have
+        file = None
+    if file is None:
+        raise PromptError(f"{where}: there is no file {name[:200]!r} beside the manifest")
+    return file
+
+
+def _seed(value: object, where: str) -> int:
+    """A seed as programs write it, "3.0" too; 0 where there is none."""
+    text = "" if value is None else str(value).strip()
+    if not text:
+        return 0
+    whole = _WHOLE.fullmatch(text)
+    if whole is None or isinstance(value, bool):
+        raise PromptError(f"{where}: seed {value!r} must be a whole number")
+    digits = whole[1].lstrip("0") or "0"
+    if len(digits) > len(str(MAX_SEED)) or int(digits) > MAX_SEED:
+        raise PromptError(
+            f"{where}: seed {text} is larger than {MAX_SEED}, the largest that is stored; count 0, 1, 2, … for each prompt instead"
+        )
+    return int(digits)
+
+
+def _rows(source: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    r"""Line numbers and rows; lines end with \n, \r\n or \r and nothing else."""
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PromptError(f"{printable(source)}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise PromptError(f"{printable(source)} cannot be read: {error.strerror}") from error
+    lines = text.split("\n")  # reading a text turns \r\n and \r into \n
+    if source.suffix.lower() == ".csv":
+        reader = csv.DictReader(f"{line}\n" for line in lines)
+        try:
+            for row in reader:
+                yield reader.line_num, row
+        except csv.Error as error:
+            raise PromptError(f"{printable(source)}:{reader.line_num + 1}: not CSV: {error}") from error
+        return
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise PromptError(f"{printable(source)}:{number}: not JSON: {getattr(error, 'msg', error)}") from error
+        if not isinstance(row, dict):
+            raise PromptError(f"{printable(source)}:{number}: a line must be a JSON object, not {type(row).__name__}")
+        yield number, row

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import io
 from difflib import get_close_matches
 from functools import cached_property
 from html import escape
@@ -17,6 +16,7 @@ import pandas as pd
 from bench.analysis.advice import score_command
 from bench.analysis.frames import Frames, frames
 from bench.errors import ConfigError, unknown
+from bench.images import decoding
 from bench.notebook import display
 from bench.notebook.display import PictureCell, Row, Shown
 from bench.report import wording
@@ -72,7 +72,7 @@ class Run:
         return self._tables["summary"]
 
     def image(self, prompt_id: str, seed: int | None = None) -> Image.Image:
-        """The picture of a prompt as a Pillow image, RGB.
+        """The picture of a prompt as a Pillow image, RGB, as metrics see it.
 
         Args:
             prompt_id: of the prompt.
@@ -81,8 +81,6 @@ class Run:
         Raises:
             ConfigError: no such prompt or seed, or the picture was not made; the message says why.
         """
-        from PIL import Image  # noqa: PLC0415 - slow import
-
         rows = self._of(prompt_id)
         chosen = rows if seed is None else rows[rows["seed"] == seed]
         if chosen.empty:
@@ -92,8 +90,7 @@ class Run:
             words, _kind = wording.status(str(chosen["status"].iloc[0]))
             why = wording.text(chosen["error"].iloc[0])
             raise ConfigError(f"{prompt_id} has no picture: {words}{f' ({why})' if why else ''}")
-        with Image.open(io.BytesIO((self.path / str(with_picture["image"].iloc[0])).read_bytes())) as image:
-            return image.convert("RGB")
+        return decoding.seen((self.path / str(with_picture["image"].iloc[0])).read_bytes())
 
     def show(self, prompt_id: str) -> Shown:
         """The pictures of a prompt with their scores and what was read in them.

@@ -64,7 +64,9 @@ def write(pictures: Mapping[str, Path], folder: Path, progress: Progress | None 
             thumbs[sha] = thumb  # noqa: PERF403 - what was made before an interruption is kept
     finally:
         index = {sha[:16]: astuple(thumb) for sha, thumb in thumbs.items()}
-        (folder / "index.json").write_text(json.dumps({"edge": EDGE, "thumbs": index}, separators=(",", ":")), encoding="utf-8")
+        (folder / "index.json").write_text(
+            json.dumps({"edge": EDGE, "decoding": decoding.VERSION, "thumbs": index}, separators=(",", ":")), encoding="utf-8"
+        )
     kept = {thumb.src for thumb in thumbs.values()} | {"index.json"}
     for name in there - kept:
         if _OURS.fullmatch(name):
@@ -130,6 +132,7 @@ def _index(folder: Path) -> dict[str, Thumb]:
     """The thumbnails of an earlier report, {} where it cannot tell or made them otherwise."""
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        return {sha: Thumb(*values) for sha, values in index["thumbs"].items()} if index["edge"] == EDGE else {}
+        ours = (index["edge"], index["decoding"]) == (EDGE, decoding.VERSION)
+        return {sha: Thumb(*values) for sha, values in index["thumbs"].items()} if ours else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

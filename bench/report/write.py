@@ -73,7 +73,7 @@ def _write(
     title = " · ".join(dict.fromkeys(tables["images"]["run"])) or " · ".join(run.name for run in runs)
     _prepare(folder)
     for name, table in tables.items():
-        table.to_parquet(folder / f"{name}.parquet", index=False)
+        (folder / f"{name}.parquet").write_bytes(table.to_parquet(index=False))  # pyarrow takes no path that is not UTF-8
         (folder / f"{name}.csv").write_text(csv_text(table), encoding="utf-8", newline="")
     (folder / "summary.md").write_text(summary_markdown(tables, title), encoding="utf-8")
     (folder / "summary.tex").write_text(summary_latex(tables), encoding="utf-8")

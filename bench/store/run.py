@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.advice import command
-from bench.core.files import add_line, write_atomically, writing
+from bench.core.files import add_line, printable, write_atomically, writing
 from bench.errors import StoreError
 from bench.store import schema
 from bench.types import ImageRecord, digest
@@ -48,7 +48,10 @@ if TYPE_CHECKING:
 
 _OF_WINDOWS = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])\.", re.IGNORECASE)
 """How names begin that Windows keeps for itself."""
-_KINDS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp"}
+_KINDS = {
+    b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif", b"BM": ".bmp", b"II*\0": ".tiff", b"MM\0*": ".tiff",
+}  # fmt: skip
+"""How files begin. An AVIF tells what it is behind its first four bytes."""
 
 
 class Run:
@@ -251,7 +254,7 @@ class Run:
         self._write_scores(merged.values())
 
     def delete_scores(self, keys: Collection[tuple[str | None, str | None]]) -> None:
-        """Delete the scores of these (prompt, request), whose pictures are about to be rendered again; (None, None) is the whole run."""
+        """Delete the scores of these (prompt, request), which no longer hold; (None, None) are those of the whole run."""
         stored = self.scores()
         kept = [s for s in stored if (s.prompt_id, s.request_id) not in keys]
         if len(kept) < len(stored):
@@ -269,6 +272,11 @@ class Run:
     def features_path(self, fingerprint: str) -> Path:
         """The feature cache of one extractor."""
         return self.path / "features" / f"{hashlib.sha256(fingerprint.encode()).hexdigest()[:16]}.npz"
+
+    def delete_features(self) -> None:
+        """Delete every feature cache."""
+        for file in (self.path / "features").glob("*.npz"):
+            file.unlink(missing_ok=True)
 
     def save_bytes(self, path: Path, data: bytes) -> None:
         """Write a file of this run atomically."""
@@ -293,12 +301,19 @@ class Run:
         import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
 
         try:
-            return pq.read_table(file)
+            with file.open("rb") as handle:  # pyarrow takes no path that is not UTF-8
+                return pq.read_table(handle)
         except (ValueError, OSError) as error:  # pyarrow's own are kinds of these
+            if isinstance(error, OSError) and error.errno:
+                raise StoreError(f"{printable(file)} cannot be read: {error.strerror}") from error
             raise self._damaged(file, error) from error
 
     def _damaged(self, file: Path, error: Exception) -> StoreError:
-        return StoreError(f"{file} is damaged ({error}); put it back from a copy, or delete the run with: {command('rm', str(self.path))}")
+        if file.name == "scores.parquet":
+            remedy = "delete that file and score the run again"
+        else:
+            remedy = f"delete the run with: {command('rm', str(self.path))}"
+        return StoreError(f"{printable(file)} is damaged ({error}); put it back from a copy, or {remedy}")
 
     def _repair(self) -> None:
         """Cut off half-written last lines and delete temporary files of a killed process."""
@@ -310,7 +325,7 @@ class Run:
             part.unlink()
 
     def _image_file(self, record: ImageRecord, data: bytes) -> str:
-        ending = next((e for magic, e in _KINDS.items() if data.startswith(magic)), ".bin")
+        ending = next((e for magic, e in _KINDS.items() if data.startswith(magic)), ".avif" if data[4:8] == b"ftyp" else ".bin")
         seed, prompt_id = "x" if record.request.seed is None else record.request.seed, record.prompt_id
         if _OF_WINDOWS.match(prompt_id):
             prompt_id = f"_{prompt_id}"

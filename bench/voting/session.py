@@ -141,7 +141,7 @@ class VotingSession:
             data = (self.runs[side.run].path / side.image).read_bytes()
             if hashlib.sha256(data).hexdigest() == side.sha256:
                 return decoding.thumbnail(data, _MAX_EDGE)
-        except OSError:
+        except (OSError, ValueError):
             pass
         self._gone.add(ballot.id)
         return None

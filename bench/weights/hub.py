@@ -8,18 +8,29 @@ from functools import cache
 from pathlib import Path
 
 from bench.core import resources
-from bench.errors import MissingWeightsError
+from bench.errors import ConfigError, MissingWeightsError
 
 _WHOLE = 64 * 2**20
 _EDGE = 8 * 2**20
 
 
 def local_folder(repo: str) -> Path | None:
-    """The folder behind ``repo``: one below the project's weights ("weights/clip-tiny") or any other; None for a hub repository."""
-    if repo.startswith("weights/"):
-        return resources.folder("weights") / repo.removeprefix("weights/")
+    """The folder behind ``repo``, None for a hub repository: any folder, or one of the project's weights ("weights/clip-tiny").
+
+    Raises:
+        ConfigError: the working directory and the project have unlike folders of that name.
+    """
     path = Path(repo).expanduser()
-    return path if path.is_dir() else None
+    if not repo.startswith("weights/"):
+        return path if path.is_dir() else None
+    shipped = resources.folder("weights") / repo.removeprefix("weights/")
+    if not path.is_dir() or path.resolve() == shipped.resolve():
+        return shipped
+    if not shipped.is_dir():
+        return path
+    if folder_hash(path.resolve()) != folder_hash(shipped):
+        raise ConfigError(f"{repo} is a folder here and another one that ships with this program; ./{repo} means the one here")
+    return shipped
 
 
 def identity(repo: str, revision: str | None, *, uncached: str = "main") -> str:
@@ -62,6 +73,29 @@ def folder_hash(folder: Path) -> str:
                 handle.seek(-_EDGE, os.SEEK_END)
                 total.update(handle.read())
     return total.hexdigest()[:16]
+
+
+def file_hash(file: Path) -> str:
+    """SHA-256 (16 hex digits) of a file's whole content; a file that has changed since is read again."""
+    seen = file.stat()
+    return _file_hash(file, seen.st_size, seen.st_mtime_ns)
+
+
+@cache
+def _file_hash(file: Path, _size: int, _changed: int) -> str:
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()[:16]
+
+
+def cached_snapshot(repo: str) -> Path | None:
+    """The folder of a repository's snapshot in the hub's local cache; None when it is not there, or ``repo`` names no repository."""
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - slow import
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415 - slow import
+
+    try:
+        return Path(snapshot_download(repo, local_files_only=True))
+    except (HFValidationError, LocalEntryNotFoundError):
+        return None
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.command import bench, bench_process
+from support.machines import nvidia_smi
 from support.paths import ROOT
 
 from bench.cli.app import COMMANDS
@@ -144,6 +146,17 @@ def test_doctor_finds_the_default_job_ready_and_shows_no_key(tmp_path: Path) -> 
     assert "XAI_API_KEY" in shown.stdout
     assert "secret-value" not in shown.stdout + shown.stderr
     assert "self-test read back" in shown.stdout
+
+
+def test_doctor_finds_a_card_that_torch_cannot_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvidia_smi(tmp_path, driver="550.54.15", cuda="12.4")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.version.cuda", "13.0")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    shown = bench(["doctor"], tmp_path, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert shown.returncode == 1
+    for part in ("driver 550.54.15 offers CUDA 12.4", "built for CUDA 13.0", "update the driver to 580 or newer", "not ready"):
+        assert part in " ".join(shown.stdout.replace("│", " ").split()), part
 
 
 def test_doctor_names_the_fix_where_the_default_job_cannot_run(tmp_path: Path) -> None:

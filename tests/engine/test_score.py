@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
 
 from bench.config import presets
 from bench.core.progress import Progress
 from bench.engine import score
+from bench.errors import StoreError
 from bench.types import Job, Prompt, PromptSet, Rendered, Request
 
 if TYPE_CHECKING:
-    import pytest
-
     from bench.store import Run
 
 
@@ -23,6 +27,31 @@ def test_pictures_are_scored_once(oracle_run: Run) -> None:
     assert len(first) == len(columns) * len(oracle_run.current())
     assert score.score(oracle_run, metrics, Progress()) == []
     assert {r.status for r in oracle_run.scores()} == {"ok"}
+
+
+def test_scores_of_pictures_that_were_decoded_otherwise_once_are_made_again(oracle_run: Run) -> None:
+    metrics, first = presets.metrics(["scene"]), oracle_run.current()[0]
+    with Image.open(oracle_run.image_path(first)) as image:
+        drawn = image.convert("RGBA")
+    drawn.putalpha(drawn.convert("L").point(lambda level: 0 if level > 128 else 255))
+    data = io.BytesIO()
+    drawn.save(data, "PNG")
+    oracle_run.image_path(first).write_bytes(data.getvalue())
+    score.score(oracle_run, metrics, Progress())
+    right = {s.request_id: s.value for s in oracle_run.scores()}
+    oracle_run.save_scores([replace(s, value=-7.0) for s in oracle_run.scores()])
+    assert score.score(oracle_run, metrics, Progress()) == []
+    oracle_run.update_info(decoding=None)  # as a version before wrote it
+    assert {s.request_id for s in score.score(oracle_run, metrics, Progress())} == {first.request.id}
+    kept = {s.request_id: s.value for s in oracle_run.scores()}
+    assert kept == {**dict.fromkeys(right, -7.0), first.request.id: right[first.request.id]}
+
+
+def test_a_picture_that_is_damaged_is_named(oracle_run: Run) -> None:
+    file = oracle_run.image_path(oracle_run.current()[0])
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(StoreError, match=rf"{file.name} cannot be read \(the file is cut off before its end\)"):
+        score.score(oracle_run, presets.metrics(["scene"]), Progress())
 
 
 def test_a_refused_picture_is_not_applicable_and_a_failed_one_unscored(oracle_run: Run) -> None:

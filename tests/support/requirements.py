@@ -27,6 +27,14 @@ def in_package(package: str, file: str) -> Path:
     return path
 
 
+def require_cuda() -> None:
+    """Skips the test where torch can use no CUDA card, or fails where FLUXBENCH_REQUIRE names cuda."""
+    from bench.weights import devices
+
+    if not devices.usable("cuda"):
+        _without("cuda", devices.unusable_card() or "torch sees no CUDA card here")
+
+
 def _without(name: str, why: str) -> NoReturn:
     if name in os.environ.get("FLUXBENCH_REQUIRE", "").split(","):
         pytest.fail(f"required here: {why}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bench.core import resources
-from bench.errors import MissingWeightsError
+from bench.errors import ConfigError, MissingWeightsError
 from bench.weights import hub
 
 if TYPE_CHECKING:
@@ -36,6 +37,25 @@ def test_a_folder_is_named_by_the_project_by_path_or_by_home(tmp_path: Path, mon
     monkeypatch.setenv("HOME", str(tmp_path))
     assert hub.local_folder("~/mine") == tmp_path / "mine"
     assert hub.local_folder("owner/name") is None
+
+
+def test_a_folder_called_weights_beside_the_work_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, shipped = tmp_path / "weights" / "mine", resources.folder("weights") / "clip-tiny"
+    own.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    found = hub.local_folder("weights/mine")
+    assert found is not None
+    assert found.resolve() == own
+    assert hub.local_folder("weights/clip-tiny") == shipped, "the project's, where there is no other"
+    shutil.copytree(shipped, tmp_path / "weights" / "clip-tiny")
+    assert hub.local_folder("weights/clip-tiny") == shipped, "a copy of it"
+    (tmp_path / "weights" / "clip-tiny" / "config.json").write_text("{}")
+    hub.folder_hash.cache_clear()
+    with pytest.raises(ConfigError, match=r"another one that ships with this program; \./weights/clip-tiny means the one here"):
+        hub.local_folder("weights/clip-tiny")
+    found = hub.local_folder("./weights/clip-tiny")
+    assert found is not None
+    assert found.resolve() == tmp_path / "weights" / "clip-tiny"
 
 
 def test_a_folder_has_its_content_for_identity(tmp_path: Path) -> None:

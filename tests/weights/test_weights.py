@@ -1,4 +1,4 @@
-"""What is said of weights on this machine: their hash, their device, their memory, how to get them."""
+"""What is said of weights on this machine: their hash, and how to get them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.errors import MissingWeightsError
-from bench.weights import devices, hub
+from bench.weights import hub
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,30 +57,3 @@ def test_what_is_missing_is_named_with_the_command() -> None:
     assert "hf download a/b" in hub.how_to_get("model", "a/b", gated=False)
     assert "licence" not in hub.how_to_get("model", "a/b", gated=False)
     assert "hf auth login, then download them once with: hf download a/b" in hub.how_to_get("model", "a/b", gated=True)
-
-
-def test_a_device_is_the_one_asked_for_or_the_first_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert devices.device("auto") == devices.device("cpu") == "cpu"
-    with pytest.raises(MissingWeightsError, match="model.device=cuda, but torch sees no such device"):
-        devices.device("cuda")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert devices.device("auto") == "cuda"
-
-
-def test_a_model_larger_than_the_memory_is_refused_with_the_setting_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
-    devices.check_memory("small", "cpu", 4, "none")
-    devices.check_memory("fits", "cpu", 4.1, "none")
-    with pytest.raises(MissingWeightsError, match="huge needs about 1e\\+06 GB and a GPU"):
-        devices.check_memory("huge", "cpu", 1e6, "none")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: type("Card", (), {"total_memory": 24e9}))
-    devices.check_memory("fits", "cuda", 24, "none")
-    devices.check_memory("halved", "cuda", 30, "model")
-    with pytest.raises(MissingWeightsError, match="needs about 30 GB of GPU memory and this GPU has 24 GB; set model.offload=model"):
-        devices.check_memory("large", "cuda", 30, "none")

@@ -1,4 +1,4 @@
-"""``doctor``: is this machine ready? Exit code 1, and the fix, where the default job cannot run."""
+"""``doctor``: is this machine ready? Exit code 1, and the fix, where the default job cannot run or a GPU lies idle."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from bench.cli import availability
 from bench.config import presets
 from bench.core import environment
 from bench.errors import BenchError
+from bench.weights import devices, memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ _OLDEST = (3, 11)
 
 @dataclass(frozen=True)
 class DoctorFinding:
-    """One line: what was looked at, the result, and the fix if the default job cannot run without it."""
+    """One line: what was looked at, the result, and the fix if the machine is not ready without it."""
 
     what: str
     result: str
@@ -46,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
         table.add_row(finding.what, escape(finding.result), escape(finding.fix), style="red" if finding.fix else "")
     console.print(table)
     not_ready = any(f.fix for f in findings)
-    console.print("the default job cannot run: see 'to do'" if not_ready else "the default job can run: python -m bench run")
+    console.print("this machine is not ready: see 'to do'" if not_ready else "the default job can run: python -m bench run")
     return 1 if not_ready else 0
 
 
@@ -78,8 +79,17 @@ def _torch() -> DoctorFinding:
         import torch  # noqa: PLC0415 - slow import
     except (ImportError, OSError) as error:
         return DoctorFinding("torch", f"cannot be imported: {error}", "install it again: pip install -c constraints.txt -e .")
-    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    return DoctorFinding("torch", f"{torch.__version__}, device {device}, {torch.get_num_threads()} threads")
+    device = devices.device("auto")
+    shown = f"{torch.__version__}, device {device}, {torch.get_num_threads()} threads"
+    if device == "cuda":
+        free, total = memory.card_memory()
+        shown += f", {free:.1f} of {total:.1f} GB free on {devices.called(device)}"
+    try:
+        for dtype in ("float32", "bfloat16", "float16"):
+            devices.check_computes(device, dtype)
+    except BenchError as error:
+        return DoctorFinding("torch", shown, str(error))
+    return DoctorFinding("torch", shown, devices.unusable_card())
 
 
 def _package(name: str) -> DoctorFinding:

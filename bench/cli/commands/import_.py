@@ -12,16 +12,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench import prompts
+from bench.core.files import printable
 from bench.core.progress import Progress
 from bench.engine.importing import run_of, write
 from bench.errors import ConfigError
-from bench.images.importing import ImportPlan, opened, plan_import
+from bench.images.importing import ImportPlan, listed, opened, plan_import
 from bench.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LONGEST_NAME = 100
+_SHOWN = 20
 
 
 def main(argv: Sequence[str]) -> int:
@@ -50,8 +52,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _import(args: argparse.Namespace, source: Path) -> int:
     prompt_set = prompts.load(args.prompts)
-    plan = plan_import(source, prompt_set, args.match)
     progress = Progress()
+    plan = plan_import(source, prompt_set, args.match, progress)
     show(plan, len(prompt_set.prompts), progress)
     if args.dry_run:
         return 0
@@ -72,14 +74,19 @@ def _import(args: argparse.Namespace, source: Path) -> int:
 
 
 def show(plan: ImportPlan, total: int, progress: Progress) -> None:
-    """Print the matches, the coverage and the files that match no prompt."""
+    """Print the matches, the coverage, and the files that match no prompt or cannot be read."""
     table = Table(title="import")
     for column in ("file", "prompt", "seed", "matched by"):
         table.add_column(column, overflow="fold")
     for match in plan.matched:
-        table.add_row(escape(match.file.name), match.prompt.id, str(match.seed), match.how)
+        table.add_row(escape(printable(match.file.name)), match.prompt.id, str(match.seed), match.how)
     progress.console.print(table)
     covered = total - len(plan.uncovered)
     progress.say(f"{len(plan.matched)} pictures for {covered} of {total} prompts ({100 * covered / total:.0f} % coverage)")
-    if plan.unmatched:
-        progress.say("no prompt for: " + ", ".join(f.name for f in plan.unmatched[:20]))
+    for file, reason in list(plan.left_out.items())[:_SHOWN]:
+        progress.say(f"left out: {printable(file.name)}: {reason}")
+    if len(plan.left_out) > _SHOWN:
+        progress.say(f"left out: {len(plan.left_out) - _SHOWN} more")
+    for words, files in (("no prompt for", plan.unmatched), ("not read, of unknown kind", plan.unknown)):
+        if files:
+            progress.say(f"{words}: {listed([printable(f.name) for f in files], _SHOWN)}")

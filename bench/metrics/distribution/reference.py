@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bench.core import cache
+from bench.core.files import printable
 from bench.errors import ConfigError
+from bench.images import decoding, files
 from bench.metrics.distribution.formulas import frechet
 from bench.tiny.revision import REVISION
 from bench.types import digest
@@ -34,13 +36,15 @@ RENDERER = "renderer"
 RENDERER_SEED = 1_000_000
 """The renderer's pictures have this seed and the ones after it, which no run uses by default."""
 _BATCH = 16
-_ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 _STATISTICS = {"mu", "sigma"}
 
 
 class _Item(NamedTuple):
+    """A picture; ``otherwise`` marks one that was decoded otherwise before there was ``decoding.seen``."""
+
     file: Path
     sha256: str
+    otherwise: bool
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,10 @@ class Reference:
                 return f"{'statistics' if self._arrays.keys() >= _STATISTICS else 'features'}@{_content(self._arrays)}"
             except ConfigError:
                 return "unreadable"
-        return f"pictures@{digest([i.sha256 for i in self._items])[:16]}" if self.path.is_dir() else "missing"
+        if not self.path.is_dir():
+            return "missing"
+        seen = f" as seen, {decoding.VERSION}" if any(i.otherwise for i in self._items) else ""
+        return f"pictures@{digest([i.sha256 for i in self._items])[:16]}{seen}"
 
     def load(self, extractor: Extractor, records: Sequence[ImageRecord]) -> ReferenceFeatures:
         """The reference seen through ``extractor``; the renderer draws the prompts of ``records``.
@@ -150,7 +157,7 @@ class Reference:
             raise ConfigError(f"the reference {self.where!r} is neither a folder nor an .npz file")
         if not self._items:
             raise ConfigError(f"the reference {self.where!r} holds no pictures")
-        features, sizes = self._features(extractor, (_opened(i.file) for i in self._items), len(self._items), "")
+        features, sizes = self._features(extractor, (_seen(i.file) for i in self._items), len(self._items), "")
         formats = frozenset(file_format(i.file.name) for i in self._items)
         return ReferenceFeatures(
             features=features, n=len(features), hashes=frozenset(i.sha256 for i in self._items), formats=formats, sizes=sizes
@@ -163,10 +170,9 @@ class Reference:
             from bench.store import Run  # noqa: PLC0415 - imports what scores import
 
             run = Run(self.path)
-            items = [_Item(run.image_path(r), str(r.sha256)) for r in run.current() if r.status == "ok"]
+            items = [_item(run.image_path(r), r.sha256) for r in run.current() if r.status == "ok"]
         else:
-            files = (f for f in self.path.rglob("*") if f.suffix.lower() in _ENDINGS and f.is_file())
-            items = [_Item(f, hashlib.sha256(f.read_bytes()).hexdigest()) for f in files]
+            items = [_item(f) for f in files.inside(self.path) if files.is_picture(f)]
         return sorted(items, key=lambda item: item.sha256)
 
     @cached_property
@@ -214,7 +220,7 @@ class Reference:
 def file_format(name: str) -> str:
     """The format of a picture by the ending of its name: "png", "jpeg", "webp"."""
     ending = Path(name).suffix.lower().removeprefix(".")
-    return {"jpg": "jpeg"}.get(ending, ending)
+    return {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff", "dib": "bmp", "apng": "png"}.get(ending, ending)
 
 
 def _content(arrays: dict[str, np.ndarray]) -> str:
@@ -225,11 +231,17 @@ def _content(arrays: dict[str, np.ndarray]) -> str:
     return total.hexdigest()[:16]
 
 
-def _opened(file: Path) -> Image.Image:
-    from PIL import Image  # noqa: PLC0415 - slow import
-
+def _item(file: Path, sha256: str | None = None) -> _Item:
+    """Of a file that cannot be read ``load`` tells."""
     try:
-        with Image.open(file) as image:
-            return image.convert("RGB")
-    except OSError as error:
-        raise ConfigError(f"the reference's picture {file} cannot be read ({error}); replace or remove it") from error
+        data = file.read_bytes()
+    except OSError:
+        return _Item(file, sha256 or "unreadable", otherwise=False)
+    return _Item(file, sha256 or hashlib.sha256(data).hexdigest(), otherwise=not decoding.seen_as_before(data))
+
+
+def _seen(file: Path) -> Image.Image:
+    try:
+        return decoding.seen(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the reference's picture {printable(file)} cannot be read ({error}); replace or remove it") from error

@@ -96,8 +96,15 @@ def components(repo: str) -> dict[str, Any]:
     return parts
 
 
-def build_random_pipeline(repo: str, device: str, dtype: torch.dtype) -> Any:  # noqa: ANN401 - any pipeline
+def build_random_pipeline(repo: str, device: str, dtype: torch.dtype, *, tokens: int | None = None, negative: bool = False) -> Any:  # noqa: ANN401 - any pipeline
     """A pipeline with random weights, built directly on ``device`` in ``dtype``.
+
+    Args:
+        repo: one of ``ARCHITECTURES``.
+        device: where its networks are made; the processor where they are offloaded later.
+        dtype: of the weights.
+        tokens: length of the long text encoder's input; None takes the model's own.
+        negative: FLUX also gets blank negative embeddings, for true classifier-free guidance; SD3 has them always.
 
     The seed is fixed, so that two builds have the same weights. There is no tokenizer: token ids are drawn from the
     prompt's hash, and the full text encoders run on them (``pipe.embed_random``).
@@ -121,15 +128,15 @@ def build_random_pipeline(repo: str, device: str, dtype: torch.dtype) -> Any:  #
         pipe = FluxPipeline(scheduler=scheduler, tokenizer=None, tokenizer_2=None, **parts)
     else:
         pipe = StableDiffusion3Pipeline(scheduler=scheduler, tokenizer=None, tokenizer_2=None, tokenizer_3=None, **parts)
-    pipe.embed_random = _RandomTokenEncoder(parts, architecture)
+    pipe.embed_random = _RandomTokenEncoder(parts, architecture["family"], tokens or architecture["tokens"], negative=negative)
     return pipe
 
 
 class _RandomTokenEncoder:
     """Runs the text encoders on token ids drawn from a prompt's hash."""
 
-    def __init__(self, parts: dict[str, Any], architecture: dict[str, Any]) -> None:
-        self._parts, self._architecture = parts, architecture
+    def __init__(self, parts: dict[str, Any], family: str, tokens: int, *, negative: bool) -> None:
+        self._parts, self._family, self._tokens, self._negative = parts, family, tokens, negative
 
     def __call__(self, prompt: str, device: str) -> dict[str, Any]:
         import torch  # noqa: PLC0415 - slow import
@@ -138,14 +145,15 @@ class _RandomTokenEncoder:
         seed = int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:4], "big")
         draw = torch.Generator().manual_seed(seed)
         short = torch.randint(1, 30000, (1, 77), generator=draw).to(device)
-        long = torch.randint(1, 30000, (1, self._architecture["tokens"]), generator=draw).to(device)
-        if self._architecture["family"] == "flux":
-            pooled = self._parts["text_encoder"](short).pooler_output
-            return {"prompt_embeds": self._parts["text_encoder_2"](long)[0], "pooled_prompt_embeds": pooled}
-        clips = [self._parts[k](short, output_hidden_states=True) for k in ("text_encoder", "text_encoder_2")]
-        narrow = torch.cat([c.hidden_states[-2] for c in clips], -1)
-        t5 = self._parts["text_encoder_3"](long)[0]
-        embeds = torch.cat([F.pad(narrow, (0, t5.shape[-1] - narrow.shape[-1])), t5], 1)
-        pooled = torch.cat([c.text_embeds for c in clips], -1)
-        blank = {"negative_prompt_embeds": torch.zeros_like(embeds), "negative_pooled_prompt_embeds": torch.zeros_like(pooled)}
-        return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled, **blank}
+        long = torch.randint(1, 30000, (1, self._tokens), generator=draw).to(device)
+        if self._family == "flux":
+            embeds, pooled = self._parts["text_encoder_2"](long)[0], self._parts["text_encoder"](short).pooler_output
+        else:
+            clips = [self._parts[k](short, output_hidden_states=True) for k in ("text_encoder", "text_encoder_2")]
+            narrow, t5 = torch.cat([c.hidden_states[-2] for c in clips], -1), self._parts["text_encoder_3"](long)[0]
+            embeds = torch.cat([F.pad(narrow, (0, t5.shape[-1] - narrow.shape[-1])), t5], 1)
+            pooled = torch.cat([c.text_embeds for c in clips], -1)
+        encoded = {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
+        if self._family == "flux" and not self._negative:
+            return encoded
+        return encoded | {f"negative_{name}": torch.zeros_like(tensor) for name, tensor in encoded.items()}

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import MissingWeightsError
+from bench.providers.local import lora
 from bench.providers.local.settings import PipelineSettings
 from bench.providers.sizes import at_aspect, parse_size
 from bench.types import Request
-from bench.weights.devices import check_memory
 from bench.weights.hub import cached_commit, folder_hash, how_to_get
+from bench.weights.memory import Footprint, check_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ class DiffusersProvider(PipelineSettings):
             "true_cfg": float(self.true_cfg),
             "max_sequence_length": self.max_sequence_length,
             "dtype": self.dtype,
-            "lora": self.lora,
+            **lora.request_settings(self.lora, self.lora_scale),
             "weights": self.weights,
         }
         folder = self.folder
@@ -47,7 +48,13 @@ class DiffusersProvider(PipelineSettings):
         return Request(model, revision, prompt.text, prompt.negative_prompt, seed, width, height, settings)
 
     def check(self) -> None:
-        """Raise MissingWeightsError where weights, device or memory are missing, ConfigError for an architecture that is not described."""
+        """See that everything is there to load the pipeline.
+
+        Raises:
+            MissingWeightsError: weights, the device or memory are missing.
+            MissingPackageError: a LoRA needs peft.
+            ConfigError: random weights of an architecture that is not described.
+        """
         if self.weights == "random":
             from bench.providers.local import architectures  # noqa: PLC0415 - only for this mode
 
@@ -56,11 +63,13 @@ class DiffusersProvider(PipelineSettings):
             raise MissingWeightsError(how_to_get(self.name, self.repo, gated=bool(self.card.get("gated"))))
         elif self.folder is not None and not (self.folder / "model_index.json").is_file():
             raise MissingWeightsError(f"{self.repo} holds no model_index.json: it is no folder that diffusers wrote")
-        check_memory(self.name, self.device, float(self.card.get("memory_gb", 0)), self.offload)
+        if self.lora is not None:
+            lora.check(self.lora)
+        check_memory(self.name, self.device, Footprint.of(self.card, self.dtype), self.offload)
 
     def open(self, say: Callable[[str], None]) -> PipelineSession:
         """Load (or build) the pipeline on its device."""
         from bench.providers.local.pipeline import PipelineSession  # noqa: PLC0415 - imports torch
 
         say(f"{self.name}: loading {self.repo}")
-        return PipelineSession.load(self)
+        return PipelineSession.load(self, say)

@@ -1,4 +1,4 @@
-"""Meters of host memory (from the kernel) and of energy (from the GPU's own counter)."""
+"""Meters of memory (of the kernel and of torch) and of energy (of the GPU's own counter)."""
 
 from __future__ import annotations
 
@@ -31,6 +31,36 @@ def reset_host_peak() -> None:
     """Start a new peak, so that it does not include an earlier model's memory. Does nothing where the kernel offers no way."""
     with contextlib.suppress(OSError):
         _CLEAR.write_text("5", encoding="ascii")
+
+
+_metal_peak = 0
+
+
+def reset_peaks(device: str) -> None:
+    """Start new peaks of this process's and of the device's memory ("cuda", "mps" or "cpu")."""
+    import torch  # noqa: PLC0415 - slow import
+
+    global _metal_peak  # noqa: PLW0603 - of the process, as the kernel's and CUDA's peaks are
+    reset_host_peak()
+    _metal_peak = 0
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
+def sample_peak(device: str) -> None:
+    """Read the memory that Metal holds, which counts no peak itself; it keeps what is freed, so a reading after a picture is close."""
+    if device == "mps":
+        import torch  # noqa: PLC0415 - slow import
+
+        global _metal_peak  # noqa: PLW0603 - as above
+        _metal_peak = max(_metal_peak, torch.mps.driver_allocated_memory())
+
+
+def device_peak(device: str) -> int:
+    """Peak memory in bytes since ``reset_peaks``: allocated by torch on CUDA, sampled on MPS; 0 for the processor."""
+    import torch  # noqa: PLC0415 - slow import
+
+    return int(torch.cuda.max_memory_allocated()) if device == "cuda" else _metal_peak
 
 
 def gpu_joules(uuid: str) -> Callable[[], float] | None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import io
 import math
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import diffusers
 import torch
-import transformers
-from diffusers import DiffusionPipeline
 
-from bench.errors import MissingWeightsError, ProviderError
-from bench.providers.local import architectures, conditioning, meters
+from bench.errors import ProviderError
+from bench.providers.local import conditioning, loading, meters
 from bench.types import Rendered, Timing
-from bench.weights import devices
+from bench.weights import devices, memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -65,25 +63,20 @@ class PipelineSession:
         }
 
     @classmethod
-    def load(cls, settings: PipelineSettings) -> PipelineSession:
-        """Load the weights (or build random ones) and move them to the device."""
-        diffusers.logging.set_verbosity_error()
-        transformers.logging.set_verbosity_error()
-        diffusers.utils.logging.disable_progress_bar()
-        transformers.utils.logging.disable_progress_bar()
-        began = time.monotonic()
-        device, dtype = devices.device(settings.device), getattr(torch, settings.dtype)
-        meters.reset_host_peak()
-        if device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-        pipe = (
-            architectures.build_random_pipeline(settings.repo, device, dtype)
-            if settings.weights == "random"
-            else _pretrained(settings, dtype)
-        )
-        if settings.lora:
-            pipe.load_lora_weights(settings.lora)
-        _move_to_device(pipe, settings, device)
+    def load(cls, settings: PipelineSettings, say: Callable[[str], None]) -> PipelineSession:
+        """Load the weights (or build random ones) and move them to the device; ``say`` prints what is worth knowing.
+
+        Raises:
+            BenchError: they do not fit, or cannot be loaded; nothing of them stays in memory.
+        """
+        device = devices.device(settings.device)
+        return loading.guarded(settings, device, lambda: cls._load(settings, device, say))
+
+    @classmethod
+    def _load(cls, settings: PipelineSettings, device: str, say: Callable[[str], None]) -> PipelineSession:
+        loading.prepare(settings, device, say)
+        began, place = time.monotonic(), loading.placement(settings, device)
+        pipe = loading.load_pipeline(settings, device, place)
         pipe.set_progress_bar_config(disable=True)
         if settings.compile:
             backbone = getattr(pipe, "transformer", None) or pipe.unet
@@ -91,18 +84,19 @@ class PipelineSession:
         _synchronise(device)
         took = time.monotonic() - began
         joules = meters.gpu_joules(f"GPU-{getattr(torch.cuda.get_device_properties(0), 'uuid', '')}") if device == "cuda" else None
-        return cls(pipe, settings, device, took, joules)
+        session = cls(pipe, settings, device, took, joules)
+        session._facts["offload"] = place
+        return session
 
     @property
     def facts(self) -> Mapping[str, Any]:
         """Load time, device, parameters, and the peak memory since loading began.
 
-        ``peak_memory_bytes``: what torch allocated on a CUDA device, otherwise the process's resident memory, which is
-        ``peak_host_memory_bytes`` everywhere.
+        ``peak_memory_bytes``: what torch allocated on a CUDA device, what Metal held after a picture on a Mac, otherwise the
+        process's resident memory, which is ``peak_host_memory_bytes`` everywhere.
         """
         host = meters.host_peak()
-        peak = torch.cuda.max_memory_allocated() if self._device == "cuda" else host
-        return {**self._facts, "peak_memory_bytes": peak, "peak_host_memory_bytes": host}
+        return {**self._facts, "peak_memory_bytes": meters.device_peak(self._device) or host, "peak_host_memory_bytes": host}
 
     @torch.inference_mode()
     def render(self, requests: Sequence[Request]) -> list[Rendered]:
@@ -116,8 +110,14 @@ class PipelineSession:
         """
         try:
             images, timing = self._generate(requests)
-        except torch.OutOfMemoryError as error:
-            raise ProviderError("out of memory on the device; lower model.batch_size or model.size, or set model.offload=model") from error
+        except Exception as error:
+            self._recover(error)
+            if devices.out_of_memory(error):
+                settings = self._settings
+                advice = memory.less_memory(loading.footprint(settings), self._device, settings.offload, len(requests))
+                raise ProviderError(f"out of memory on {devices.called(self._device)}; {advice}") from None
+            raise
+        meters.sample_peak(self._device)
         if self._cold:
             self._cold = False
             self.clear_cache()
@@ -129,11 +129,18 @@ class PipelineSession:
         self._embedded.clear()
 
     def close(self) -> None:
-        """Drop the pipeline and the device's cached memory."""
+        """Free the pipeline's memory: its networks refer to themselves in circles, so they are collected."""
         self._pipe = None
         self.clear_cache()
-        if self._device == "cuda":
-            torch.cuda.empty_cache()
+        devices.release()
+
+    def _recover(self, error: BaseException) -> None:
+        """After an error while a picture was made: networks go back to where offloading keeps them, and what it used is freed."""
+        self.clear_cache()
+        with suppress(RuntimeError):  # of a device that is lost; the error itself is the one to show
+            if hasattr(self._pipe, "maybe_free_model_hooks"):
+                self._pipe.maybe_free_model_hooks()
+        devices.release(error)
 
     def _generate(self, requests: Sequence[Request]) -> tuple[list[Image.Image], Timing]:
         settings, first = self._settings, requests[0]
@@ -185,27 +192,6 @@ class PipelineSession:
 
 _MAX_EMBEDDED = 64
 """Prompts whose embeddings stay in memory; a prompt's seeds are rendered one after another, so few are enough."""
-
-
-def _pretrained(settings: PipelineSettings, dtype: torch.dtype) -> Any:  # noqa: ANN401 - any pipeline
-    source = str(settings.folder or settings.repo)
-    try:
-        pipe = DiffusionPipeline.from_pretrained(source, revision=settings.revision, dtype=dtype, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        why = " ".join(str(error).split())[:300]
-        raise MissingWeightsError(f"{settings.name}: diffusers cannot load {settings.repo}: {why}") from error
-    return pipe.to(dtype=dtype)
-
-
-def _move_to_device(pipe: Any, settings: PipelineSettings, device: str) -> None:  # noqa: ANN401 - any pipeline
-    if settings.offload == "none" or device == "cpu":
-        pipe.to(device)
-    elif settings.offload == "model":
-        pipe.enable_model_cpu_offload(device=device)
-    elif settings.offload == "sequential":
-        pipe.enable_sequential_cpu_offload(device=device)
-    else:
-        pipe.enable_group_offload(onload_device=torch.device(device), offload_type="leaf_level", use_stream=device == "cuda")
 
 
 def _synchronise(device: str) -> None:

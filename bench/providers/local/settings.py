@@ -35,7 +35,8 @@ class PipelineSettings:
         size: "1024x1024" or "1024", multiples of 16 from 64 to 4096.
         fixed_size: draw every prompt at ``size``, whatever its aspect.
         batch_size: pictures in one call of the pipeline.
-        lora: repository or file of LoRA weights.
+        lora: LoRA weights on this machine: a file, a folder with one, or a hub repository in the local cache.
+        lora_scale: how much of the LoRA is applied; 1 is all.
         offload: how weights are kept in host memory where the GPU is too small for all.
         compile: compile the transformer's repeated blocks before the warm-up.
         image_format: file format of stored pictures; both are lossless, WebP is smaller and slower to write.
@@ -58,6 +59,7 @@ class PipelineSettings:
     fixed_size: bool = False
     batch_size: int = 1
     lora: str | None = None
+    lora_scale: float = 1.0
     offload: Offload = "none"
     compile: bool = False
     image_format: ImageFormat = "png"
@@ -77,6 +79,11 @@ class PipelineSettings:
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < low:
                 raise ConfigError(f"model.{key}={value!r} must be a number of at least {low:g}")
+        scale = self.lora_scale
+        if isinstance(scale, bool) or not isinstance(scale, int | float) or not math.isfinite(scale):
+            raise ConfigError(f"model.lora_scale={scale!r} must be a number")
+        if self.lora is None and scale != 1:
+            raise ConfigError(f"model.lora_scale={scale:g} changes nothing without model.lora")
         for key in ("compile", "fixed_size"):
             if not isinstance(getattr(self, key), bool):
                 raise ConfigError(f"model.{key}={getattr(self, key)!r} must be true or false")

@@ -227,3 +227,5 @@ def test_the_draws_lie_around_the_value_with_its_standard_error(prompts: int) ->
     (column,) = MeanDistance()._resample(features, ReferenceFeatures(), [float(features.mean())], names)
     assert np.std(column["draws"]) == pytest.approx(features.std(ddof=1) / math.sqrt(prompts), rel=0.06)
     assert np.mean(column["draws"]) == pytest.approx(features.mean(), abs=0.02)
+    members = stats.halves(names, MeanDistance.resamples).members
+    assert np.corrcoef(column["draws"], members @ features[:, 0])[0, 1] == pytest.approx(1.0)

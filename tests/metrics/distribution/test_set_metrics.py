@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from support.requirements import in_package
 
 from bench.core import fingerprint
 from bench.errors import ConfigError
-from bench.metrics.distribution import base
+from bench.metrics.distribution import base, reference
 from bench.metrics.distribution.formulas import frechet, kernel, precision_recall
 from bench.metrics.distribution.frechet import FrechetDistance, FrechetInfinity
 from bench.metrics.distribution.kernel import ClipDiscrepancy, KernelDistance
@@ -152,6 +153,26 @@ def test_what_cannot_be_a_reference_is_unscored_with_the_reason(tmp_path: Path) 
         assert row.fingerprint == metric.fingerprint()
     (row,) = FrechetDistance(Means(), "fd_means", str(tmp_path / "torn")).compare(np.zeros((1, 12)), records(1))
     assert "1 picture; a distance between sets needs at least two" in str(row.reason)
+
+
+def test_pictures_of_a_reference_are_seen_as_those_of_a_run(tmp_path: Path) -> None:
+    drawn, tags = pictures(20), Image.Exif()
+    tags[0x0112] = 6
+    text = PngInfo()
+    text.add_text("workflow", "x" * (3 << 20), zip=True)
+    plain, lying, clear = (folder(tmp_path / name, drawn) for name in ("plain", "lying", "clear"))
+    drawn[0].rotate(90, expand=True).save(lying / "000.png", exif=tags, pnginfo=text)
+    clear_first = drawn[0].convert("RGBA")
+    clear_first.putpixel((0, 0), (0, 0, 0, 0))
+    clear_first.save(clear / "000.png")
+    for i, name in enumerate(("._001.png", "__MACOSX/002.png", ".DS_Store")):
+        (lying / name).parent.mkdir(exist_ok=True)
+        (lying / name).write_bytes(bytes([0, 5, 22, i]))
+    seen = {place.name: reference.Reference(str(place)) for place in (plain, lying, clear)}
+    features = {name: from_.load(Means(), []).require_features("x") for name, from_ in seen.items()}
+    assert len(features["lying"]) == 20
+    assert np.array_equal(np.sort(features["lying"], axis=0), np.sort(features["plain"], axis=0))
+    assert [" as seen, 1" in of.identity for of in seen.values()] == [False, True, True], "these were decoded otherwise once"
 
 
 def test_folder_run_statistics_and_features_are_the_same_reference(tmp_path: Path) -> None:

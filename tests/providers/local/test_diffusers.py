@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,11 +14,14 @@ from bench.config import presets
 from bench.errors import BenchError, ConfigError, MissingWeightsError
 from bench.types import Prompt
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PROMPTS = [Prompt(f"p{i}", f"a red circle on the left, on {ground}") for i, ground in enumerate(("white", "sky", "mint", "grey"))]
 
 
 def pixels(batch: int, prompts: list[Prompt], name: str = "tiny-schnell", **changes: Any) -> dict[str, np.ndarray]:
-    provider = presets.provider(name, batch_size=batch, **changes)
+    provider = presets.provider(name, batch_size=batch, device="cpu", **changes)
     session = provider.open(lambda _: None)
     requests = [provider.request(p, 7) for p in prompts]
     made: dict[str, np.ndarray] = {}
@@ -41,7 +44,7 @@ def test_a_picture_depends_on_neither_batch_nor_order(name: str) -> None:
 
 
 def test_seeds_differ_and_share_one_encoding() -> None:
-    provider = presets.provider("tiny-schnell")
+    provider = presets.provider("tiny-schnell", device="cpu")
     session = provider.open(lambda _: None)
     _cold, first, second = (session.render([provider.request(PROMPTS[0], seed)])[0] for seed in (2, 0, 1))
     assert first.image != second.image
@@ -51,7 +54,7 @@ def test_seeds_differ_and_share_one_encoding() -> None:
 def test_webp_by_option_is_the_same_picture_and_the_same_request() -> None:
     prompt = PROMPTS[0]
     assert np.array_equal(*(next(iter(pixels(1, [prompt], image_format=kind).values())) for kind in ("png", "webp")))
-    kinds = [presets.provider("tiny-schnell", image_format=kind) for kind in ("png", "webp")]
+    kinds = [presets.provider("tiny-schnell", image_format=kind, device="cpu") for kind in ("png", "webp")]
     assert len({k.request(prompt, 0).id for k in kinds}) == 1
     session = kinds[1].open(lambda _: None)
     (made,) = session.render([kinds[1].request(prompt, 0)])
@@ -81,17 +84,19 @@ def test_wrong_values_are_refused_before_anything_loads(field: str, value: objec
         presets.provider("tiny-dev", **{field: value})
 
 
-def test_what_decides_the_picture_changes_the_id_and_nothing_else_does() -> None:
+def test_what_decides_the_picture_changes_the_id_and_nothing_else_does(tmp_path: Path) -> None:
     def identity(**changes: Any) -> str:
         return presets.provider("tiny-dev", **changes).request(PROMPTS[0], 0).id
 
+    lora = tmp_path / "any.safetensors"
+    lora.touch()
     base = identity()
     assert all(
         identity(**c) == base for c in ({"batch_size": 4}, {"device": "cpu"}, {"offload": "model"}, {"name": "x"}, {"compile": True})
     )
     changed = [
         identity(**c)
-        for c in ({"steps": 3}, {"guidance": 1.0}, {"true_cfg": 2.0}, {"dtype": "bfloat16"}, {"size": "256x256"}, {"lora": "a/b"})
+        for c in ({"steps": 3}, {"guidance": 1.0}, {"true_cfg": 2.0}, {"dtype": "bfloat16"}, {"size": "256x256"}, {"lora": str(lora)})
     ]
     assert len({base, *changed}) == 7
 
@@ -118,7 +123,7 @@ def test_a_folder_that_is_no_pipeline_is_refused(tmp_path: Any) -> None:
 
 def test_the_time_that_loading_took_is_kept() -> None:
     began = time.monotonic()
-    session = presets.provider("tiny-schnell").open(lambda _: None)
+    session = presets.provider("tiny-schnell", device="cpu").open(lambda _: None)
     assert 0 < session.facts["load_s"] <= time.monotonic() - began
     session.close()
 
