@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.core.lines import csv_rows, json_lines, numbered, read_text
 from bench.errors import PromptError
-from bench.prompts.lines import csv_rows, json_lines, numbered, read_text
 from bench.types import Prompt, PromptSet
 
 if TYPE_CHECKING:

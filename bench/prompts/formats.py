@@ -6,9 +6,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
+from bench.core.lines import read_text
 from bench.errors import ConfigError, unknown
 from bench.prompts import files, readers
-from bench.prompts.lines import read_text
 from bench.prompts.readers.common import slug
 
 if TYPE_CHECKING:

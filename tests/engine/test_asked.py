@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from support.command import bench
 
 from bench import engine, prompts
 from bench.analysis.frames import frames
 from bench.config import presets
 from bench.core.progress import Progress
 from bench.engine.plan import part_of_name
+from bench.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,3 +99,10 @@ def test_a_long_name_fits_a_file_system() -> None:
     one, two = (part_of_name("提" * 99 + end) for end in "一二")
     assert one != two
     assert max(len(one.encode()), len(two.encode())) <= 100
+
+
+def test_one_category_needs_no_brackets_and_a_label_may_look_like_a_number(tmp_path: Path) -> None:
+    done = bench(["run", "model=tiny-oracle", "seeds=[0]", "metric=[]", "categories=shape", "label=1e5"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    run = Store(tmp_path / "results").find("1e5")
+    assert {record.category for record in run.current()} == {"shape"}

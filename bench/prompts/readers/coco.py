@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.prompts.lines import json_value
+from bench.core.lines import json_value
 from bench.prompts.readers.common import need
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.prompts.lines import json_lines
+from bench.core.lines import json_lines
 from bench.prompts.readers.common import need, slug
 
 if TYPE_CHECKING:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING
 
-from bench.prompts.lines import csv_rows
+from bench.core.lines import csv_rows
 from bench.prompts.readers.common import need, slug
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ LICENCE = "Apache-2.0"
 
 def read(text: str, path: Path) -> Rows:
     """Tab-separated: Prompt, Category, Challenge, Note."""
-    columns, rows = csv_rows(text, path, delimiter="\t", quoting=csv.QUOTE_NONE)
+    columns, rows = csv_rows(text, path, delimiter="\t", quotes=False)
     need("Prompt", columns, path, "a PartiPrompts TSV")
     for number, row in rows:
         tags = [slug(row["Challenge"])] if row.get("Challenge") else []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.core.lines import numbered
 from bench.errors import PromptError
-from bench.prompts.lines import numbered
 from bench.prompts.readers.common import slug
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import json
 import sys
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from bench.core.files import printable
 from bench.errors import PromptError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def read_text(path: Path) -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise PromptError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+        raise PromptError(f"{printable(path)}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -48,12 +49,12 @@ def json_value(text: str, path: Path, line: int = 1) -> Any:  # noqa: ANN401 - a
     Raises:
         PromptError: it is none, names a field of an object twice, or holds half an emoji.
     """
-    where = f"{path}:{line}"
+    where = f"{printable(path)}:{line}"
     try:
         value = json.loads(text, object_pairs_hook=_once)
         json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise PromptError(f"{path}:{line + error.lineno - 1}: not JSON: {error.msg} at column {error.colno}") from error
+        raise PromptError(f"{printable(path)}:{line + error.lineno - 1}: not JSON: {error.msg} at column {error.colno}") from error
     except UnicodeEncodeError as error:
         half = f"\\u{ord(error.object[error.start]):04x}"
         raise PromptError(f"{where}: {_field(value, half)} holds {half}, half an emoji: a text was cut inside it; write it anew") from error
@@ -68,12 +69,12 @@ def json_lines(text: str, path: Path) -> list[Row]:
     for number, line in numbered(text):
         row = json_value(line, path, number)
         if not isinstance(row, dict):
-            raise PromptError(f"{path}:{number}: a line must be a JSON object, not {type(row).__name__}")
+            raise PromptError(f"{printable(path)}:{number}: a line must be a JSON object, not {type(row).__name__}")
         rows.append((number, row))
     return rows
 
 
-def csv_rows(text: str, path: Path, *, delimiter: str | None = None, quoting: int = csv.QUOTE_MINIMAL) -> tuple[list[str], list[Row]]:
+def csv_rows(text: str, path: Path, *, delimiter: str | None = None, quotes: bool = True) -> tuple[list[str], list[Row]]:
     """The columns that the first row of a CSV text names, and (line, cells by column) of the others, stripped, without empty cells.
 
     Blank rows are left out, and columns without a name where nothing is in them, as spreadsheets write them.
@@ -82,27 +83,28 @@ def csv_rows(text: str, path: Path, *, delimiter: str | None = None, quoting: in
         text: of the file.
         path: for messages.
         delimiter: between cells; None takes the comma, semicolon or tab that the first line has most of.
-        quoting: of the module ``csv``.
+        quotes: whether a cell may stand in double quotes; they are ordinary characters otherwise.
 
     Raises:
         PromptError: a quote that is not closed, a column named twice, or a cell without a column.
     """
-    rows = _cells(text, path, delimiter or max(_DELIMITERS, key=text.lstrip().partition("\n")[0].count), quoting)
+    rows = _cells(text, path, delimiter or max(_DELIMITERS, key=text.lstrip().partition("\n")[0].count), quotes=quotes)
     first, names = next(rows, (1, []))
     found: list[Row] = []
     twice = next((name for name, count in Counter(names).items() if name and count > 1), None)
     if twice:
-        raise PromptError(f"{path}:{first}: the column {twice!r} is there {names.count(twice)} times; keep one")
+        raise PromptError(f"{printable(path)}:{first}: the column {twice!r} is there {names.count(twice)} times; keep one")
     for line, cells in rows:
         if any(cell and not name for cell, name in zip(cells, names + [""] * len(cells), strict=False)):
-            raise PromptError(f"{path}:{line}: more cells than columns; put a text with commas in double quotes")
+            raise PromptError(f"{printable(path)}:{line}: more cells than columns; put a text with commas in double quotes")
         found.append((line, {name: cell for name, cell in zip(names, cells, strict=False) if cell}))
     return [name for name in names if name], found
 
 
-def _cells(text: str, path: Path, delimiter: str, quoting: int) -> Iterator[tuple[int, list[str]]]:
+def _cells(text: str, path: Path, delimiter: str, *, quotes: bool) -> Iterator[tuple[int, list[str]]]:
     """The line where each row begins, and its stripped cells; blank rows are left out."""
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, quoting=quoting, strict=True)
+    kind: Literal[0, 3] = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, quoting=kind, strict=True)
     begins = 1
     with _cells_of_any_length():
         rows = []
@@ -112,8 +114,8 @@ def _cells(text: str, path: Path, delimiter: str, quoting: int) -> Iterator[tupl
                 begins = reader.line_num + 1
         except csv.Error as error:
             raise PromptError(
-                f"{path}:{begins}: a double quote opens a cell of this row and is not closed, or the cell goes on behind the closing one; "
-                'a cell that holds double quotes stands in double quotes, with "" for each of them'
+                f"{printable(path)}:{begins}: a double quote opens a cell of this row and is not closed, or the cell goes on behind the "
+                'closing one; a cell that holds double quotes stands in double quotes, with "" for each of them'
             ) from error
     return ((line, cells) for line, cells in rows if any(cells))
 
