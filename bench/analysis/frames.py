@@ -31,7 +31,7 @@ from bench.analysis.summary import mark_best, summarise
 from bench.core.advice import command
 from bench.core.fingerprint import difference
 from bench.errors import ConfigError, unknown
-from bench.store import latest, schema
+from bench.store import schema
 from bench.store.results import labelled
 from bench.types import Timing
 
@@ -99,7 +99,7 @@ class _Reading:
         self._labels = labelled(runs)
         self._infos = {label: run.info() for label, run in self._labels.items()}
         self._records = {label: run.records() for label, run in self._labels.items()}
-        self._current = {label: latest(records) for label, records in self._records.items()}
+        self._current = {label: run.current(self._records[label]) for label, run in self._labels.items()}
         self.images = pd.concat(
             [_images(label, records, self._infos[label]) for label, records in self._current.items()], ignore_index=True
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
+from bench.core.harmless import Console
 
 LOG_WIDTH = 120
 WHOLE = 100_000

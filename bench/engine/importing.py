@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core import environment
 from bench.core.files import printable
+from bench.engine.asked import adopt, by_text, run_for
+from bench.engine.plan import part_of_name
 from bench.errors import ConfigError
 from bench.images.importing import ImportPlan, read_bytes
 from bench.types import Job, Rendered, Request
@@ -16,8 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.store import Run
+    from bench.store import Run, Store
     from bench.types import PromptSet
+
+
+def run_of(store: Store, name: str, prompts: PromptSet) -> Run:
+    """The run of pictures of the model ``name`` for these prompts, a new one or the one that they continue."""
+
+    def name_of(label: str, of: str) -> str:
+        part = part_of_name(label)
+        return f"{label if part == label.rstrip('.-') else part}.{part_of_name(of, 80)}.imported"
+
+    return run_for(store, name_of, name, prompts, by_text)
 
 
 def write(plan: ImportPlan, prompts: PromptSet, run: Run, *, name: str, provenance: Mapping[str, str], price: float = math.nan) -> int:
@@ -31,10 +43,12 @@ def write(plan: ImportPlan, prompts: PromptSet, run: Run, *, name: str, provenan
     count = 0
     with run.lock():
         done = {r.key: r.sha256 for r in run.records()}
-        run.update_info(
-            name=run.name, label=name, imported=True, hosted=True, provenance=dict(provenance), model=name,
-            description=provenance.get("source", ""), prompt_sets={prompts.name: prompts.hash}, environments={where: facts},
-        )  # fmt: skip
+        description = {
+            "name": run.name, "label": name, "imported": True, "hosted": True, "provenance": dict(provenance), "model": name,
+            "description": provenance.get("source", ""), "prompt_sets": {prompts.name: prompts.hash}, "environments": {where: facts},
+        }  # fmt: skip
+        run.update_info(**description)
+        adopt(run, prompts, by_text, description)
         for match in plan.matched:
             sha256, picture = plan.contents[match.file]
             request = Request(

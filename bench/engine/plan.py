@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from bench import prompts
+from bench.engine.asked import by_request, run_for
 from bench.errors import ConfigError
 from bench.pricing.budget import Budget, Estimate, check_budget
 from bench.pricing.tariff import Tariff, tariff_for
@@ -152,7 +153,13 @@ def plan(
     _check_kinds(provider, prompt_set, metrics, label)
     selected = prompts.select(prompt_set, limit=limit, categories=[categories] if isinstance(categories, str) else categories)
     jobs = jobs_for(provider, selected, checked_seeds(seeds, hosted=provider.hosted))
-    run = _folder(Store(Path(results)), provider, prompt_set, label)
+    run = run_for(
+        Store(Path(results)),
+        lambda label, name: run_name(provider, replace(prompt_set, name=name), label),
+        label or provider.name,
+        prompt_set,
+        by_request(provider),
+    )
     budget = budget or Budget()
     scenarios = [metric.planned for metric in metrics if getattr(metric, "planned", None)]  # type: ignore[union-attr]
     if scenarios and provider.hosted:
@@ -210,7 +217,7 @@ def checked_seeds(seeds: Any, *, hosted: bool) -> list[int]:  # noqa: ANN401 - p
 def run_name(provider: Provider, prompt_set: PromptSet, label: str | None) -> str:
     """``<label or model>.<prompt set>.<settings>-<hash>``, like ``tiny-dev.tiny.28steps-g3-128x128-float32-5f0c1d2e``.
 
-    The same for every prompt, seed and metric; see ``label_in_name`` for the label.
+    The same for every prompt, seed and metric; see ``part_of_name`` for label and prompt set.
     """
     probe = provider.request(_PROBE, 0)
     settings = probe.settings
@@ -224,26 +231,22 @@ def run_name(provider: Provider, prompt_set: PromptSet, label: str | None) -> st
         "random" if settings.get("weights") == "random" else "",
         digest(identity)[:8],
     ]
-    return ".".join(part_of_name(part) for part in (label or provider.name, prompt_set.name, "-".join(word for word in words if word)))
+    parts = (label or provider.name, _LONGEST_LABEL), (prompt_set.name, 80), ("-".join(filter(None, words)), 70)
+    return ".".join(part_of_name(text, longest) for text, longest in parts)
 
 
-def part_of_name(text: str) -> str:
+def part_of_name(text: str, longest: int = _LONGEST_LABEL) -> str:
     """A label or a prompt set's name in the name of a folder: letters of any language, digits, dots, hyphens and underscores are kept.
+
+    One of more than ``longest`` bytes is cut, with a hash at its end: file systems take 255 bytes for a whole name.
 
     >>> part_of_name("my label, ünï"), part_of_name("../..")
     ('my-label-ünï', 'x')
     """
-    return re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", text)).strip(".-") or "x"
-
-
-def _folder(store: Store, provider: Provider, prompt_set: PromptSet, label: str | None) -> Run:
-    """The run to render into: another one than that of a label or prompt set that only looks the same in a folder's name."""
-    run = store.run(run_name(provider, prompt_set, label), create=True)
-    info, shown = run.info(), label or provider.name
-    if info.get("label", shown) == shown and prompt_set.name in info.get("prompt_sets", {prompt_set.name: ""}):
-        return run
-    apart = digest([shown, prompt_set.name])[:6]
-    return store.run(run_name(provider, prompt_set, f"{shown}-{apart}"), create=True)
+    part = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", text)).strip(".-") or "x"
+    if len(part.encode()) <= longest:
+        return part
+    return f"{part.encode()[: longest - 7].decode(errors='ignore')}-{digest(text)[:6]}"
 
 
 def jobs_for(provider: Provider, prompts: Sequence[Prompt], seeds: Sequence[int | None]) -> list[Job]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.core import environment
+from bench.engine.asked import adopt, by_request, set_aside
 from bench.engine.worker import batches, render_batch, warm_up
 
 if TYPE_CHECKING:
@@ -52,8 +53,11 @@ def render(plan: Plan, progress: Progress, *, warmup: bool = True) -> Counts:
         if plan.budget.per_hour is not None and not hosted:
             run.update_info(per_hour=plan.budget.per_hour)
         kept = len(plan.jobs) - len(plan.todo)
+        adopt(run, plan.prompt_set, by_request(plan.provider), plan.description(run.info()))
+        if aside := set_aside(run):
+            progress.say(f"{run.name}: pictures of prompts that {plan.prompt_set.name} does not have: {aside}, kept, and counted nowhere")
         if not plan.todo:
-            run.compact()
+            run.compact([job.key for job in plan.jobs])
             return Counts(kept=kept)
         rendering = Rendering(plan, progress)
         rendering.describe()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -11,10 +9,11 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 from bench.core.files import printable
+from bench.core.lines import csv_rows, json_lines, read_text
 from bench.errors import ConfigError, PromptError, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bench.types import Prompt
@@ -101,14 +100,19 @@ def _words(text: str) -> str:
     return " ".join(re.findall(r"[^\W_]+", text.lower()))
 
 
+def _without_case(prompts: Sequence[Prompt]) -> dict[str, Prompt]:
+    """Prompts by their ids in lower case, without those of which another differs in case only."""
+    count = Counter(p.id.lower() for p in prompts)
+    return {p.id.lower(): p for p in prompts if count[p.id.lower()] == 1}
+
+
 def _named(file: Path, prompts: Sequence[Prompt]) -> Matched | None:
-    ids = {p.id.lower(): p for p in prompts}
-    stem = file.stem.lower()
-    if stem in ids:
-        return Matched(file, ids[stem], 0, "file name")
-    split = _SEED.match(stem)
-    if split and split["id"] in ids:
-        return Matched(file, ids[split["id"]], int(split["seed"]), "file name and seed")
+    for ids, stem in (({p.id: p for p in prompts}, file.stem), (_without_case(prompts), file.stem.lower())):
+        if stem in ids:
+            return Matched(file, ids[stem], 0, "file name")
+        split = _SEED.match(stem)
+        if split and split["id"] in ids:
+            return Matched(file, ids[split["id"]], int(split["seed"]), "file name and seed")
     name = _words(_CODE.sub("", file.stem))
     starts = [p for p in prompts if len(name) >= 20 and name.find(_words(p.text)[: max(20, len(name) // 2)]) >= 0]
     return Matched(file, starts[0], 0, "words of the prompt in the file name") if len(starts) == 1 else None
@@ -170,30 +174,10 @@ def _seed(value: object, where: str) -> int:
     return int(digits)
 
 
-def _rows(source: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    r"""Line numbers and rows; lines end with \n, \r\n or \r and nothing else."""
+def _rows(source: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Line numbers and rows of a manifest."""
     try:
-        text = source.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PromptError(f"{printable(source)}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+        text = read_text(source)
     except OSError as error:
         raise PromptError(f"{printable(source)} cannot be read: {error.strerror}") from error
-    lines = text.split("\n")  # reading a text turns \r\n and \r into \n
-    if source.suffix.lower() == ".csv":
-        reader = csv.DictReader(f"{line}\n" for line in lines)
-        try:
-            for row in reader:
-                yield reader.line_num, row
-        except csv.Error as error:
-            raise PromptError(f"{printable(source)}:{reader.line_num + 1}: not CSV: {error}") from error
-        return
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise PromptError(f"{printable(source)}:{number}: not JSON: {getattr(error, 'msg', error)}") from error
-        if not isinstance(row, dict):
-            raise PromptError(f"{printable(source)}:{number}: a line must be a JSON object, not {type(row).__name__}")
-        yield number, row
+    return csv_rows(text, source)[1] if source.suffix.lower() == ".csv" else json_lines(text, source)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.core.lines import csv_rows, json_lines, numbered, read_text
 from bench.errors import PromptError
 from bench.types import Prompt, PromptSet
 
@@ -28,7 +26,7 @@ _ASPECT = re.compile(r"[1-9]\d{0,2}:[1-9]\d{0,2}")
 
 
 def read(path: Path, kind: str | None = None) -> PromptSet:
-    """Read a .jsonl, .txt or .csv file; a byte-order mark and Windows line ends change nothing.
+    """Read a .jsonl, .txt or .csv file; a byte-order mark and Windows line ends change nothing, nor do blank rows of a table.
 
     Args:
         path: of the file; any name will do.
@@ -37,10 +35,7 @@ def read(path: Path, kind: str | None = None) -> PromptSet:
     Raises:
         PromptError: the file breaks a rule; the message names file and line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PromptError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    text = read_text(path)
     kind = kind or path.suffix.lower().removeprefix(".")
     if kind == "jsonl":
         return _jsonl(text, path)
@@ -68,22 +63,6 @@ def assemble(path: Path, rows: Rows, *, name: str, source: str, **header: str) -
     return PromptSet(name, fields["version"], fields["language"], fields["licence"], source, tuple(prompts))
 
 
-def json_lines(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """(line, object) pairs of a JSON Lines text. Raises PromptError for a line that is no JSON object."""
-    rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise PromptError(f"{path}:{number}: not JSON: {error.msg} at column {error.colno}") from error
-        if not isinstance(row, dict):
-            raise PromptError(f"{path}:{number}: a line must be a JSON object, not {type(row).__name__}")
-        rows.append((number, row))
-    return rows
-
-
 def _jsonl(text: str, path: Path) -> PromptSet:
     rows = json_lines(text, path)
     if not rows or "text" in rows[0][1]:
@@ -97,23 +76,17 @@ def _jsonl(text: str, path: Path) -> PromptSet:
 
 
 def _txt(text: str) -> list[tuple[int, dict[str, Any]]]:
-    lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1)]
-    return [(n, {"text": line}) for n, line in lines if line and not line.startswith("#")]
+    return [(n, {"text": line.strip()}) for n, line in numbered(text) if not line.lstrip().startswith("#")]
 
 
 def _csv(text: str, path: Path) -> list[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(text))
-    if "text" not in (reader.fieldnames or ()):
-        raise PromptError(f"{path}:1: the first line must name the columns, 'text' among them; found {reader.fieldnames}")
-    rows: list[tuple[int, dict[str, Any]]] = []
-    for row in reader:
-        if None in row:
-            raise PromptError(f"{path}:{reader.line_num}: more cells than columns; put a text with commas in double quotes")
-        cells: dict[str, Any] = {k: v for k, v in row.items() if v}
+    columns, rows = csv_rows(text, path)
+    if "text" not in columns:
+        raise PromptError(f"{path}:1: the first line must name the columns, 'text' among them; found {columns}")
+    for _, cells in rows:
         for key, separator in (("tags", ";"), ("expected_text", "|")):
             if key in cells:
                 cells[key] = [part.strip() for part in cells[key].split(separator) if part.strip()]
-        rows.append((reader.line_num, cells))
     return rows
 
 

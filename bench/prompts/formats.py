@@ -6,6 +6,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
+from bench.core.lines import read_text
 from bench.errors import ConfigError, unknown
 from bench.prompts import files, readers
 from bench.prompts.readers.common import slug
@@ -37,5 +38,5 @@ def load(name: str, path: Path) -> PromptSet:
     if name in files.KINDS:
         return files.read(path, name)
     reader = import_module(f"{readers.__name__}.{name}")
-    rows = reader.read(path.read_text(encoding="utf-8-sig"), path)
+    rows = reader.read(read_text(path), path)
     return files.assemble(path, rows, name=f"{name}-{slug(path.stem)}", source=f"{name}: {path.name}", licence=reader.LICENCE)

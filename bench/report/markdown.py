@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from bench.analysis import pairwise
+from bench.core.harmless import of_terminal
 from bench.report import wording
 from bench.report.answer import verdict
 
@@ -76,7 +77,7 @@ def _differences(tables: Frames) -> list[str]:
 
 def _plain(text: object) -> str:
     """Text that Markdown shows as it is."""
-    text = str(text)
+    text = of_terminal(str(text))
     for letter in "\\`*_{}[]<>|#":
         text = text.replace(letter, f"\\{letter}")
     return text.replace("\n", " ")

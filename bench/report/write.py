@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.frames import frames
 from bench.core.files import PART, write_atomically, writing
+from bench.core.harmless import csv_text
 from bench.errors import ConfigError
 from bench.report.latex import summary_latex
 from bench.report.markdown import summary_markdown
@@ -75,7 +76,7 @@ def _write(
         _prepare(folder)
         for name, table in tables.items():
             write_atomically(folder / f"{name}.parquet", table.to_parquet(index=False), flush=False)
-            write_atomically(folder / f"{name}.csv", table.to_csv(index=False), flush=False)
+            write_atomically(folder / f"{name}.csv", csv_text(table), flush=False)
         write_atomically(folder / "summary.md", summary_markdown(tables, title), flush=False)
         write_atomically(folder / "summary.tex", summary_latex(tables), flush=False)
         page = write_page(runs, tables, folder, title, embed=embed, progress=progress)

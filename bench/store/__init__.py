@@ -1,7 +1,7 @@
 """The results folder: runs, their records and scores, hosted attempts, votes."""
 
 from bench.store.results import COMPARISONS, Store
-from bench.store.run import Run, latest
+from bench.store.run import Run
 from bench.store.votes import Retraction, Vote, VoteBook
 
 __all__ = [
@@ -11,5 +11,4 @@ __all__ = [
     "Store",
     "Vote",
     "VoteBook",
-    "latest",
 ]

@@ -37,7 +37,7 @@ from bench.core.advice import command
 from bench.core.files import PART, add_line, printable, write_atomically, writing
 from bench.errors import StoreError
 from bench.store import schema
-from bench.types import ImageRecord
+from bench.types import ImageRecord, digest
 
 if TYPE_CHECKING:
     import io
@@ -51,6 +51,8 @@ LOGS = ("journal.jsonl", "attempts.jsonl")
 CONTENTS = (*LOGS, "records.parquet", "scores.parquet", ".lock", "answers", "images", "features", "report", "run.json")
 """What a run folder consists of."""
 _PARTS = re.compile(r"[0-9a-f]{8}\..+" + re.escape(PART))
+_OF_WINDOWS = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])\.", re.IGNORECASE)
+"""How names begin that Windows keeps for itself."""
 _KINDS = {
     b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif", b"BM": ".bmp", b"II*\0": ".tiff", b"MM\0*": ".tiff",
 }  # fmt: skip
@@ -63,7 +65,7 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.name = self.path.name
-        self._owners: dict[str, str] | None = None
+        self._owners: dict[str, tuple[str, str]] | None = None
         self._attempts: io.FileIO | None = None
 
     def info(self) -> dict[str, Any]:
@@ -101,9 +103,15 @@ class Run:
         stats = [file.stat() if file.exists() else None for file in files]
         return tuple((s.st_ino, s.st_size, s.st_mtime_ns) if s else None for s in stats)
 
-    def current(self) -> list[ImageRecord]:
-        """The latest record of each (prompt, seed), which is what is scored and reported."""
-        return latest(self.records())
+    def current(self, records: Sequence[ImageRecord] | None = None) -> list[ImageRecord]:
+        """What is scored and reported: the latest record of each (prompt, seed) that the prompt set asked for last still has.
+
+        Those that it dropped are of the sets whose hashes run.json has in ``dropped_sets``. ``records`` are the run's, if they
+        are read already.
+        """
+        records, dropped = self.records() if records is None else records, set(self.info().get("dropped_sets", ()))
+        of_set = [record for record in records if record.prompt_set_hash not in dropped]
+        return list({(record.prompt_id, record.request.seed): record for record in of_set}.values())
 
     def save(self, job: Job, rendered: Rendered, *, prompt_set: PromptSet, environment: str) -> ImageRecord:
         """Store the outcome of a job: picture first, record after, both on disk when this returns.
@@ -134,6 +142,12 @@ class Run:
                 record = replace(record, image=file, sha256=hashlib.sha256(rendered.image).hexdigest())
             self._append("journal.jsonl", schema.record_to_json(record))
         return record
+
+    def restate(self, records: Sequence[ImageRecord]) -> None:
+        """Store records of pictures that are there once more, with another prompt set, category or expected text."""
+        with self._writing():
+            for i, record in enumerate(records, 1):
+                self._append("journal.jsonl", schema.record_to_json(record), flush=i == len(records))
 
     def attempts(self) -> list[dict[str, Any]]:
         """The lines of attempts.jsonl."""
@@ -337,24 +351,19 @@ class Run:
 
     def _image_file(self, record: ImageRecord, data: bytes) -> str:
         ending = next((e for magic, e in _KINDS.items() if data.startswith(magic)), ".avif" if data[4:8] == b"ftyp" else ".bin")
-        seed = "x" if record.request.seed is None else record.request.seed
-        name = f"images/{record.prompt_id}_s{seed}{ending}"
+        seed, prompt_id = "x" if record.request.seed is None else record.request.seed, record.prompt_id
+        if _OF_WINDOWS.match(prompt_id):
+            prompt_id = f"_{prompt_id}"
         if self._owners is None:
-            self._owners = {r.image: r.request.id for r in self.records() if r.image}
-        if self._owners.setdefault(name, record.request.id) != record.request.id:
-            name = f"images/{record.prompt_id}_s{seed}_{record.request.id[:6]}{ending}"
-            self._owners[name] = record.request.id
-        return name
+            self._owners = {r.image.lower(): r.key for r in self.records() if r.image}
+        marks = ("", f"_{record.request.id[:6]}", f"_{digest(record.key)[:12]}")
+        names = [f"images/{prompt_id}_s{seed}{mark}{ending}" for mark in marks]
+        return next((name for name in names if self._owners.setdefault(name.lower(), record.key) == record.key), names[-1])
 
-    def _append(self, name: str, row: Mapping[str, Any]) -> None:
-        """Add a line to a .jsonl file; it is on disk when this returns."""
+    def _append(self, name: str, row: Mapping[str, Any], *, flush: bool = True) -> None:
+        """Add a line to a .jsonl file; with ``flush`` it is on disk when this returns."""
         with (self.path / name).open("ab", buffering=0) as file:
-            add_line(file, row, flush=True)
+            add_line(file, row, flush=flush)
 
     def _writing(self) -> contextlib.AbstractContextManager[None]:
         return writing(self.path)
-
-
-def latest(records: Iterable[ImageRecord]) -> list[ImageRecord]:
-    """The latest of each (prompt, seed) of a run's records."""
-    return list({(r.prompt_id, r.request.seed): r for r in records}.values())

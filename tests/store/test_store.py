@@ -80,6 +80,20 @@ def test_another_request_for_the_same_name_keeps_the_first_picture(tmp_path: Pat
     assert [r.image for r in run.current()] == [other.image]
 
 
+def test_pictures_of_ids_that_differ_in_case_have_files_that_do_not(tmp_path: Path) -> None:
+    """On file systems that take Open and open for one name; and Windows takes con.a for a device."""
+    run, request = new_run(tmp_path), job().request
+    with run.lock():
+        saved = [
+            run.save(Job(Prompt(name, PROMPT.text), request), Rendered("ok", PNG), prompt_set=SET, environment="e")
+            for name in ("Open", "open", "OPEN", "con.a", "Open")
+        ]
+    files = [str(record.image).lower() for record in saved]
+    assert len(set(files)) == 4
+    assert (saved[0].image, saved[4].image) == ("images/Open_s0.png", "images/Open_s0.png"), "its own again"
+    assert files[3] == "images/_con.a_s0.png"
+
+
 def test_a_half_written_last_line_is_ignored_and_cut_off(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     with run.lock():

@@ -14,8 +14,7 @@ from bench import prompts
 from bench.cli import options
 from bench.core.files import printable
 from bench.core.progress import Progress
-from bench.engine.importing import write
-from bench.engine.plan import part_of_name
+from bench.engine.importing import run_of, write
 from bench.errors import ConfigError
 from bench.images.importing import ImportPlan, listed, opened, plan_import
 from bench.store import Store
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+_LONGEST_NAME = 100
 _SHOWN = 20
 
 
@@ -43,8 +43,8 @@ def main(argv: Sequence[str]) -> int:
     options.add_results(parser)
     args = parser.parse_args(argv)
     args.name = unicodedata.normalize("NFC", args.name)
-    if part_of_name(args.name) != args.name.rstrip(".-"):
-        raise ConfigError(f"--name {args.name!r} must be letters, digits, '.', '_' and '-', because a folder is named after it")
+    if not args.name.strip(" .") or {*"/\\"} & {*args.name} or len(args.name) > _LONGEST_NAME:
+        raise ConfigError(f"--name {args.name[:40]!r} must be a text of 1 to {_LONGEST_NAME} characters without slashes")
     if args.price < 0 or math.isinf(args.price):
         raise ConfigError(f"--price {args.price} must be a number of US dollars of at least 0")
     with opened(args.source) as source:
@@ -60,7 +60,7 @@ def _import(args: argparse.Namespace, source: Path) -> int:
         return 0
     if not args.yes and progress.ask("write this run?") is False:
         return 0
-    run = Store(args.results).run(f"{args.name}.{prompt_set.name}.imported", create=True)
+    run = run_of(Store(args.results), args.name, prompt_set)
     provenance = {"source": args.origin, "model_version": args.model_version, "date": args.date}
     count = write(plan, prompt_set, run, name=args.name, provenance=provenance, price=args.price)
     from bench import report  # noqa: PLC0415 - slow imports

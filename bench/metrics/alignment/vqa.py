@@ -173,7 +173,7 @@ class VqaJudge(ChatEndpoint):
         if not self._file.is_file():
             return {}
         try:
-            rows = [json.loads(line) for line in self._file.read_text(encoding="utf-8").splitlines() if line.strip()]
+            rows = [json.loads(line) for line in self._file.read_text(encoding="utf-8").split("\n") if line.strip()]
             return {row["key"]: tuple(row["questions"]) for row in rows}
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{self._file} is damaged ({error}); delete it, and the questions are derived again") from error

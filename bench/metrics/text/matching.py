@@ -1,7 +1,8 @@
 """How well recognised text matches expected text: pure functions of strings.
 
-Text is compared after Unicode NFKC and, by default, case folding. Words are runs of letters and digits;
-each Chinese, Japanese or Korean character is a word of its own. The formulas of published benchmarks are in
+Text is compared after Unicode NFKC, from which numbers like ², ½ and ① are kept, and by default case folding. Words are runs of
+letters with their marks, digits, and signs that carry meaning ("C++", "$5.00", "24/7", "-5°C", "me@mail.com"); each
+Chinese, Japanese or Korean character is a word of its own. The formulas of published benchmarks are in
 ``bench.metrics.text.published``; they clean text in their authors' ways.
 """
 
@@ -11,6 +12,7 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,8 +20,18 @@ if TYPE_CHECKING:
 
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U0003ffff"
 """Characters that count as words, written as the inside of a regular expression's class."""
-_WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+(?:'[^\W_{CJK}]+)*")
-_GAP = re.compile(rf"(?<=[{CJK}])\s+(?=[{CJK}])")
+SIGNS = "+<=>±×÷^%‰&@#/\\_°©®™§№"
+"""Signs that carry meaning, with those of currencies; other punctuation does so only inside a word or before a number."""
+_UNSPACED = rf"[{CJK}\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"
+"""Scripts that put no space between words."""
+_GAP = re.compile(rf"(?<={_UNSPACED})\s+(?={_UNSPACED})")
+_CJK = re.compile(rf"[{CJK}]")
+_LIKE = str.maketrans(dict.fromkeys("‘’‛ʼ′´`", "'") | dict.fromkeys("“”„‟″«»", '"') | dict.fromkeys("‐‑‒–—―−", "-"))
+"""Marks that engines and writers take for each other."""
+_WORD = re.compile(r"c|(?:[.-](?=s?d))?(?:[lds]|(?<=[lds])[.'-](?=[lds])|(?<=d)[,:](?=d))+")
+"""A word in the kinds of its characters: c CJK, l letter or mark, d number, s sign, others as they are."""
+_SPACED_SIGN = re.compile(rf"\s*([{re.escape(SIGNS)}])\s*")
+_OWN_NUMBERS = ("<super>", "<sub>", "<fraction>", "<circle>")
 _MAX_LINES = 40
 
 
@@ -49,16 +61,16 @@ class Counts:
 
 @dataclass(frozen=True)
 class Match:
-    """One expected region against what was read. Characters are those of words: spaces and punctuation do not count.
+    """One expected region against what was read. Characters are those of words: spaces and other punctuation do not count.
 
     Attributes:
         expected: the text the prompt asks for.
         read: the run of recognised lines that comes nearest to it, "" if nothing was read.
-        exact: every character of every word is right, in order.
+        exact: every word is right, in order.
         edits: Levenshtein distance in characters.
         length: characters expected.
         ned: 1 - edits / longer length, 0 to 1 (a similarity).
-        counts: words in common, expected and read; an exact match counts as all words, wherever its spaces are.
+        counts: words in common, expected and read; where no character is wrong, all words, wherever the spaces are.
         missing, added: words expected and not read; words read and not expected.
         changed: pairs (expected, read) of words that stand in for one another; they are in neither of the lists above.
         span: the lines of the run, first and one past the last; (0, 0) if there is none.
@@ -88,22 +100,64 @@ class Match:
 
 
 def normalise_text(text: str, *, fold: bool = True) -> str:
-    """NFKC, case-folded if ``fold``, one kind of apostrophe, white space single, none between Chinese characters."""
-    text = unicodedata.normalize("NFKC", text).replace("’", "'")
+    """NFKC but for numbers like ², ½ and ①, case-folded if ``fold``, white space single and none between Chinese characters.
+
+    One kind of apostrophe, quotation mark and dash; invisible characters are left out.
+
+    >>> normalise_text("“５０％ ﬁre”  –10²")
+    '"50% fire" -10²'
+    """
+    visible = "".join(c for c in text.translate(_LIKE) if unicodedata.category(c) != "Cf")
+    kept = "".join(c if unicodedata.decomposition(c).startswith(_OWN_NUMBERS) else unicodedata.normalize("NFKC", c) for c in visible)
+    text = unicodedata.normalize("NFC", kept)
     return _GAP.sub("", " ".join((text.casefold() if fold else text).split()))
 
 
 def words(text: str, *, fold: bool = True) -> list[str]:
-    """The words of ``text``; punctuation is no word.
+    """The words of ``text``, without apostrophes; punctuation is no word.
 
-    >>> words("Open 24h: 营业!")
-    ['open', '24h', '营', '业']
+    >>> words("Don't pay $5.00 (24/7): 营业!")
+    ['dont', 'pay', '$5.00', '24/7', '营', '业']
     """
-    return _WORD.findall(normalise_text(text, fold=fold))
+    text = normalise_text(text, fold=fold)
+    kinds = "".join(map(_kind, text))
+    return [text[slice(*found.span())].replace("'", "") for found in _WORD.finditer(kinds)]
+
+
+@cache
+def _kind(character: str) -> str:
+    """The kind of a character of normalised text, as ``_WORD`` has it."""
+    if _CJK.match(character):
+        return "c"
+    category = unicodedata.category(character)
+    if character in SIGNS or category == "Sc":
+        return "s"
+    if category[0] in "LM":
+        return "l"
+    return "d" if category[0] == "N" else character if character in ".,:'-" else " "
+
+
+def is_exact(expected: str, read: str, *, fold: bool = True) -> bool:
+    """Whether the same words were read in the same order; spaces count, but not those around signs and Chinese characters.
+
+    >>> is_exact("Hello, world!", "hello world"), is_exact("50 %", "50%"), is_exact("1.5 L", "15 L"), is_exact("OPEN DAILY", "OPENDAILY")
+    (True, True, False, False)
+    """
+    a, b = (_SPACED_SIGN.sub(r"\1", _GAP.sub("", " ".join(words(text, fold=fold)))) for text in (expected, read))
+    return a == b and bool(a)
+
+
+def is_strict(expected: str, read: str) -> bool:
+    """Whether the same text was read, case, spaces and punctuation included, after normalisation.
+
+    >>> is_strict("don’t", "don't"), is_strict("don't", "dont"), is_strict("Open", "OPEN")
+    (True, False, False)
+    """
+    return normalise_text(expected, fold=False) == normalise_text(read, fold=False)
 
 
 def letters(text: str, *, fold: bool = True) -> str:
-    """The words of ``text`` without what stands between them.
+    """The words of ``text`` without the spaces between them.
 
     >>> letters("Open 24h: 营业!")
     'open24h营业'
@@ -174,10 +228,10 @@ def match(expected: str, read: str, *, fold: bool = True, span: tuple[int, int] 
     """Compare one expected text with one recognised text."""
     expected_words, read_words = words(expected, fold=fold), words(read, fold=fold)
     a, b = "".join(expected_words), "".join(read_words)
-    edits = edit_distance(a, b)
+    edits, exact = edit_distance(a, b), is_exact(expected, read, fold=fold)
     if edits == 0 and a:
         counts = Counts(len(expected_words), len(expected_words), len(expected_words))
-        return Match(expected, read, True, 0, len(a), 1.0, counts, (), (), (), span)
+        return Match(expected, read, exact, 0, len(a), 1.0, counts, (), (), (), span)
     missing, added = Counter(expected_words) - Counter(read_words), Counter(read_words) - Counter(expected_words)
     counts = Counts(len(expected_words) - missing.total(), len(expected_words), len(read_words))
     changed = []
@@ -187,7 +241,7 @@ def match(expected: str, read: str, *, fold: bool = True, span: tuple[int, int] 
             missing[x], added[y] = missing[x] - 1, added[y] - 1
     ned = 1 - edits / max(len(a), len(b), 1)
     return Match(
-        expected, read, False, edits, len(a), ned, counts, tuple(missing.elements()), tuple(added.elements()), tuple(changed), span
+        expected, read, exact, edits, len(a), ned, counts, tuple(missing.elements()), tuple(added.elements()), tuple(changed), span
     )
 
 
@@ -257,16 +311,16 @@ def _optimum(gain: Sequence[Sequence[float]], runs: Sequence[tuple[int, int]]) -
 def counted(matches: Sequence[Match], lines: Sequence[str], *, fold: bool = True) -> tuple[Counts, list[str]]:
     """Words of the whole picture, in any order: the counts, and the words read that were not expected.
 
-    Both sides are multisets over all regions and all lines. Lines that make an exact match count as the expected words,
+    Both sides are multisets over all regions and all lines. Lines without a wrong character count as the expected words,
     wherever their spaces are.
 
     >>> counted(assign(["no no"], ["no", "yes"]), ["no", "yes"])
     (Counts(hits=1, expected=2, read=2), ['yes'])
     """
-    exact = [m for m in matches if m.exact]
-    done = {i for m in exact for i in range(*m.span)}
-    settled = sum(m.counts.expected for m in exact)
-    expected = Counter(word for m in matches if not m.exact for word in words(m.expected, fold=fold))
+    right = [m for m in matches if m.edits == 0 and m.length]
+    done = {i for m in right for i in range(*m.span)}
+    settled = sum(m.counts.expected for m in right)
+    expected = Counter(word for m in matches if m.edits or not m.length for word in words(m.expected, fold=fold))
     read = Counter(word for i, line in enumerate(lines) if i not in done for word in words(line, fold=fold))
     hits = settled + (expected & read).total()
     return Counts(hits, settled + expected.total(), settled + read.total()), list((read - expected).elements())

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from bench.metrics.base import Sample
     from bench.types import ImageRecord, ScoreRow
 
-VERSION = 2
-_RULE = "NFKC, case folded but for the _case, oneig and anytext columns; CJK by character"
+VERSION = 3
+_RULE = "NFKC but for numbers, case folded but for the strict, _case, oneig and anytext columns; words with signs; CJK by character"
 _NO_TEXT = "the prompt asks for no text"
-_NO_WORDS = "the expected text has no letters or digits"
+_NO_WORDS = "the expected text has no letters, digits or signs"
 _NOT_LATIN = "the expected text has no characters this benchmark counts"
 _OWN: tuple[tuple[str, str, bool, float | None], ...] = (
     ("exact", "share", True, 0.0),
     ("exact_case", "share", True, 0.0),
+    ("strict", "share", True, 0.0),
     ("recall", "share", True, 0.0),
     ("precision", "share", True, 0.0),
     ("f1", "share", True, 0.0),
@@ -56,7 +57,9 @@ class TextAccuracy:
     Every expected region is matched with a run of recognised lines (``bench.metrics.text.matching.assign``). Columns, each below the
     metric's name:
 
-    - ``exact``, ``exact_case``: 1 if every region is read exactly, spaces and punctuation aside, else 0.
+    - ``exact``, ``exact_case``: 1 if every word of every region is read, in order, else 0. Signs with a meaning are part of
+      words ("$5.00", "C++", "well-known"); other punctuation and apostrophes do not count.
+    - ``strict``: 1 if every region is read as it is, case, spaces and punctuation included, else 0.
     - ``recall``, ``precision``, ``f1``: multisets of words of the whole picture, in any order. Precision counts every
       word read, also in places where no text is expected; it is 0 where nothing is read.
     - ``cer``: character edits over characters expected, both summed over the regions. ``ned``, ``ned_case``: 1 - edits /
@@ -99,7 +102,7 @@ class TextAccuracy:
         return fingerprint(self.name, VERSION, **self.engine.fingerprint_fields(), normalisation=_RULE)
 
     def not_applicable_reason(self, record: ImageRecord) -> str | None:
-        """Prompts that ask for no text, or for none with letters or digits."""
+        """Prompts that ask for no text, or for none but punctuation."""
         return _no_text(record)
 
     def score(self, samples: Sequence[Sample]) -> list[ScoreRow]:
@@ -145,6 +148,7 @@ def measure(expected: Sequence[str], lines: Sequence[TextLine]) -> tuple[dict[st
     values = {
         "exact": float(all(m.exact for m in matches)),
         "exact_case": float(all(m.exact for m in cased)),
+        "strict": float(all(matching.is_strict(m.expected, m.read) for m in matches)),
         "recall": counts.recall,
         "precision": counts.precision,
         "f1": counts.f1,
@@ -277,4 +281,5 @@ class StrayText:
     def _surplus(self, record: ImageRecord, lines: Sequence[TextLine]) -> tuple[float, ImageRecord, Mapping[str, Any]]:
         sure = [line.text for line in lines if line.confidence >= self.confidence]
         _, stray = matching.counted(matching.assign(_regions(record), sure), sure)
-        return float(len(stray)), record, {"words": stray}
+        words = [word for word in stray if any(map(str.isalnum, word))]  # engines see a "+" or "=" in lines and leaves
+        return float(len(words)), record, {"words": words}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from bench.errors import PromptError
+from bench.core.lines import json_value
 from bench.prompts.readers.common import need
 
 if TYPE_CHECKING:
@@ -19,10 +18,7 @@ LICENCE = "CC-BY-4.0"
 
 def read(text: str, path: Path) -> Rows:
     """One object with "annotations": image_id, id, caption; the first caption of each picture."""
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise PromptError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    data = json_value(text, path)
     need("annotations", data if isinstance(data, dict) else {}, path, "a COCO captions file")
     seen: set[object] = set()
     for number, row in enumerate(data["annotations"], 1):

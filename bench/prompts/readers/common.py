@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 from bench.errors import PromptError
@@ -19,5 +20,10 @@ def need(key: str, row: Iterable[str], path: Path, what: str, line: int = 1) -> 
 
 
 def slug(text: str) -> str:
-    """``text`` as a category or a tag: lower case, words joined by hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "other"
+    """``text`` as a category or a tag: lower case, words of any script joined by hyphens.
+
+    >>> slug("Two objects, 提示"), slug("?")
+    ('two-objects-提示', 'other')
+    """
+    kept = "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else "-" for c in unicodedata.normalize("NFC", text.lower()))
+    return re.sub("-+", "-", kept).strip("-") or "other"

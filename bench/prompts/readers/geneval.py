@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.prompts import files
+from bench.core.lines import json_lines
 from bench.prompts.readers.common import need, slug
 
 if TYPE_CHECKING:
@@ -18,6 +18,6 @@ LICENCE = "MIT"
 
 def read(text: str, path: Path) -> Rows:
     """One object a line: tag, include, prompt."""
-    for number, row in files.json_lines(text, path):
+    for number, row in json_lines(text, path):
         need("prompt", row, path, "a GenEval metadata file", number)
         yield number, {"text": row["prompt"], "category": slug(str(row.get("tag", "other")))}

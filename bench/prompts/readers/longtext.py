@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.prompts import files
+from bench.core.lines import json_lines
 from bench.prompts.readers.common import need, slug
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ LICENCE = "Apache-2.0"
 
 def read(text: str, path: Path) -> Rows:
     """One object a line: prompt, text (what must be drawn), category, length, prompt_id."""
-    for number, row in files.json_lines(text, path):
+    for number, row in json_lines(text, path):
         need("prompt", row, path, "a LongText-Bench file", number)
         need("text", row, path, "a LongText-Bench file", number)
         expected = row["text"] if isinstance(row["text"], list) else [row["text"]]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING
 
+from bench.core.lines import csv_rows
 from bench.prompts.readers.common import need, slug
 
 if TYPE_CHECKING:
@@ -19,8 +18,8 @@ LICENCE = "Apache-2.0"
 
 def read(text: str, path: Path) -> Rows:
     """Tab-separated: Prompt, Category, Challenge, Note."""
-    reader = csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE)
-    need("Prompt", reader.fieldnames or (), path, "a PartiPrompts TSV")
-    for number, row in enumerate(reader, 2):
+    columns, rows = csv_rows(text, path, delimiter="\t", quotes=False)
+    need("Prompt", columns, path, "a PartiPrompts TSV")
+    for number, row in rows:
         tags = [slug(row["Challenge"])] if row.get("Challenge") else []
-        yield number, {"text": row["Prompt"], "category": slug(row.get("Category") or "other"), "tags": tags}
+        yield number, {"text": row.get("Prompt", ""), "category": slug(row.get("Category") or "other"), "tags": tags}

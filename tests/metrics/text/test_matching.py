@@ -121,7 +121,46 @@ def test_case_width_spaces_and_punctuation_do_not_matter(expected: str, read: st
 
 def test_a_space_in_the_wrong_place_still_reads_as_the_words() -> None:
     found = t.match("STARBUCKS coffee", "STAR BUCKS COFFEE")
-    assert (found.exact, found.recall, found.missing, found.added) == (True, 1.0, (), ())
+    assert (found.exact, found.recall, found.cer, found.missing, found.added) == (False, 1.0, 0.0, (), ())
+
+
+@pytest.mark.parametrize(
+    ("expected", "read", "exact", "strict"),
+    [
+        ("$4.50", "$450", False, False),
+        ("Objective-C++", "Objective-C", False, False),
+        ("open 24/7", "open 247", False, False),
+        ("-18°C", "18°C", False, False),
+        ("x³ + y", "x3 + y", False, False),
+        ("1⁄2 or ¼", "1⁄2 or 14", False, False),
+        ("②", "2", False, False),
+        ("hi@shop.org", "hi@shoporg", False, False),
+        ("B&B", "BB", False, False),
+        ("আমি", "আম", False, False),
+        ("தமிழ்", "தமிழ", False, False),
+        ("???", "...", False, False),
+        ("re-open", "re open", False, False),
+        ("FREE ENTRY", "FREEENTRY", False, False),
+        (".5 l", "5 l", False, False),
+        ("１００％", "100%", True, True),
+        ("8–10", "8-10", True, True),
+        ("it‘s", "it's", True, True),
+        ("co­op", "coop", True, True),
+        ("it's", "its", True, False),
+        ("«Bon» appétit!", "bon appétit", True, False),
+        ("50 % – today", "50% today", True, False),
+        ("", "", False, True),
+    ],
+)
+def test_what_is_exact_and_what_is_strict(*, expected: str, read: str, exact: bool, strict: bool) -> None:
+    assert (t.match(expected, read).exact, t.is_exact(expected, read), t.is_strict(expected, read)) == (exact, exact, strict)
+
+
+def test_marks_of_letters_count_as_characters() -> None:
+    """তোমার has 5 characters, three letters and two vowel signs; তমর has the letters."""
+    assert t.letters("তোমার") == "তোমার"
+    found = t.match("তোমার", "তমর")
+    assert (found.edits, found.cer, found.recall) == (2, pytest.approx(2 / 5), 0.0)
 
 
 def test_case_can_matter() -> None:

@@ -72,7 +72,7 @@ def test_a_sign_is_read_and_scored(metric: ocr.TextAccuracy) -> None:
     assert right["ocr.cer"].value == right["ocr.oneig_ed"].value == 0
     values = {k.removeprefix("ocr."): r.value for k, r in wrong.items()}
     assert {k for k, v in values.items() if v == 0} == {
-        "exact", "exact_case", "recall", "precision", "f1", "anytext_acc", "longtext", "oneig_cr", "oneig_wac",
+        "exact", "exact_case", "strict", "recall", "precision", "f1", "anytext_acc", "longtext", "oneig_cr", "oneig_wac",
     }  # fmt: skip
     assert (values["cer"], values["ned"], values["ned_case"], values["anytext_ned"], values["oneig_ed"]) == (0.25, 0.75, 0.75, 0.75, 1)
     assert wrong["ocr.exact"].detail["regions"] == [
@@ -90,7 +90,7 @@ def test_an_empty_picture_has_every_columns_worst_value(metric: ocr.TextAccuracy
 def test_a_prompt_without_text_or_letters_is_not_applicable() -> None:
     for made in (ocr.TextAccuracy(), ocr.Agreement()):
         assert made.not_applicable_reason(record(())) == "the prompt asks for no text"
-        assert made.not_applicable_reason(record(("?!",))) == "the expected text has no letters or digits"
+        assert made.not_applicable_reason(record(("?!",))) == "the expected text has no letters, digits or signs"
         assert made.not_applicable_reason(record(("?!", "OPEN"))) is None
     assert ocr.StrayText().not_applicable_reason(record(())) is None
 
@@ -116,6 +116,7 @@ def test_case_spaces_and_order_fall_where_the_columns_say() -> None:
     """
     values = told(("Half Price", "OPEN 24h"), "open 24H", "Half", "Price")
     assert (values["exact"], values["exact_case"], values["recall"], values["precision"], values["cer"]) == (1, 0, 1, 1, 0)
+    assert (values["strict"], told(("“Half Price!”",), '"Half', 'Price!"')["strict"]) == (0, 1)
     assert values["ned_case"] == pytest.approx((1 + 1 - 5 / 7) / 2)
     assert (values["anytext_acc"], values["anytext_ned"]) == (0.5, pytest.approx((1 + 3 / 8) / 2))
     assert (values["longtext"], values["oneig_wac"], values["oneig_cr"]) == (1, 0.5, 0)
@@ -147,7 +148,12 @@ def test_counts_for_the_micro_average_are_kept() -> None:
 
 @pytest.mark.parametrize(
     ("expected", "lines", "words"),
-    [((), ("now open",), ["now", "open"]), (("OPEN",), ("open", "open now"), ["open", "now"]), (("OPEN",), ("OP EN",), []), ((), (), [])],
+    [
+        ((), ("now open",), ["now", "open"]),
+        (("OPEN",), ("open", "open now"), ["open", "now"]),
+        (("OPEN",), ("OP EN",), []),
+        ((), ("+ =",), []),
+    ],
 )
 def test_stray_words_are_those_nobody_asked_for(expected: tuple[str, ...], lines: tuple[str, ...], words: list[str]) -> None:
     (row,) = ocr.StrayText(engine=Told(lines)).score([Sample(record(expected), Image.new("RGB", (8, 8)))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.core.lines import numbered
 from bench.errors import PromptError
 from bench.prompts.readers.common import slug
 
@@ -24,7 +25,7 @@ def read(text: str, path: Path) -> Rows:
         The line's number and a row; its keys are fields of ``bench.types.Prompt``, ``text`` at the least.
     """
     category = None
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in numbered(text):
         if line.startswith("#"):
             category = slug(line.strip("# "))
         elif line.startswith("- "):
