@@ -27,7 +27,7 @@ from bench.core import environment
 from bench.core.fingerprint import parse_fingerprint
 from bench.core.progress import Progress
 from bench.engine.render import render
-from bench.engine.worker import warm_up
+from bench.engine.worker import batches, warm_up
 from bench.errors import ConfigError, ProviderError
 from bench.metrics.speed.latency import COLUMNS, Latency
 from bench.providers.local import meters
@@ -309,18 +309,16 @@ def test_each_session_of_a_machine_is_kept(tmp_path: Path) -> None:
     assert rows["latency.first"].detail["n"] == 2
 
 
-def test_every_size_is_warmed_up_and_the_first_picture_is_the_cold_one() -> None:
+def test_every_shape_is_warmed_up_and_the_first_picture_is_the_cold_one() -> None:
     calls: list[list[int]] = []
 
     def render(requests: Sequence[Request]) -> list[Rendered]:
         calls.append([r.width for r in requests])
         return [Rendered("ok", b"x", Timing(float(len(calls))))] * len(requests)
 
-    wide = [Job(Prompt(f"p{i}", "t"), Request("m", "r", "t", None, i, width, 64)) for i, width in enumerate((64, 128, 64, 32))]
-    model = SimpleNamespace(name="m", batch_size=2, hosted=False)
-    facts = warm_up(SimpleNamespace(render=render), wide, model, Progress())  # type: ignore[arg-type]
-    assert sorted(calls) == [[32, 32], [64, 64], [128, 128]]
-    assert calls[0] == [64, 64]
+    wide = [Job(Prompt(f"p{i}", "t"), Request("m", "r", "t", None, i, width, 64)) for i, width in enumerate((64, 64, 64, 128, 128, 32))]
+    facts = warm_up(SimpleNamespace(render=render), list(batches(wide, 2)), "m", Progress())  # type: ignore[arg-type]
+    assert calls == [[64, 64], [64], [128, 128], [32]]
     assert (facts["pictures"], facts["first_s"]) == (6, 1.0)
 
 
