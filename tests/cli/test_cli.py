@@ -133,10 +133,7 @@ def test_a_model_that_fails_leaves_the_rest_of_a_sweep_its_memory_and_the_compar
         if plan.label == "broken":
             weights = Weights()
             held.append(weakref.ref(weights))
-            try:
-                raise KeyError("transformer")
-            except KeyError as error:
-                raise ValueError("this pipeline cannot be placed") from error
+            raise ValueError("this pipeline cannot be placed") from KeyError("transformer")
         alive.extend(ref() is not None for ref in held)
         return render(plan, progress)
 
