@@ -10,6 +10,7 @@
     ├── MissingPackageError         an optional package or program is not installed
     ├── StoreError                  a results folder is damaged, newer than this program, locked or full
     ├── ProviderError               exit code 1: one picture could not be made (``transient``: worth another try)
+    ├── RenderingError              exit code 1: no further picture can be made: warm-up failed, device lost, one error again and again
     └── BudgetError                 exit code 4: stopped before more money was spent
 """
 
@@ -87,6 +88,12 @@ class ProviderError(BenchError):
         self.usd = usd
         self.keep_task = keep_task
         self.code = code
+
+
+class RenderingError(BenchError):
+    """No further picture can be made: the warm-up failed, the device is lost, or the same error comes again and again."""
+
+    exit_code = 1
 
 
 class BudgetError(BenchError):

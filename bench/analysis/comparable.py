@@ -1,10 +1,11 @@
-"""What may stand beside what: one text a prompt, timings only of one machine and batch size, and hosted ones only with hosted ones."""
+"""What may stand beside what: one text a prompt, timings of like machines, conditions and batch sizes, hosted ones with hosted."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis import slowdown
+from bench.core import environment
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,10 +35,22 @@ def not_comparable_reason(
     pictures_a, pictures_b = timed.get(a), timed.get(b)
     if pictures_a is None or pictures_b is None:
         return "not both were timed" if (pictures_a is None) != (pictures_b is None) else None
-    if slowdown.machine(pictures_a) != slowdown.machine(pictures_b):
+    keys = slowdown.environment(pictures_a), slowdown.environment(pictures_b)
+    facts_a, facts_b = _environment(infos[a], keys[0]), _environment(infos[b], keys[1])
+    if not (facts_a and facts_b) and keys[0] != keys[1]:
         return "timed on different machines"
+    if unlike := environment.difference(facts_a, facts_b):
+        return unlike
     sizes = slowdown.batch(pictures_a), slowdown.batch(pictures_b)
     return f"pictures made {sizes[0]} at a time against {sizes[1]} at a time" if sizes[0] != sizes[1] else None
+
+
+def _environment(info: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """What run.json says of an environment. Earlier versions noted conditions with each session only: those count in which all agree."""
+    facts = info.get("environments", {}).get(key, {})
+    sessions = [environment.conditions(session) for session in info.get("sessions", {}).get(key, [])]
+    agreed = {name: value for name, value in (sessions[0] if sessions else {}).items() if all(s.get(name) == value for s in sessions)}
+    return {**agreed, **facts}
 
 
 def refuse_other_prompts(tables: Iterable[pd.DataFrame]) -> None:

@@ -28,6 +28,7 @@ from bench.analysis.advice import score_command
 from bench.analysis.columns import EARLIER_CARDS, Cards
 from bench.analysis.comparable import refuse_other_prompts
 from bench.analysis.summary import mark_best, summarise
+from bench.core import environment
 from bench.core.advice import command
 from bench.core.fingerprint import difference
 from bench.errors import ConfigError, unknown
@@ -245,9 +246,10 @@ def _environment(infos: dict[str, dict[str, Any]]) -> pd.DataFrame:
     rows = []
     for run, info in infos.items():
         for key, facts in info.get("environments", {}).items():
-            packages = facts.get("packages", {})
+            packages, sessions = facts.get("packages", {}), info.get("sessions", {}).get(key) or [info.get("session", {})]
+            here = {**environment.conditions(sessions[-1]), **facts}
             rows.append({
-                "run": run, "environment": key, "device": info.get("session", {}).get("device", ""), "cpu": facts.get("cpu"),
+                "run": run, "environment": key, "device": here.get("device", ""), "conditions": _conditions(here), "cpu": facts.get("cpu"),
                 "clock": facts.get("cpu_clock"), "cores": facts.get("cores"), "memory_gib": facts.get("memory_gib"),
                 "gpu": "; ".join(facts.get("gpu", [])),
                 "system": facts.get("system"), "python": facts.get("python"), "commit": facts.get("commit"),
@@ -255,5 +257,26 @@ def _environment(infos: dict[str, dict[str, Any]]) -> pd.DataFrame:
             })  # fmt: skip
     return pd.DataFrame(
         rows,
-        columns=["run", "environment", "device", "cpu", "clock", "cores", "memory_gib", "gpu", "system", "python", "commit", "packages"],
+        columns=[
+            "run",
+            "environment",
+            "device",
+            "conditions",
+            "cpu",
+            "clock",
+            "cores",
+            "memory_gib",
+            "gpu",
+            "system",
+            "python",
+            "commit",
+            "packages",
+        ],
     )
+
+
+def _conditions(facts: Mapping[str, Any]) -> str:
+    """How the model ran there, in words, without the device and without what is usual."""
+    usual = {"offload": "none", "compile": False, "attention": "native", "precision": "highest"}
+    said = [name for name in environment.CONDITIONS if name in facts and name != "device" and facts[name] != usual.get(name)]
+    return ", ".join(environment.condition(name, facts[name]) for name in said)

@@ -273,7 +273,7 @@ def _latency_drop(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
     before, after = (slowdown.timed(side.images) for side in sides)
     for side, pictures in zip(sides, (before, after), strict=True):
         if pictures.empty:
-            return Drop("s", unsettled_by=f"{side.name}: no picture was timed")
+            return Drop("s", unsettled_by=f"{side.name}: no picture was timed, or no batch size made half of them")
     infos, timed = {"a": baseline.info, "b": candidate.info}, {"a": before, "b": after}
     why = not_comparable_reason(baseline.cards["latency"], "a", "b", infos, timed)
     why = why or slowdown.too_few_images_reason(before, after, limit.metric)

@@ -38,20 +38,21 @@ class Change(NamedTuple):
 
 
 def timed(images: pd.DataFrame) -> pd.DataFrame:
-    """The pictures whose times may be pooled: of one machine and one batch size, the most frequent, as the metric ``latency`` does.
+    """The pictures whose times may be pooled: of one environment and one batch size, the most frequent, as the metric ``latency`` does.
 
-    Of machines as frequent the first counts, of batch sizes the largest.
+    Of environments as frequent the first counts, of batch sizes the largest. None where no batch size made half of them.
     """
     with_time: pd.DataFrame = images[(images["status"] == "ok") & images["latency_s"].notna()]
     if with_time.empty:
         return with_time
     with_time = with_time[with_time["environment"] == with_time.groupby("environment", sort=False).size().idxmax()]
     size = int(with_time["batch_size"].mode().max())
-    return with_time.loc[with_time["batch_size"] == size]
+    of_size = with_time.loc[with_time["batch_size"] == size]
+    return of_size if 2 * len(of_size) >= len(with_time) else of_size.iloc[:0]
 
 
-def machine(pictures: pd.DataFrame) -> str:
-    """The machine that all of ``pictures`` were made on."""
+def environment(pictures: pd.DataFrame) -> str:
+    """The key of the environment that all of ``pictures`` were made in."""
     return str(pictures["environment"].iloc[0])
 
 

@@ -23,9 +23,10 @@ class SweepComparison(Callback):  # type: ignore[misc]
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:  # noqa: ANN401, ARG002 - Hydra's signature
         """Note the run of a finished job."""
-        path = job_return.return_value
-        if isinstance(path, str):
-            self._runs.append(path)
+        from hydra.core.utils import JobStatus  # noqa: PLC0415 - loaded by now
+
+        if job_return.status == JobStatus.COMPLETED and isinstance(job_return.return_value, str):  # of another the value raises
+            self._runs.append(job_return.return_value)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:  # noqa: ANN401 - Hydra's signature
         """Write the comparison of the sweep's runs; ends the process where they cannot be compared, because Hydra ignores errors here."""

@@ -1,4 +1,4 @@
-"""The machine that made a picture: what its timings depend on, and nothing personal (no host name, path or variable)."""
+"""What the timings of a picture depend on: the machine, and how the model ran on it; nothing personal (no host name, path or variable)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.types import digest
 
-PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "pillow", "openai", "rapidocr", "onnxruntime")
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RENDERING = ("torch", "diffusers", "transformers", "accelerate", "numpy", "pillow")
+"""Packages whose versions timings depend on."""
+PACKAGES = (*RENDERING, "safetensors", "openai", "rapidocr", "onnxruntime")
+CONDITIONS = ("device", "threads", "offload", "compile", "attention", "precision", "cuda", "cudnn", "in_flight")
+"""Facts of a session that timings depend on: what rendered, with how many threads, with which weights in host memory, compiled
+or not, with which attention back end, precision of float32 products, CUDA and cuDNN; and how many requests a server got at once."""
+_UNSAID = {"offload": "none", "compile": False}
+"""Conditions that hold where a session says nothing of them."""
 
 
 def facts() -> dict[str, Any]:
@@ -31,9 +41,71 @@ def facts() -> dict[str, Any]:
     }
 
 
-def key(environment: dict[str, Any]) -> str:
-    """Short hash of all that timings depend on: everything but the git commit."""
-    return digest({k: v for k, v in environment.items() if k != "commit"})[:12]
+def conditions(session: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a session's facts that timings depend on (``CONDITIONS``)."""
+    return {name: session[name] for name in CONDITIONS if session.get(name) is not None}
+
+
+def key(environment: Mapping[str, Any]) -> str:
+    """Short hash of all that timings depend on: facts of the machine and conditions of the session.
+
+    The git commit and packages that do not render are left out, and so are GPUs where the processor rendered. Stored runs keep
+    the keys they have.
+    """
+    return digest(_relevant(environment))[:12]
+
+
+def difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
+    """How two environments differ in what timings depend on, in words; None where nothing is known to.
+
+    A fact that only one of them has says nothing: programs of other versions noted fewer.
+
+    >>> difference({"cores": 2, "threads": 1}, {"cores": 2, "threads": 2})
+    '1 thread against 2 threads'
+    >>> difference({"cpu": "X"}, {"cpu": "Y"})
+    'timed on different machines'
+    """
+    of_a, of_b = ({**_UNSAID, **_relevant(environment)} for environment in (a, b))
+    versions_a, versions_b = ({"python": of.pop("python", None)} | of.pop("packages", {}) for of in (of_a, of_b))
+    unlike = {name for name in of_a.keys() & of_b.keys() if of_a[name] != of_b[name]}
+    if not unlike <= set(CONDITIONS):
+        return "timed on different machines"
+    said = [f"{condition(name, of_a[name])} against {condition(name, of_b[name])}" for name in CONDITIONS if name in unlike]
+    for name, number in versions_a.items():
+        other = versions_b.get(name)
+        if None not in {number, other} and number != other:
+            said.append(f"{name} {number} against {other}")
+    return ", ".join(said) or None
+
+
+def condition(name: str, value: object) -> str:
+    """A condition of a session in words.
+
+    >>> condition("threads", 1), condition("in_flight", 4), condition("offload", "model"), condition("compile", False)
+    ('1 thread', '4 requests in flight', 'offload=model', 'not compiled')
+    """
+    match name:
+        case "threads":
+            return f"{value} thread{'s' * (value != 1)}"
+        case "in_flight":
+            return f"{value} request{'s' * (value != 1)} in flight"
+        case "compile":
+            return "compiled" if value else "not compiled"
+        case "offload":
+            return f"offload={value}"
+        case "device":
+            return str(value)
+        case _:
+            return f"{name} {value}"
+
+
+def _relevant(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """What timings depend on."""
+    without = {"commit"} | ({"gpu"} if environment.get("device") == "cpu" else set())
+    kept = {name: value for name, value in environment.items() if name not in without}
+    if "packages" in kept:
+        kept["packages"] = {name: number for name, number in kept["packages"].items() if name in RENDERING}
+    return kept
 
 
 def packages() -> dict[str, str]:

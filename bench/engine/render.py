@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bench.core import environment
 from bench.engine.asked import adopt, by_request, set_aside
-from bench.engine.worker import batches, render_batch, warm_up
+from bench.engine.worker import Strikes, batches, by_size, opened, render_batch, warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,13 +38,14 @@ class Counts:
 def render(plan: Plan, progress: Progress, *, warmup: bool = True) -> Counts:
     """Render what is missing, each picture stored before the next is waited for; opens the provider only if something is.
 
-    A local model renders in batches of one size, after untimed pictures that warm it up; a batch that fails is recorded
-    as failed and the run goes on. A hosted one is asked for many pictures at once (``bench.engine.hosted.dispatch``), for
-    at most ``plan.budget.max`` in all sessions of the run.
+    A local model renders in batches of one size, after untimed pictures that warm it up; a batch that fails is recorded as
+    failed and the run goes on, until the same error comes three times in a row. A hosted one is asked for many pictures at
+    once (``bench.engine.hosted.dispatch``), for at most ``plan.budget.max`` in all sessions of the run.
 
     Raises:
         StoreError: another process is working on the run, or the disk is full.
         BudgetError: the next hosted picture could pass ``budget.max``; what is there is stored.
+        RenderingError: the warm-up failed, the device is lost, or an error came three times in a row; pictures not tried stay pending.
         BenchError: the model cannot be loaded, or its server refuses the key or keeps failing.
     """
     plan.check()
@@ -83,33 +85,32 @@ class Rendering:
 
     def __init__(self, plan: Plan, progress: Progress) -> None:
         self._plan, self._run, self._progress = plan, plan.run, progress
-        self._facts = environment.facts()
-        self._environment = environment.key(self._facts)
+        self._machine, self._environment = environment.facts(), ""
         self._earlier: dict[str, Sequence[object]] = self._run.info().get("sessions", {})
         self.statuses: Counter[str] = Counter()
 
     def describe(self) -> None:
-        """Write to run.json what is rendered and on which machine, and delete the scores of pictures that are rendered again."""
-        stored = self._run.info()
-        environments = {**stored.get("environments", {}), self._environment: self._facts}
-        self._run.update_info(**self._plan.description(stored), environments=environments, environment=self._environment)
+        """Write to run.json what is rendered, and delete the scores of pictures that are rendered again."""
+        self._run.update_info(**self._plan.description(self._run.info()))
         self._run.delete_scores({job.key for job in self._plan.todo})
 
     def local(self, provider: LocalProvider, *, warmup: bool = True) -> None:
         """Render with a model on this machine, batch by batch."""
-        session = provider.open(self._progress.say)
         todo = self._plan.todo
-        try:
-            warm = warm_up(session, todo, provider, self._progress) if warmup else _NO_WARMUP
-            self._record_session(session.facts, warm)
+        planned = list(batches(by_size(todo, provider.batch_size), provider.batch_size))
+        strikes = Strikes(provider.name, len({job.prompt.id for job in todo}))
+        with opened(provider, self._progress.say) as session:
+            warm = warm_up(session, planned, provider.name, self._progress) if warmup else _NO_WARMUP
+            self._begin_session(session.facts, warm)
+            began = time.monotonic()
             with self._progress.track(f"render {provider.name}", len(todo)) as advance:
-                for batch in batches(todo, provider.batch_size):
-                    for job, rendered in zip(batch, render_batch(session, batch), strict=True):
+                for batch in planned:
+                    pictures = render_batch(session, batch)
+                    for job, rendered in zip(batch, pictures, strict=True):
                         self._save(job, rendered)
+                    strikes.add(batch, pictures)
                     advance(len(batch))
-            self._record_session(session.facts, warm)
-        finally:
-            session.close()
+            self._record_session(session.facts, warm, time.monotonic() - began)
 
     async def hosted(self, provider: HostedProvider) -> None:
         """Render with a model behind a server; run.json's ``spending`` says afterwards what all sessions cost."""
@@ -127,7 +128,9 @@ class Rendering:
         try:
             client = await provider.connect(self._progress.say)
             try:
-                self._record_session(client.facts, _NO_WARMUP)
+                facts = {**client.facts, "in_flight": min(provider.limits.in_flight, len(plan.todo))}
+                self._begin_session(facts, _NO_WARMUP)
+                began = time.monotonic()
                 with self._progress.track(f"render {provider.name}", len(plan.todo)) as advance:
 
                     def save(job: Job, rendered: Rendered) -> None:
@@ -135,6 +138,7 @@ class Rendering:
                         advance(1)
 
                     await Dispatch(provider, client, ledger, tariff, max_usd=plan.budget.max, save=save).run(plan.todo)
+                self._record_session(facts, _NO_WARMUP, time.monotonic() - began)
             finally:
                 await client.close()
         finally:
@@ -144,8 +148,24 @@ class Rendering:
         self._run.save(job, rendered, prompt_set=self._plan.prompt_set, environment=self._environment)
         self.statuses[rendered.status] += 1
 
-    def _record_session(self, facts: Mapping[str, Any], warmup: Mapping[str, float]) -> None:
-        """Write what this session measured so far: ``sessions`` has all of each machine, ``session`` and ``warmup`` are this one's."""
+    def _begin_session(self, facts: Mapping[str, Any], warmup: Mapping[str, float]) -> None:
+        """Write to run.json on which machine and under which conditions the pictures that follow are made."""
+        here = {**self._machine, **environment.conditions(facts)}
+        self._environment = environment.key(here)
+        environments = {**self._run.info().get("environments", {}), self._environment: here}
+        self._run.update_info(environments=environments, environment=self._environment)
+        self._record_session(facts, warmup)
+
+    def _record_session(self, facts: Mapping[str, Any], warmup: Mapping[str, float], wall_s: float = math.nan) -> None:
+        """Write what this session measured so far: ``sessions`` has all of each environment, ``session`` and ``warmup`` are this one's.
+
+        Args:
+            facts: of the session.
+            warmup: of it.
+            wall_s: seconds in which all its pictures were made and stored; NaN while it goes on.
+        """
         session = {**facts, "environment": self._environment}
-        of_machine = [*self._earlier.get(self._environment, []), {**session, "warmup": dict(warmup)}]
-        self._run.update_info(session=session, warmup=dict(warmup), sessions={**self._earlier, self._environment: of_machine})
+        if not math.isnan(wall_s):
+            session |= {"wall_s": round(wall_s, 4), "wall_pictures": self.statuses["ok"]}
+        of_environment = [*self._earlier.get(self._environment, []), {**session, "warmup": dict(warmup)}]
+        self._run.update_info(session=session, warmup=dict(warmup), sessions={**self._earlier, self._environment: of_environment})

@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 import time
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from bench.types import Job
 
 _SAY_SECONDS = 10.0
+_SETTINGS = ("device", "offload", "compile")
+_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "DIFFUSERS_ATTN_BACKEND")
+"""What timings depend on and is known before a model is loaded: of its preset, of the process."""
 
 
 @runtime_checkable
@@ -59,7 +63,8 @@ def measure(
 ) -> dict[str, Any]:
     """Run ``scenario`` on ``session`` until both its lengths are reached, and throw the pictures away.
 
-    The jobs are repeated in order. One untimed batch of each size comes first.
+    The jobs are repeated in order. One untimed batch of each size comes first. A batch that ends with a size is filled up with
+    its own jobs: batches of another number of pictures have another speed and, compiled, another program.
 
     Returns:
         JSON-ready samples, one entry a query: ``seconds``, ``pictures``, ``prompts`` (of its first picture); and
@@ -69,9 +74,9 @@ def measure(
         ProviderError: a picture could not be rendered; what was measured until then is no result.
     """
     size = batch_size if scenario.name == "offline" else 1
-    ordered = sorted(jobs, key=lambda job: (job.request.width, job.request.height)) if size > 1 else list(jobs)
+    ordered = worker.by_size(jobs, size)
     min_queries = scenario.min_queries or scenario.mlperf_min_queries(len(jobs))
-    warm = [[job] * size for job in worker.sizes(ordered)]
+    warm = worker.shapes([_filled(batch, size) for batch in worker.batches(ordered, size)])
     warmups = len(warm) * size
     progress.say(
         f"{scenario.name}: warm-up, {warmups} picture{'s' * (warmups != 1)}, not timed; then at least {scenario.min_duration_s:g} s"
@@ -79,17 +84,19 @@ def measure(
     began = clock()
     for batch in warm:
         _seconds(session, batch, clock)
-    seconds, pictures, prompts = [], [], []
+    seconds, pictures, prompts, asked = [], [], [], 0
     warmed = last_message = started = clock()
     for batch in worker.batches(itertools.cycle(ordered), size):
-        seconds.append(_seconds(session, batch, clock))
-        pictures.append(len(batch))
+        full = _filled(batch, size)
+        seconds.append(_seconds(session, full, clock))
+        pictures.append(len(full))
         prompts.append(batch[0].prompt.id)
+        asked += len(batch)
         now, count = clock(), sum(pictures)
-        over = count >= min_queries and now - started >= scenario.min_duration_s
+        over = asked >= min_queries and now - started >= scenario.min_duration_s
         if over or now - last_message >= _SAY_SECONDS:
             last_message, rate = now, count / max(now - started, 1e-9)
-            left = 0.0 if over else max(scenario.min_duration_s - (now - started), (min_queries - count) / rate)
+            left = 0.0 if over else max(scenario.min_duration_s - (now - started), (min_queries - asked) / rate)
             progress.say(f"{scenario.name}: {count} pictures, {rate:.2f}/s, {left:.0f} s left")
         if over:
             break
@@ -98,6 +105,11 @@ def measure(
         "warmup": {"pictures": warmups, "seconds": round(warmed - began, 4)}, "batch_size": size, "jobs": len(jobs),
         "min_duration_s": scenario.min_duration_s, "min_queries": min_queries,
     }  # fmt: skip
+
+
+def _filled(batch: Sequence[Job], size: int) -> list[Job]:
+    """``batch`` with its jobs repeated up to ``size``."""
+    return list(itertools.islice(itertools.cycle(batch), size))
 
 
 def _seconds(session: Session, batch: Sequence[Job], clock: Callable[[], float]) -> float:
@@ -161,31 +173,30 @@ def run_scenario(
 ) -> None:
     """Measure ``scenario`` and store it: samples in ``scenario-<name>.json``, the summary in run.json's ``scenarios``.
 
-    Does nothing where the same model, jobs, lengths and machine were measured before, unless ``fresh``. The model is
+    Does nothing where the same model, jobs, lengths, machine and conditions were measured before, unless ``fresh``. The model is
     loaded again for it, after the ordinary pictures are stored, so an interrupt loses none of them.
     """
-    facts = environment.facts()
-    where = environment.key(facts)
-    settings = (scenario.name, scenario.min_duration_s, scenario.min_queries, provider.batch_size)
-    identity = digest([*settings, where, sorted(job.request.id for job in jobs)])[:16]
+    machine = environment.facts()
+    settings = [scenario.name, scenario.min_duration_s, scenario.min_queries, provider.batch_size]
+    asked_conditions = [getattr(provider, name, None) for name in _SETTINGS] + [os.environ.get(name) for name in _VARIABLES]
+    identity = digest([*settings, asked_conditions, environment.key(machine), sorted(job.request.id for job in jobs)])[:16]
     with run.lock():
         stored = run.info()
         earlier = stored.get("scenarios", {}).get(scenario.name, {})
         if not jobs or (earlier.get("asked") == identity and "value" in earlier and not fresh):
             return
         provider.check()
-        session = provider.open(progress.say)
-        try:
-            raw = measure(session, jobs, scenario, provider.batch_size, progress)
-            file = f"scenario-{scenario.name}.json"
-            device = session.facts.get("device")
-            run.save_bytes(run.path / file, json.dumps({**raw, "environment": where, "unit": "s"}).encode())
-            summary = {**summarise(raw), "file": file, "device": device}
-        except ProviderError as error:
-            summary = {"reason": f"{scenario.name} was given up: {error}"}
-        finally:
-            session.close()
+        with worker.opened(provider, progress.say) as session:
+            here = {**machine, **environment.conditions(session.facts)}
+            where = environment.key(here)
+            try:
+                raw = measure(session, jobs, scenario, provider.batch_size, progress)
+                file = f"scenario-{scenario.name}.json"
+                run.save_bytes(run.path / file, json.dumps({**raw, "environment": where, "unit": "s"}).encode())
+                summary = {**summarise(raw), "file": file, "device": session.facts.get("device")}
+            except ProviderError as error:
+                summary = {"reason": f"{scenario.name} was given up: {error}"}
         run.update_info(
-            environments={**stored.get("environments", {}), where: facts},
+            environments={**stored.get("environments", {}), where: here},
             scenarios={**stored.get("scenarios", {}), scenario.name: {**summary, "environment": where, "asked": identity}},
         )

@@ -52,7 +52,8 @@ def summary_markdown(tables: Frames, title: str) -> str:
         lines += [f"- {_plain(r.run)}, {r.metric}: {r.unscored}, {_plain(str(r.reason))}" for r in missing.itertuples()]
     lines += ["", "## Money", "", *(f"- {_plain(wording.spending(row))}" for row in money.values())]
     lines += ["", "## Machines", ""]
-    lines += [f"- {_plain(r.run)}: {r.device}, {r.cpu}, {r.cores} cores, {r.packages}" for r in tables["environment"].itertuples()]
+    machines = [{str(k): v for k, v in row.items()} for row in tables["environment"].to_dict("records")]
+    lines += [f"- {_plain(row['run'])}: {wording.machine(row)}, {row['packages']}" for row in machines]
     return "\n".join(lines) + "\n"
 
 

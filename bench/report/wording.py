@@ -100,6 +100,23 @@ def text(cell: object) -> str:
     return cell if isinstance(cell, str) else ""
 
 
+def device(row: Mapping[str, Any]) -> str:
+    """What rendered, from a row of the frame ``environment``, and under which conditions: never a card that was only there.
+
+    >>> device({"device": "cpu", "cpu": "AMD EPYC", "gpu": "NVIDIA H100", "conditions": "2 threads"})
+    'AMD EPYC (cpu), 2 threads'
+    """
+    name, processor = text(row["device"]), text(row["cpu"])
+    of = f"{processor} (cpu)" if name == "cpu" and processor else name or text(row["gpu"]) or processor
+    return ", ".join(filter(None, [of, text(row["conditions"])]))
+
+
+def machine(row: Mapping[str, Any]) -> str:
+    """The same with the processor beside a card, and its cores."""
+    processor = "" if row["device"] == "cpu" else text(row["cpu"])
+    return ", ".join(filter(None, [device(row), processor, f"{row['cores']} cores" if row["cores"] else ""]))
+
+
 def price_range(row: Mapping[str, Any]) -> str:
     """The interval of a run's price a picture, "" where pictures cost the same."""
     return "" if math.isnan(row["low"]) else f"{dollars(row['low'])} to {dollars(row['high'])}"

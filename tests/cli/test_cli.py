@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +20,10 @@ from bench.cli.app import COMMANDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from bench.core.progress import Progress
+    from bench.engine.plan import Plan
+    from bench.engine.render import Counts
 
     Here = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
 
@@ -109,6 +115,37 @@ def test_a_sweep_ends_with_one_comparison(tmp_path: Path) -> None:
     assert done.stderr.count("comparison:") == 1
     assert [p.name.split(".")[0] for p in sorted((tmp_path / "results").glob("*/run.json"), key=str) for p in [p.parent]] == ["one", "two"]
     assert [p.name for p in tmp_path.iterdir()] == ["results"]
+
+
+def test_a_model_that_fails_leaves_the_rest_of_a_sweep_its_memory_and_the_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of a kind that nobody foresaw; what the failed model held is free before the next one is loaded."""
+    from bench.engine.render import render
+
+    held: list[weakref.ref[Weights]] = []
+    alive: list[bool] = []
+
+    class Weights:
+        pass
+
+    def rendering(plan: Plan, progress: Progress) -> Counts:
+        if plan.label == "broken":
+            weights = Weights()
+            held.append(weakref.ref(weights))
+            raise ValueError("this pipeline cannot be placed") from KeyError("transformer")
+        alive.extend(ref() is not None for ref in held)
+        return render(plan, progress)
+
+    monkeypatch.setattr(importlib.import_module("bench.engine.run"), "render", rendering)
+    done = bench(["run", "-m", "model=tiny-oracle", "label=one,broken,two", "limit=2", "metric=[latency]", "seeds=[0]"], tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("error:") == 1
+    assert "error: tiny-oracle: ValueError: this pipeline cannot be placed" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert alive == [False]
+    (page,) = (tmp_path / "results" / "comparisons").glob("*/index.html")
+    assert page.parent.name.startswith("one-vs-two")
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:

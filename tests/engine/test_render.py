@@ -15,7 +15,7 @@ from bench.core.progress import Progress
 from bench.engine.plan import run_name
 from bench.engine.render import Counts
 from bench.engine.render import render as render_plan
-from bench.errors import BenchError, ProviderError
+from bench.errors import BenchError, ProviderError, RenderingError
 from bench.store import Run, Store
 from bench.types import Prompt, PromptSet, Rendered, Request, ScoreRow
 
@@ -57,17 +57,18 @@ class Scripted:
     def close(self) -> None: ...
 
 
-def render(provider: Scripted, tmp_path: Path, **more: Any) -> tuple[Counts, Run]:
-    plan = engine.plan(provider, SET, seeds=[0], results=tmp_path, **more)
-    return render_plan(plan, Progress()), plan.run
+def render(provider: Scripted, tmp_path: Path, *, warmup: bool = True, **more: Any) -> tuple[Counts, Run]:
+    plan = engine.plan(provider, SET, results=tmp_path, **{"seeds": [0], **more})
+    return render_plan(plan, Progress(), warmup=warmup), plan.run
 
 
-def test_batches_hold_neighbours_of_one_size(tmp_path: Path) -> None:
+def test_jobs_are_sorted_by_size_before_they_are_cut_into_batches(tmp_path: Path) -> None:
     provider = Scripted()
-    counts, _ = render(provider, tmp_path)
+    counts, run = render(provider, tmp_path)
     assert counts.rendered == 5
-    assert provider.calls[:2] == [["text 0"] * 2, ["text 3"] * 2], "each size is warmed up"
-    assert provider.calls[2:] == [["text 0", "text 1"], ["text 2"], ["text 3"], ["text 4"]]
+    assert provider.calls[:2] == [["text 0"] * 2, ["text 3"]], "each shape that will come is warmed up"
+    assert provider.calls[2:] == [["text 0", "text 1"], ["text 2", "text 4"], ["text 3"]]
+    assert [record.prompt_id for record in run.records()] == ["p0", "p1", "p2", "p3", "p4"], "records keep the order of the prompts"
 
 
 def test_a_finished_run_opens_nothing(tmp_path: Path) -> None:
@@ -91,6 +92,74 @@ def test_a_broken_batch_is_recorded_and_tried_again_next_time(error: Exception, 
     assert all(str(error) in r.error for r in run.records() if r.status == "failed")
     counts, run = render(Scripted(), tmp_path)
     assert (counts.rendered, counts.kept) == (2, 3)
+
+
+class AcceleratorError(RuntimeError):
+    """Bears the name of torch's error of a lost device."""
+
+
+@pytest.mark.parametrize("error", [ProviderError("out of memory"), RuntimeError("no C compiler")])
+def test_a_warm_up_that_fails_ends_the_run_with_its_reason(error: Exception, tmp_path: Path) -> None:
+    with pytest.raises(
+        RenderingError, match=rf"scripted: the warm-up \(64 x 64, 2 at a time\) failed: .*{error}.*give the same command again"
+    ) as ended:
+        render(Scripted({"text 0": error}), tmp_path)
+    assert ended.value.exit_code == 1
+    counts, run = render(Scripted(), tmp_path)
+    assert (counts.rendered, counts.kept) == (5, 0), "nothing was recorded as failed"
+    assert not any(record.failed for record in run.records())
+
+
+@pytest.mark.parametrize(
+    "error", [AcceleratorError("CUDA error: an illegal memory access"), RuntimeError("CUDA error: unspecified launch failure")]
+)
+def test_a_lost_device_ends_the_run_and_what_was_not_tried_stays_pending(error: Exception, tmp_path: Path) -> None:
+    with pytest.raises(RenderingError, match=r"the device is lost .*give the same command again"):
+        render(Scripted({"text 1": error}, batch_size=1), tmp_path)
+    counts, run = render(Scripted(batch_size=1), tmp_path)
+    assert (counts.kept, counts.rendered) == (1, 4)
+    assert {record.status for record in run.records()} == {"ok"}
+
+
+def test_a_lost_device_that_cannot_be_tidied_is_still_the_reason(tmp_path: Path) -> None:
+    class Broken(Scripted):
+        def close(self) -> None:
+            raise RuntimeError("CUDA error: context is destroyed")
+
+    with pytest.raises(RenderingError, match="illegal"):
+        render(Broken({"text 2": AcceleratorError("CUDA error: illegal access")}, batch_size=1), tmp_path)
+
+
+def test_out_of_memory_is_no_lost_device(tmp_path: Path) -> None:
+    counts, _ = render(Scripted({"text 1": AcceleratorError("CUDA error: out of memory")}, batch_size=1), tmp_path)
+    assert (counts.rendered, counts.failed) == (4, 1)
+
+
+@pytest.mark.parametrize("how", [RuntimeError("boom"), Rendered("failed", error="RuntimeError: boom")])
+def test_the_same_error_three_times_in_a_row_ends_the_run(how: Any, tmp_path: Path) -> None:
+    broken = {f"text {i}": how for i in (1, 2, 3)}
+    with pytest.raises(RenderingError, match=r"3 times in a row the same error: RuntimeError: boom.*not tried.*same command again"):
+        render(Scripted(broken, batch_size=1), tmp_path, warmup=False)
+    counts, _ = render(Scripted(batch_size=1), tmp_path)
+    assert (counts.kept, counts.rendered) == (1, 4), "the first picture is kept, the fifth was never tried"
+
+
+def test_unlike_errors_and_those_of_one_prompt_end_nothing(tmp_path: Path) -> None:
+    unlike = {f"text {i}": RuntimeError(f"boom {i}") for i in (1, 2, 3)}
+    assert render(Scripted(unlike, batch_size=1), tmp_path, warmup=False)[0].failed == 3
+    between = {f"text {i}": RuntimeError("boom") for i in (0, 1, 3, 4)}
+    assert render(Scripted(between, batch_size=1), tmp_path, warmup=False, label="between")[0].failed == 4
+    seeds = Scripted({"text 1": RuntimeError("boom")}, batch_size=1)
+    assert render(seeds, tmp_path, seeds=[0, 1, 2, 3], label="seeds")[0].failed == 4
+
+
+def test_a_provider_that_cannot_load_says_so_in_one_message(tmp_path: Path) -> None:
+    class Unloadable(Scripted):
+        def open(self, say: Callable[[str], None]) -> Scripted:  # noqa: ARG002 - as providers have it
+            raise AttributeError("no such pipeline")
+
+    with pytest.raises(RenderingError, match="scripted cannot be loaded: AttributeError: no such pipeline"):
+        render(Unloadable(), tmp_path)
 
 
 def test_a_refusal_is_final(tmp_path: Path) -> None:

@@ -102,6 +102,13 @@ def test_offline_warms_up_and_batches_each_size_on_its_own() -> None:
     assert raw["warmup"]["pictures"] == 4
 
 
+def test_offline_times_full_batches_only_and_asks_for_every_job() -> None:
+    session = Scripted([1.0])
+    raw = measured(session, 5, Scenario("offline", 1.0, 5), batch=2, sizes=(64, 128))
+    assert session.calls[2:] == [["t0", "t2"], ["t4", "t4"], ["t1", "t3"]], "five are asked for, the odd one is doubled"
+    assert raw["pictures"] == [2, 2, 2]
+
+
 def test_the_latency_that_the_session_measured_counts() -> None:
     session = Scripted([1.0])
     told = Timing(0.25)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -55,6 +57,13 @@ def main(argv: Sequence[str]) -> int:
         except BenchError as error:
             print_error(str(error))
             path, code = None, error.exit_code
+            _release(error)
+        except Exception as error:
+            if not _sweeping():
+                raise
+            print_error(f"{config.model.name}: {type(error).__name__}: {error}")
+            path, code = None, 1
+            _release(error)
         codes.append(code)
         return path
 
@@ -105,6 +114,16 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
         f"report: {page}"
     )
     return str(result.run.path), 0 if result.complete else 1
+
+
+def _release(error: BaseException) -> None:
+    """Free what the frames behind an error hold: in a sweep the next model needs the memory of one that failed while it was loaded."""
+    chain: BaseException | None = error
+    while chain is not None:
+        traceback.clear_frames(chain.__traceback__)
+        chain.__traceback__ = None
+        chain = chain.__cause__ or chain.__context__
+    gc.collect()
 
 
 def _sweeping() -> bool:

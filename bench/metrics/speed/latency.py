@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench import stats
+from bench.core import environment
 from bench.core.fingerprint import fingerprint
 from bench.metrics.speed.scenario import MIN_DURATION_S, Scenario
 from bench.types import Column
@@ -53,6 +54,7 @@ def _host(session: Mapping[str, Any]) -> float | None:
 
 _timed = partial(Column, timed=True, headline=False, weighed=False)
 _figure = partial(_timed, aggregate="value")
+_gibs = partial(_figure, unit="GiB", higher_is_better=False, order=750)
 _seconds = partial(_figure, unit="s", higher_is_better=False, order=710)
 _PICTURE = _timed("latency", "s", higher_is_better=False, about="seconds a picture", order=770)
 _TAILS = {
@@ -63,15 +65,21 @@ _TAILS = {
 }
 _MEAN = _seconds("latency.mean", order=704, of="latency")
 _RATE = _figure("images_per_s", "1/s", about="pictures a second", headline=True, order=720, of="latency")
+_WALL = _figure("images_per_s.wall", "1/s", about="pictures a second of the whole session", order=721)
 _STEP = _seconds("latency.step")
 _STEPS = _figure("steps_per_s", "1/s", order=730)
 _ENERGY = _figure("energy_j", "J", higher_is_better=False, order=760)
 _SESSION = (
     (_seconds("latency.first"), lambda s: s.get("warmup", {}).get("first_s"), np.median),
     (_seconds("load_s", order=740), lambda s: s.get("load_s"), np.median),
-    (_figure("peak_memory", "GiB", higher_is_better=False, order=750), lambda s: _gib(s, "peak_memory_bytes"), np.max),
-    (_figure("peak_host_memory", "GiB", higher_is_better=False, order=750), _host, np.max),
+    (_gibs("peak_memory"), lambda s: _gib(s, "peak_memory_bytes"), np.max),
+    (_gibs("peak_memory.reserved"), lambda s: _gib(s, "peak_reserved_bytes"), np.max),
+    (_gibs("peak_memory.device"), lambda s: _gib(s, "device_used_bytes"), np.max),
+    (_gibs("peak_host_memory"), _host, np.max),
 )
+_MEMORY = ("peak_memory", "peak_memory.reserved", "peak_memory.device")
+_FOREIGN_GIB = 0.0625
+"""Memory of an earlier model on the card above which the next one's peak is not its own."""
 _HOSTED = tuple((_seconds(f"latency.{part}"), f"{part}_s") for part in ("queue", "generate", "download"))
 _RETRY = _seconds("latency.retry")
 _ATTEMPTS = _figure("attempts", "calls", higher_is_better=False, order=900)
@@ -80,7 +88,7 @@ _SCENARIO = {
     "offline": _figure("latency.offline_images_per_s", "1/s", order=710),
 }
 COLUMNS = (
-    _PICTURE, *_TAILS.values(), _MEAN, _RATE, _STEP, _STEPS, _ENERGY, *(column for column, _, _ in _SESSION),
+    _PICTURE, *_TAILS.values(), _MEAN, _RATE, _WALL, _STEP, _STEPS, _ENERGY, *(column for column, _, _ in _SESSION),
     *(column for column, _ in _HOSTED), _RETRY, _ATTEMPTS, *_SCENARIO.values(),
 )  # fmt: skip
 """All columns this metric can fill; a run has those that were measured."""
@@ -91,15 +99,18 @@ class Latency:
     """Seconds from prompt to picture on a warm model, from the timings in the records.
 
     Always: ``latency`` of each picture (s). Of the run: ``latency.p50``, ``p90``, ``p95``, ``p99`` and ``latency.mean``
-    (s), ``images_per_s`` = pictures / summed time of their batches. Where it was measured: ``latency.step`` (median
-    seconds of a sampling step of one batch), ``steps_per_s``; ``latency.first`` (s, the cold first picture: that of the
-    warm-up, which counts nowhere else), ``load_s``, ``peak_memory`` (GiB, of the CUDA device, elsewhere of the process),
-    ``peak_host_memory`` (GiB, beside the device's); ``energy_j`` (J a picture, of the whole GPU). Hosted:
+    (s), ``images_per_s`` = pictures / summed time of their batches. Where it was measured: ``images_per_s.wall`` = pictures /
+    seconds in which the sessions made and stored them; ``latency.step`` (median seconds of a sampling step of one batch),
+    ``steps_per_s``; ``latency.first`` (s, the cold first picture: that of the warm-up, which counts nowhere else),
+    ``load_s``, ``peak_memory`` (GiB, allocated on the CUDA device, elsewhere by the process), ``peak_memory.reserved`` (with
+    what the allocator holds besides), ``peak_memory.device`` (all that the device had in use after rendering, other
+    processes included), ``peak_host_memory`` (GiB, beside the device's); ``energy_j`` (J a picture, of the whole GPU). Hosted:
     ``latency.queue``, ``.generate``, ``.download`` (s, medians), ``latency.retry`` (mean s lost in failed attempts, in no
     other column) and ``attempts`` (mean calls a picture).
 
-    Pictures of unlike machines or batch sizes are never pooled: the largest group counts, the note says what was left
-    out, and ``images_per_s`` tells the rate of each batch size. Ends of intervals (95 %, ``low`` and ``high`` in the
+    Pictures of unlike machines, conditions (``bench.core.environment.CONDITIONS``) or batch sizes are never pooled: the
+    largest group counts, the note says what was left out, and ``images_per_s`` tells the rate of each batch size. Where no
+    batch size made half of the pictures there is no figure. Ends of intervals (95 %, ``low`` and ``high`` in the
     detail) come from resampling prompts or, where pictures share the time of a batch, batches.
 
     Attributes:
@@ -147,8 +158,11 @@ class Latency:
         fingerprint = self.fingerprint()
         rows = [_picture(r, fingerprint, imported=bool(run.get("imported"))) for r in records]
         timed = [r for r in records if r.status == "ok" and not math.isnan(r.timing.latency_s)]
-        if timed:
-            rows += _Group.of(timed, run, fingerprint).rows()
+        group = _Group.of(timed, run, fingerprint) if timed else None
+        if isinstance(group, _Group):
+            rows += group.rows()
+        elif group:
+            rows += [c.missing(fingerprint, group) for c in (*_TAILS.values(), _MEAN, _RATE)]
         else:
             imported = bool(run.get("imported")) and any(r.status == "ok" for r in records)
             status: ScoreStatus = "not_applicable" if imported else "unscored"
@@ -213,17 +227,22 @@ class _Group:
     notes: Sequence[str]
 
     @classmethod
-    def of(cls, timed: Sequence[ImageRecord], run: Mapping[str, Any], fingerprint: str) -> _Group:
+    def of(cls, timed: Sequence[ImageRecord], run: Mapping[str, Any], fingerprint: str) -> _Group | str:
+        """The group, or why there is none: no batch size made half of the pictures."""
         machine = Counter(r.environment for r in timed).most_common(1)[0][0]
         here = [r for r in timed if r.environment == machine]
         sizes = Counter(r.timing.batch_size for r in here)
         size = max(sizes, key=lambda s: (sizes[s], s))
+        if 2 * sizes[size] < len(here):
+            each = ", ".join(f"{n} at a time: {sizes[n]} pictures" for n in sorted(sizes, reverse=True))
+            return f"no batch size made half of the pictures ({each}); render with model.batch_size=1, or prompts of fewer sizes"
         used = [r for r in here if r.timing.batch_size == size]
-        left = {"made on another machine": len(timed) - len(here), "of another batch size": len(here) - len(used)}
+        left = {f"made {how}": n for how, n in _elsewhere(timed, machine, run.get("environments", {})).items()}
+        left["of another batch size"] = len(here) - len(used)
         sessions = _sessions(run, machine)
         last, warmups = (sessions[-1] if sessions else {}), [s.get("warmup", {}) for s in sessions]
         base = {
-            "environment": machine, "device": last.get("device", ""), "batch_size": size, "concurrency": last.get("concurrency", 1),
+            "environment": machine, "device": last.get("device", ""), "batch_size": size, "concurrency": last.get("in_flight", 1),
             "warmup": {k: round(sum(w.get(k, 0) for w in warmups), 4) for k in ("pictures", "seconds")}, "left_out": sum(left.values()),
         }  # fmt: skip
         notes = [f"{n} picture{'s' * (n != 1)} {what} left out" for what, n in left.items() if n]
@@ -236,8 +255,8 @@ class _Group:
             self._mean(_MEAN, _latency), self._mean(_ENERGY, partial(_field, "energy_j")),
             self._mean(_RETRY, partial(_field, "retry_s")), self._mean(_ATTEMPTS, _attempts),
         ]  # fmt: skip
-        step = self._percentile(_STEP, _step, 50)
-        rows = [*tails, *means, self._rate(), step, self._steps(), *hosted, *(self._session(*line) for line in _SESSION)]
+        rows = [*tails, *means, self._rate(), self._wall(), self._step(), self._steps(), *hosted]
+        rows += [self._session(*line) for line in _SESSION]
         return [row for row in rows if row]
 
     def _values(self, of: Measure) -> tuple[np.ndarray, np.ndarray]:
@@ -253,7 +272,7 @@ class _Group:
         notes = [*self.notes, *notes]
         return column.scored(self.fingerprint, value, detail=detail | ({"note": "; ".join(notes)} if notes else {}))
 
-    def _percentile(self, column: Column, of: Measure, q: int, *, tail: bool = False) -> ScoreRow | None:
+    def _percentile(self, column: Column, of: Measure, q: int, *, tail: bool = False, notes: Sequence[str] = ()) -> ScoreRow | None:
         values, prompts = self._values(of)
         if not len(values):
             return None
@@ -261,7 +280,7 @@ class _Group:
         single = self.base["batch_size"] == 1
         times, what = (len(values), "picture") if single else (len(set(prompts)), "batch")
         few = [f"p{q} of {times} {what}{('s' if single else 'es') * (times != 1)} is hardly more than the slowest one; it takes {needed}"]
-        return self._row(column, interval.value, len(values), interval, few if tail and times < needed else [])
+        return self._row(column, interval.value, len(values), interval, [*notes, *(few if tail and times < needed else [])])
 
     def _mean(self, column: Column, of: Measure) -> ScoreRow | None:
         values, prompts = self._values(of)
@@ -280,18 +299,48 @@ class _Group:
             each[str(size)] = {"images_per_s": len(seconds) / sum(seconds), "n": len(seconds)}
         return replace(row, detail={**row.detail, "by_batch_size": each}) if len(each) > 1 else row
 
+    def _wall(self) -> ScoreRow | None:
+        """Pictures a second of the sessions that came to their end, storing and, of a server, other requests in flight included."""
+        told = [s for s in self.sessions if s.get("wall_s") and s.get("wall_pictures")]
+        if not told:
+            return None
+        pictures = sum(s["wall_pictures"] for s in told)
+        return self._row(_WALL, pictures / sum(s["wall_s"] for s in told), pictures)
+
+    def _step(self) -> ScoreRow | None:
+        return self._percentile(_STEP, _step, 50, notes=self._moves())
+
     def _steps(self) -> ScoreRow | None:
         sampled = [r.timing for r in self.used if not math.isnan(_step(r))]
         if not sampled:
             return None
-        return self._row(_STEPS, sum(t.steps for t in sampled) / sum(t.denoise_s for t in sampled), len(sampled))
+        return self._row(_STEPS, sum(t.steps for t in sampled) / sum(t.denoise_s for t in sampled), len(sampled), notes=self._moves())
+
+    def _moves(self) -> list[str]:
+        """What weights in host memory do to the time of a step."""
+        offload = self.sessions[-1].get("offload", "none") if self.sessions else "none"
+        return [] if offload == "none" else [f"offload={offload}: weights on their way to and from the device count in these steps"]
 
     def _session(self, column: Column, of: Callable[[Mapping[str, Any]], float | None], merge: Callable[[Any], Any]) -> ScoreRow | None:
-        values = [v for v in map(of, self.sessions) if v is not None]
+        measured = [s for s in self.sessions if of(s) is not None]
         about = {k: self.base[k] for k in ("environment", "device", "batch_size")}
-        return (
-            column.scored(self.fingerprint, float(merge(values)), detail={**about, "n": len(values), "samples": values}) if values else None
-        )
+        foreign = [s for s in measured if column.name in _MEMORY and (_gib(s, "foreign_bytes") or 0) > _FOREIGN_GIB]
+        values = [of(s) for s in measured if s not in foreign]
+        if values:
+            return column.scored(self.fingerprint, float(merge(values)), detail={**about, "n": len(values), "samples": values})
+        if not foreign:
+            return None
+        held = f"{_gib(foreign[-1], 'foreign_bytes'):.1f} GiB of something else were on the device when the model was loaded"
+        return column.missing(self.fingerprint, f"{held}: the peak would not be its own; render in a process of its own", detail=about)
+
+
+def _elsewhere(timed: Sequence[ImageRecord], machine: str, environments: Mapping[str, Any]) -> dict[str, int]:
+    """How many pictures were made otherwise than in the environment ``machine``, by what differs."""
+    counts: Counter[str] = Counter()
+    for name, n in Counter(r.environment for r in timed if r.environment != machine).items():
+        how = environment.difference(environments.get(name, {}), environments.get(machine, {}))
+        counts[f"otherwise ({how})" if how and "machines" not in how else "on another machine"] += n
+    return counts
 
 
 def _sessions(run: Mapping[str, Any], machine: str) -> list[Mapping[str, Any]]:

@@ -13,6 +13,7 @@ import torch
 
 from bench.errors import ProviderError
 from bench.providers.local import conditioning, loading, meters
+from bench.providers.local.conditions import conditions, device_memory
 from bench.providers.local.generation import configure, generate, rendered, synchronise
 from bench.weights import devices, memory
 
@@ -57,8 +58,7 @@ class PipelineSession:
         self._cold = True
         self._facts = {
             "load_s": load_s,
-            "device": torch.cuda.get_device_name() if device == "cuda" else device,
-            "threads": torch.get_num_threads(),
+            **conditions(pipe, settings, device),
             "pipeline": type(pipe).__name__,
             "parameters": sum(p.numel() for m in pipe.components.values() if isinstance(m, torch.nn.Module) for p in m.parameters()),
         }
@@ -91,10 +91,11 @@ class PipelineSession:
         """Load time, device, parameters, and the peak memory since loading began.
 
         ``peak_memory_bytes``: what torch allocated on a CUDA device, what Metal held after a picture on a Mac, otherwise the
-        process's resident memory, which is ``peak_host_memory_bytes`` everywhere.
+        process's resident memory, which is ``peak_host_memory_bytes`` everywhere. The rest is in ``bench.providers.local.conditions``.
         """
         host = meters.host_peak()
-        return {**self._facts, "peak_memory_bytes": meters.device_peak(self._device) or host, "peak_host_memory_bytes": host}
+        peak = meters.device_peak(self._device) or host
+        return {**self._facts, "peak_memory_bytes": peak, "peak_host_memory_bytes": host, **device_memory(self._device)}
 
     @torch.inference_mode()
     def render(self, requests: Sequence[Request]) -> list[Rendered]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.core.fingerprint import parse_fingerprint
+from bench.report import wording
 from bench.report.cells import not_compared
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def environments(tables: Frames) -> list[dict[str, Any]]:
     table = tables["environment"].fillna("").astype(object)
     columns = [str(c) for c in table if c not in {"run", "environment"}]
     return [
-        {**dict(zip(columns, key, strict=True)), "runs": list(dict.fromkeys(group["run"]))}
+        {**(row := dict(zip(columns, key, strict=True))), "rendered": wording.device(row), "runs": list(dict.fromkeys(group["run"]))}
         for key, group in table.groupby(columns, sort=False, dropna=False)
     ]  # fmt: skip
 

@@ -52,10 +52,10 @@ def _row(run: str, times: Sequence[dict[str, Any] | None], shared: Sequence[str]
 
 
 def _measured(tables: Frames, labels: Sequence[str]) -> list[str]:
-    """The machine of each run, where runs were timed on more than one."""
+    """What rendered each run, and how, where runs were timed in more than one environment."""
     table = tables["environment"]
     if table["environment"].nunique() < 2:
         return []
-    where = {run: " and ".join(dict.fromkeys(wording.text(r.gpu) or wording.text(r.cpu) or str(r.device) for r in group.itertuples()))
+    where = {run: " and ".join(dict.fromkeys(wording.device(dict(row)) for _, row in group.iterrows()))
              for run, group in table.groupby("run", sort=False)}  # fmt: skip
     return [f"{run}: {where[run]}" for run in labels if run in where]

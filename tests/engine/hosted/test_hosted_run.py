@@ -21,13 +21,16 @@ from support.faultserver import FaultServer
 from support.paths import ROOT
 
 from bench import engine
+from bench.analysis.comparable import not_comparable_reason
+from bench.analysis.frames import frames
+from bench.analysis.slowdown import timed
 from bench.cli.app import main
 from bench.config import presets
 from bench.core.progress import Progress
 from bench.engine.render import Counts, render
 from bench.pricing.budget import Budget
 from bench.store import Store
-from bench.types import FINAL, Prompt, PromptSet
+from bench.types import FINAL, Column, Prompt, PromptSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,6 +119,21 @@ def check_money(run: Run, server: FaultServer, *, killed: int = 0) -> dict[str, 
 def lines(run: Run) -> list[dict[str, Any]]:
     whole, _, _ = (run.path / "attempts.jsonl").read_text().rpartition("\n")
     return [json.loads(line) for line in whole.splitlines()]
+
+
+def test_requests_in_flight_are_noted_and_unlike_ones_are_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    infos, pictures = {}, {}
+    with FaultServer() as server:
+        for in_flight in (1, 4):
+            name = str(in_flight)
+            (tmp_path / name).mkdir()
+            monkeypatch.chdir(tmp_path / name)
+            _, run = rendered(server, ["a fox", "a cat", "a dog", "a hen"], in_flight=in_flight)
+            infos[name] = run.info()
+            pictures[name] = timed(frames([run])["images"])
+    assert [facts["in_flight"] for info in infos.values() for facts in info["environments"].values()] == [1, 4]
+    why = not_comparable_reason(Column("latency", "s", timed=True), "1", "4", infos, pictures)
+    assert why == "1 request in flight against 4 requests in flight"
 
 
 # -- every prompt ends in a final status -----------------------------------------------------------------------------------

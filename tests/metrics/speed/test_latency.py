@@ -17,17 +17,19 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from support.scripted import Untold
 
 from bench import engine, prompts, stats
+from bench.analysis import slowdown
 from bench.config import presets
 from bench.core import environment
 from bench.core.fingerprint import parse_fingerprint
 from bench.core.progress import Progress
 from bench.engine.render import render
-from bench.engine.worker import warm_up
+from bench.engine.worker import batches, warm_up
 from bench.errors import ConfigError, ProviderError
 from bench.metrics.speed.latency import COLUMNS, Latency
 from bench.providers.local import meters
@@ -95,6 +97,18 @@ def test_pictures_of_unlike_batch_sizes_are_not_pooled() -> None:
     assert rows["latency.p90"].detail["batch_size"] == 4
     assert rows["latency.p90"].detail["n"] == 8
     assert "2 pictures of another batch size left out" in rows["latency.p90"].detail["note"]
+
+
+def test_the_speed_of_a_minority_batch_size_is_not_the_models() -> None:
+    mixed = [record(4.0, prompt=f"{n}{i}", batch_size=n) for n, count in ((8, 8), (6, 12), (4, 8)) for i in range(count)]
+    rows = summary(mixed)
+    assert {rows[name].status for name in ("latency.p50", "latency.p99", "images_per_s")} == {"unscored"}
+    said = "no batch size made half of the pictures (8 at a time: 8 pictures, 6 at a time: 12 pictures, 4 at a time: 8 pictures)"
+    assert str(rows["latency.p50"].reason).startswith(said)
+    assert summary(mixed[:20])["latency.p50"].detail["batch_size"] == 6
+    table = pd.DataFrame([schema.record_to_json(r) for r in mixed])
+    assert slowdown.timed(table).empty
+    assert len(slowdown.timed(table.iloc[:20])) == 12
 
 
 def test_one_batch_is_one_measurement() -> None:
@@ -192,6 +206,35 @@ def test_a_gpu_has_device_and_host_memory() -> None:
     assert (rows["peak_memory"].value, rows["peak_host_memory"].value) == (1.0, 2.0)
     assert rows["latency.p50"].detail["device"] == "NVIDIA X"
     assert "latency.first" not in rows
+
+
+def test_memory_is_shown_with_what_the_allocator_and_the_card_hold_and_refused_where_it_is_another_models() -> None:
+    memory = {"peak_memory_bytes": 2**30, "peak_reserved_bytes": 3 * 2**29, "device_used_bytes": 2**31, "foreign_bytes": 2**20}
+    full = {**memory, "foreign_bytes": 22 * 2**30}
+    names = ("peak_memory", "peak_memory.reserved", "peak_memory.device")
+    rows = summary(ELEVEN, {"sessions": {"a": [memory, full]}})
+    assert [rows[name].value for name in names] == [1.0, 1.5, 2.0]
+    refused = summary(ELEVEN, {"sessions": {"a": [{**full, "load_s": 1.0}]}})
+    assert [math.isnan(refused[name].value) for name in names] == [True] * 3
+    assert str(refused["peak_memory"].reason).startswith("22.0 GiB of something else were on the device when the model was loaded")
+    assert refused["load_s"].value == 1.0
+
+
+def test_pictures_a_second_of_the_wall_count_whole_sessions() -> None:
+    rows = summary(
+        ELEVEN, {"sessions": {"a": [{"wall_s": 20.0, "wall_pictures": 5}, {"wall_s": 10.0, "wall_pictures": 10}, {"load_s": 1.0}]}}
+    )
+    assert rows["images_per_s.wall"].value == 0.5
+    assert rows["images_per_s.wall"].detail["n"] == 15
+    assert "images_per_s.wall" not in summary(ELEVEN, {"sessions": {"a": [{"load_s": 1.0}]}})
+
+
+def test_weights_on_their_way_are_said_to_be_in_a_step() -> None:
+    rows = summary(ELEVEN, {"sessions": {"a": [{"offload": "model"}]}})
+    assert {rows[name].detail["note"] for name in ("latency.step", "steps_per_s")} == {
+        "offload=model: weights on their way to and from the device count in these steps"
+    }
+    assert "note" not in summary(ELEVEN, {"sessions": {"a": [{"offload": "none"}]}})["latency.step"].detail
 
 
 def test_a_session_of_another_machine_does_not_count() -> None:
@@ -303,24 +346,25 @@ def test_each_session_of_a_machine_is_kept(tmp_path: Path) -> None:
     for session in info["sessions"][where]:
         assert session["warmup"]["pictures"] == 1
         assert 0 < session["warmup"]["first_s"] <= session["warmup"]["seconds"] + 1e-4
+        assert session["wall_pictures"] == 2
+        assert session["wall_s"] > 0
+    assert info["environments"][where]["device"] == "cpu"
     assert info["warmup"] == info["sessions"][where][-1]["warmup"]
     rows = summary(run.current(), info)
     assert rows["latency.p50"].detail["n"] == 4, "the warm-up's pictures are no pictures of the run"
     assert rows["latency.first"].detail["n"] == 2
 
 
-def test_every_size_is_warmed_up_and_the_first_picture_is_the_cold_one() -> None:
+def test_every_shape_is_warmed_up_and_the_first_picture_is_the_cold_one() -> None:
     calls: list[list[int]] = []
 
     def render(requests: Sequence[Request]) -> list[Rendered]:
         calls.append([r.width for r in requests])
         return [Rendered("ok", b"x", Timing(float(len(calls))))] * len(requests)
 
-    wide = [Job(Prompt(f"p{i}", "t"), Request("m", "r", "t", None, i, width, 64)) for i, width in enumerate((64, 128, 64, 32))]
-    model = SimpleNamespace(name="m", batch_size=2, hosted=False)
-    facts = warm_up(SimpleNamespace(render=render), wide, model, Progress())  # type: ignore[arg-type]
-    assert sorted(calls) == [[32, 32], [64, 64], [128, 128]]
-    assert calls[0] == [64, 64]
+    wide = [Job(Prompt(f"p{i}", "t"), Request("m", "r", "t", None, i, width, 64)) for i, width in enumerate((64, 64, 64, 128, 128, 32))]
+    facts = warm_up(SimpleNamespace(render=render), list(batches(wide, 2)), "m", Progress())  # type: ignore[arg-type]
+    assert calls == [[64, 64], [64], [128, 128], [32]]
     assert (facts["pictures"], facts["first_s"]) == (6, 1.0)
 
 
