@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core import environment
 from bench.core.files import printable
-from bench.engine.asked import adopt, by_text, run_for
+from bench.engine.continuing import adopt, by_text, run_for
 from bench.engine.plan import part_of_name
 from bench.errors import ConfigError
 from bench.images.importing import ImportPlan, read_bytes

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from bench import prompts
-from bench.engine.asked import by_request, run_for
+from bench.engine.continuing import by_request, run_for
 from bench.errors import ConfigError
 from bench.pricing.budget import Budget, Estimate, check_budget
 from bench.pricing.tariff import Tariff, tariff_for

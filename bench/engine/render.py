@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.core import environment
-from bench.engine.asked import adopt, by_request, set_aside
+from bench.engine.continuing import adopt, by_request, set_aside
 from bench.engine.worker import Strikes, batches, by_size, opened, render_batch, warm_up
 
 if TYPE_CHECKING:

@@ -201,7 +201,7 @@ def test_a_manifest_of_windows_or_pandas_is_read(folder: Path, separator: str) -
         ("[1]\n", r"\.jsonl:1: a line must be a JSON object, not list"),
         ('\n{"file": \n', r"\.jsonl:2: not JSON"),
         (f"file,prompt_id\n{'x' * 2_000}.png,shape-01\n", r"\.csv:2: there is no file 'x{200}' beside the manifest"),
-        (f"file,prompt_id\n{'x' * 200_000},shape-01\n", r"\.csv:2: not CSV: field larger"),
+        (f"file,prompt_id\n{'x' * 200_000},shape-01\n", r"\.csv:2: there is no file 'x{200}' beside the manifest"),
     ],
 )  # fmt: skip
 def test_a_manifest_that_cannot_be_kept_is_told_with_its_line(folder: Path, text: str, told: str) -> None:
