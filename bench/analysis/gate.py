@@ -231,10 +231,8 @@ def _more(drop: Drop) -> float:
     if math.isnan(low):
         return max(0.0, stats.MIN_PROMPTS - drop.units) or math.nan
     reach = high - value if value < 0 else value - low
-    if drop.sd == 0 and value:
-        needed = drop.units * reach / abs(value)  # an interval without any spread narrows as 1 / n
-    else:
-        needed = stats.needed_if_true(drop.units, abs(value), reach)
+    flat = drop.sd == 0 and value != 0  # an interval without any spread narrows as 1 / n
+    needed = drop.units * reach / abs(value) if flat else stats.needed_if_true(drop.units, abs(value), reach)
     needed = max(math.ceil(needed) + 2 if math.isfinite(needed) else needed, stats.MIN_PROMPTS)
     return needed - drop.units if needed <= _HOPELESS * max(drop.units, stats.MIN_PROMPTS) else math.inf
 
