@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bench.analysis.frames import Frames
 
 _UNSETTLED = 3
+_ADVICE = 0.025
+"""A model is advised where p after Holm is no larger."""
 _CENT = 0.01
 """Below so many dollars a picture, the price is that of a thousand."""
 _LOOKING_AGAIN = (
@@ -67,7 +69,8 @@ class Leader:
         run: the model.
         metrics: all that were weighed.
         ahead: metrics to the rivals it is shown better than on them.
-        best_on: metrics on which it is shown better than every rival; () where there is none, and then nothing is advised.
+        best_on: metrics on which it is shown better than every rival, and so surely that it can be advised: with p after
+            Holm at most 0.025, so that a model is advised wrongly in at most 2.5 % of tables.
         level: rivals against which no difference is shown.
         apart: rivals it was not compared with.
     """
@@ -159,7 +162,8 @@ def decide(pairs: pd.DataFrame, rivals: Sequence[str]) -> Decision:
         return Mixed({run: where for run in rivals if (where := _leads(able, run, rivals))}, apart)
     if len(unbeaten) > 1:
         return _tie(unbeaten, metrics, lines, apart)
-    return _leader(unbeaten[0], metrics, lines, _leads(able, unbeaten[0], rivals))
+    sure = able[~able["verdict"].isin([BETTER, WORSE]) | able["p_answer"].le(_ADVICE)]
+    return _leader(unbeaten[0], metrics, lines, _leads(sure, unbeaten[0], rivals))
 
 
 def _lost(lines: Sequence[_Line]) -> list[_Line]:
@@ -227,7 +231,8 @@ def _leader_words(leader: Leader, amounts: str, behind: Sequence[str]) -> str:
     tail = f"; against {listed(leader.level)} no difference is shown" if leader.level else ""
     tail += _apart_words(leader.apart, "not compared with it")
     if not leader.best_on:
-        return f"No model is shown to be the best: {leader.run} is better {listed(ways)}, {but}{tail}."
+        unsure = "" if leader.level or leader.apart or len(leader.ahead) > 1 else ", but not so surely that it is the one to choose"
+        return f"No model is shown to be the best: {leader.run} is better {listed(ways)}, {but}{tail}{unsure}."
     return f"For quality choose {leader.run}: {amounts}it is better {listed(ways)}, {but}{tail}."
 
 

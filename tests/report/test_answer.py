@@ -30,6 +30,7 @@ def tables(
     runs: Sequence[str] = ("pro", "dev", "fast"),
     ceilings: Sequence[str] = (),
     status: str = "ok",
+    p: float = 0.001,
     **changed: pd.DataFrame,
 ) -> Frames:
     """Frames with the columns the answer reads; a pair is metric, a, b, verdict and optionally more."""
@@ -37,7 +38,7 @@ def tables(
         {"run": run, "prompt_id": f"p{i}", "status": status if run == runs[0] and i == 0 else "ok"} for run in runs for i in range(10)
     ])  # fmt: skip
     made = [dict(zip(("metric", "a", "b", "verdict", "more"), pair, strict=False)) for pair in pairs]
-    made = [row | {"answer": row["verdict"] if row["metric"] in ANSWERS else None} for row in made]
+    made = [row | {"answer": row["verdict"] if row["metric"] in ANSWERS else None, "p_answer": p} for row in made]
     base = {"n": 10, "unit": "share", "higher_is_better": True, "mean_a": 0.9, "mean_b": 0.8, "difference": 0.1, "low": 0.05, "high": 0.15,
             "more": math.nan, "reason": "timed on different machines"}  # fmt: skip
     timed = [{"run": r, "metric": "latency.p50", "mean": s} for r, s in (latency or {}).items()]
@@ -66,6 +67,8 @@ def test_a_model_is_advised_only_where_it_is_better_than_every_rival_on_one_metr
         "No model is shown to be the best: pro is better than dev on scene, and shown worse on nothing; "
         "against fast no difference is shown."
     )
+    unsure = verdict(tables([("scene", "pro", "dev", "better")], runs=("pro", "dev"), p=0.04))
+    assert unsure.answer.endswith("and shown worse on nothing, but not so surely that it is the one to choose.")
     split = verdict(tables([("scene", "pro", "dev", "better"), ("clip", "pro", "fast", "better")]))
     assert split.answer.startswith("No model is shown to be the best: pro is better than dev on scene and than fast on clip")
 
