@@ -252,6 +252,8 @@ class Column:
         weighed: whether the answer weighs it. None means yes for a main column that has a better end and is not ``timed``.
         timed: whether it depends on the machine.
         order: place in tables, small first; 100 to 299 are quality, 600 and up refusals, times and what else describes a run.
+            Columns of 100 to 139 ask how well pictures fit their prompts, of 140 to 149 whether scenes are right, of 150 to
+            199 of text in pictures, of 200 to 299 of distances between sets: see ``bench.analysis.columns.Cards.family``.
         aggregate: how a run's figure is made of it.
         of: the column of single pictures behind a figure of the whole run, by which runs are compared.
     """

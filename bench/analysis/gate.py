@@ -17,9 +17,10 @@ import pandas as pd
 from bench import stats
 from bench.analysis import slowdown
 from bench.analysis.advice import score_command
-from bench.analysis.columns import Cards
+from bench.analysis.columns import Cards, score_ends
 from bench.analysis.comparable import not_comparable_reason, refuse_other_prompts
 from bench.analysis.limits import REFUSALS, Limit
+from bench.analysis.ratios import ratio_parts
 from bench.core.fingerprint import difference
 from bench.errors import ConfigError, unknown
 
@@ -28,15 +29,17 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bench.store import Run
+    from bench.types import Column
 
 GateVerdict = Literal["pass", "regression", "cannot tell"]
 EXIT_CODES: Mapping[GateVerdict, int] = {"pass": 0, "regression": 1, "cannot tell": 3}
 COVERAGE = 0.9
 """The share of the prompts asked of both runs that a pass needs scores of."""
-_BOUNDED = frozenset({"share", "similarity", "edits/char"})
-"""Units of scores between 0 and 1, where prompts that never differ leave room for some that do."""
-_UNSEEN = 2.8
-"""Of n yes-or-no pairs without a difference, about this share / n may still differ: 1.96 sqrt(2) of Bonett and Price."""
+_HOPELESS = 20
+"""Nobody gathers more prompts than so many times those there are: the change lies at the margin itself."""
+_NAMED = 3
+"""Prompts that are named, at most."""
+_FEW = "too few prompts"
 _NOTHING = stats.Interval(math.nan, math.nan, math.nan)
 
 
@@ -50,7 +53,9 @@ class GateFinding:
         allowed: the margin in the metric's unit.
         prompts: how many count.
         coverage: their share of the prompts asked of both runs to which the metric applies.
-        more: about how many more prompts would settle it.
+        unchanged: prompts with which a candidate that is no worse passes four times in five; NaN where that is not known.
+        more: how many more prompts would settle it, if the drop seen is the true one; infinite where it lies at the margin.
+        by: the prompts that make most of the drop, the worst first.
         reason: why it is undecided, where that is not the width of the interval.
         note: what a reader should know of the limit itself.
     """
@@ -64,7 +69,9 @@ class GateFinding:
     allowed: float = math.nan
     prompts: int = 0
     coverage: float = math.nan
+    unchanged: float = math.nan
     more: float = math.nan
+    by: tuple[str, ...] = ()
     reason: str | None = None
     note: str | None = None
 
@@ -111,8 +118,8 @@ def judge(baseline: GateRun, candidate: GateRun, limits: Sequence[Limit], *, cov
     """What becomes of each limit.
 
     A drop is mean(a - b) over the prompts both have (b - a where lower is better), a the baseline's and b the candidate's
-    mean over seeds, with its BCa interval over prompts, or Bonett and Price's where every prompt's answer is yes or no;
-    that of a relative margin m is judged by (1 - m) a - b, so that the baseline's uncertainty counts. Regression where the
+    mean over seeds, with its interval over prompts (``bench.stats.mean_interval``); of a micro average, the difference of the
+    averages. That of a relative margin m is judged by (1 - m) a - b, so that the baseline's uncertainty counts. Regression where the
     interval lies wholly above the margin, pass where it lies wholly within, else it is undecided. Figures of latencies:
     see ``bench.analysis.slowdown``; set metrics: the difference of resampled halves (``bench.stats.half_sampling.resampled_difference``).
 
@@ -141,7 +148,8 @@ class Drop:
         allowed: the margin in the metric's unit.
         n: how many prompts count.
         units: what the interval was made from: prompts, or groups of them that share the time of a batch.
-        needed: about how many prompts would settle it.
+        sd: standard deviation over prompts of what is judged; NaN where it is not known.
+        by: see ``GateFinding``.
         covered: the share of the prompts asked of both runs that count, of those the metric applies to.
         gaps: why the others do not count.
         unsettled_by: why it is undecided, whatever the interval.
@@ -157,7 +165,8 @@ class Drop:
     allowed: float = math.nan
     n: int = 0
     units: int = 0
-    needed: float = math.inf
+    sd: float = math.nan
+    by: tuple[str, ...] = ()
     covered: float = math.nan
     gaps: str = ""
     unsettled_by: str | None = None
@@ -185,29 +194,47 @@ def _judge(baseline: GateRun, candidate: GateRun, limit: Limit, coverage: float)
 
 def _finding(drop: Drop, limit: Limit, coverage: float) -> GateFinding:
     """The verdict on a drop."""
-    verdict, more, reason = ("cannot tell", math.nan, drop.unsettled_by) if drop.unsettled_by else _decide(drop)
+    verdict, reason = ("cannot tell", drop.unsettled_by) if drop.unsettled_by else _decide(drop)
+    more = _more(drop) if verdict == "cannot tell" and (reason is None or reason == _FEW) else math.nan
     if verdict == "pass" and drop.covered < coverage:
         verdict, reason = "cannot tell", drop.gaps
     return GateFinding(
         limit, verdict, drop.unit, baseline=drop.baseline, candidate=drop.candidate, drop=drop.value, allowed=drop.allowed, prompts=drop.n,
-        coverage=drop.covered, more=more, reason=reason, note=drop.note,
+        coverage=drop.covered, unchanged=_unchanged(drop), more=more, by=drop.by if verdict != "pass" else (), reason=reason,
+        note=drop.note,
     )  # fmt: skip
 
 
-def _decide(drop: Drop) -> tuple[GateVerdict, float, str | None]:
-    """Verdict, prompts that are missing and the reason, from how far the drop lies above the margin."""
+def _decide(drop: Drop) -> tuple[GateVerdict, str | None]:
+    """Verdict and reason, from how far the drop lies above the margin."""
     if drop.identical:
-        return "pass", math.nan, None
+        return "pass", None
     if drop.units < stats.MIN_PROMPTS:
-        enough = float(stats.MIN_PROMPTS)
-        return "cannot tell", max(drop.needed if math.isfinite(drop.needed) else enough, enough) - drop.units, "too few prompts"
+        return "cannot tell", _FEW
     if math.isnan(drop.excess.low):
-        return "cannot tell", math.nan, "how much chance is in it is not known"
+        return "cannot tell", "how much chance is in it is not known"
     if drop.excess.low > 0:
-        return "regression", math.nan, None
+        return "regression", None
     if drop.excess.high <= 0:
-        return "pass", math.nan, None
-    return "cannot tell", max(1.0, drop.needed - drop.units) if math.isfinite(drop.needed) else math.nan, None
+        return "pass", None
+    return "cannot tell", None
+
+
+def _unchanged(drop: Drop) -> float:
+    """Prompts with which a candidate that is no worse passes four times in five."""
+    return stats.needed_within(drop.sd, drop.allowed) if drop.sd > 0 and drop.allowed > 0 else math.nan
+
+
+def _more(drop: Drop) -> float:
+    """Prompts that settle it if the drop seen is the true one, less those there are; infinite where none would."""
+    value, low, high = drop.excess
+    if math.isnan(low):
+        return max(0.0, stats.MIN_PROMPTS - drop.units) or math.nan
+    reach = high - value if value < 0 else value - low
+    flat = drop.sd == 0 and value != 0  # an interval without any spread narrows as 1 / n
+    needed = drop.units * reach / abs(value) if flat else stats.needed_if_true(drop.units, abs(value), reach)
+    needed = max(math.ceil(needed) + 2 if math.isfinite(needed) else needed, stats.MIN_PROMPTS)
+    return needed - drop.units if needed <= _HOPELESS * max(drop.units, stats.MIN_PROMPTS) else math.inf
 
 
 def _paired_drop(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
@@ -217,22 +244,37 @@ def _paired_drop(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
     shared, applies, covered = _shared(baseline, candidate, limit)
     if not shared:
         return Drop(unit, covered=covered, unsettled_by=_nothing_shared_reason(baseline, candidate, scores))
-    before, after = (rows[rows["status"] == "ok"].groupby("prompt_id")["value"].mean()[shared].to_numpy(float) for rows in scores)
+    before, after = (_figures(rows, shared, baseline.cards[limit.column]) for rows in scores)
     mean, n = float(before.mean()), len(before)
     kept, fixed, allowed = _margins(limit, sign, mean)
     beyond = sign * (kept * before - after) - fixed
-    flat = np.ptp(before - after) == 0
-    answers = (flat and unit in _BOUNDED) or (unit == "share" and bool(np.isin([before, after], [0.0, 1.0]).all()))
-    answers = answers and not _same_pictures(baseline, candidate, shared)
-    excess = stats.paired_share_interval(beyond, sign * kept - fixed, -sign - fixed) if answers else stats.mean_interval(beyond)
-    needed = stats.needed(excess.value, float(beyond.std(ddof=1))) if n > 1 else math.inf
-    if answers and flat and excess.value:
-        needed = _UNSEEN / abs(excess.value)
+    ends = stats.extremes(before, after, score_ends(unit, np.append(before, after)))
+    if ends is None or _same_pictures(baseline, candidate, shared):
+        excess = stats.mean_interval(beyond)
+    else:
+        worst, best = sign * (kept * ends[1]) - fixed, sign * -ends[1] - fixed
+        excess = stats.mean_interval(beyond, ends=(min(worst, best), max(worst, best)))
     return Drop(
         unit, baseline=mean, candidate=float(after.mean()), value=_above(excess, allowed), excess=excess, allowed=allowed, n=n, units=n,
-        needed=needed, covered=covered, gaps=_gaps(len(shared), applies, scores),
-        note=_margin_warning(limit, mean, baseline.metrics) if sign > 0 else None,
+        sd=float(beyond.std(ddof=1)) if n > 1 else math.nan, by=_carriers(shared, sign * (before - after)), covered=covered,
+        gaps=_gaps(len(shared), applies, scores), note=_margin_warning(limit, mean, baseline.metrics) if sign > 0 else None,
     )  # fmt: skip
+
+
+def _figures(rows: pd.DataFrame, prompts: Sequence[str], column: Column) -> np.ndarray:
+    """What each prompt adds to the figure of the run, whose mean is that figure: float (prompts,)."""
+    ok = rows[rows["status"] == "ok"]
+    if column.aggregate != "ratio":
+        return ok.groupby("prompt_id")["value"].mean()[list(prompts)].to_numpy(float)
+    hits, asked = (pd.Series(part).groupby(ok["prompt_id"].to_numpy()).mean()[list(prompts)].to_numpy(float) for part in ratio_parts(ok))
+    return np.asarray(hits / asked.mean())
+
+
+def _carriers(prompts: Sequence[str], worse: np.ndarray) -> tuple[str, ...]:
+    """The worst prompts that together make half of all that was lost, at most three; () where more of them do."""
+    order, lost = np.argsort(-worse, kind="stable"), np.clip(worse, 0, None)
+    enough = int(np.searchsorted(np.cumsum(lost[order]), lost.sum() / 2)) + 1
+    return tuple(prompts[i] for i in order[:enough]) if lost.sum() > 0 and enough <= _NAMED else ()
 
 
 def _set_drop(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
@@ -264,7 +306,7 @@ def _resampled(drop: Drop, limit: Limit, sign: float, details: Sequence[Mapping[
     gap, _p = stats.resampled_difference(kept * drop.baseline, drop.candidate, kept * before, after, n)
     excess = stats.Interval(sign * gap.value - fixed, *sorted(sign * end - fixed for end in (gap.low, gap.high)))
     spread = float(np.std(kept * before - after, ddof=1)) * math.sqrt(n)
-    return replace(drop, value=_above(excess, allowed), excess=excess, n=n, units=n, needed=stats.needed(excess.value, spread))
+    return replace(drop, value=_above(excess, allowed), excess=excess, n=n, units=n, sd=spread)
 
 
 def _latency_drop(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
@@ -287,7 +329,7 @@ def _latency_drop(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
     return Drop(
         "s", baseline=change.baseline, candidate=change.candidate, value=stats.Interval(*(scale * value for value in change.change)),
         excess=excess, allowed=scale * limit.margin, n=len(both), units=len(both) if change.groups >= stats.MIN_PROMPTS else change.groups,
-        needed=stats.needed(excess.value, change.spread * math.sqrt(len(both))), covered=covered,
+        sd=scale * change.spread * math.sqrt(len(both)), covered=covered,
         gaps=_gaps(len(shared), applies, (baseline.rows("latency"), candidate.rows("latency"))),
     )  # fmt: skip
 

@@ -264,5 +264,5 @@ def _raters(counted: pd.DataFrame) -> dict[str, Any]:
 def _mean(values: np.ndarray, prompts: np.ndarray, reason: str) -> dict[str, Any]:
     if not len(values):
         return {"share": math.nan, "low": math.nan, "high": math.nan, "n": 0, "prompts": 0, "reason": reason}
-    share, low, high = stats.cluster_mean(values, prompts)
+    share, low, high = stats.cluster_mean(values, prompts, ends=(0.0, 1.0))
     return {"share": share, "low": low, "high": high, "n": len(values), "prompts": len(set(prompts)), "reason": None}

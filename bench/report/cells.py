@@ -36,9 +36,8 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 def summary_cell(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the frame ``summary`` as a cell: ``known`` or the ``reason``, ``mean``, ``interval``, ``n`` and what to add."""
     has_mean = row["mean"] == row["mean"]
-    low, high = (wording.number(row[k], row["unit"]) for k in ("low", "high"))
     return {
-        "known": has_mean, "mean": wording.number(row["mean"], row["unit"]), "interval": f"{low} to {high}" if low != "–" else "",
+        "known": has_mean, "mean": wording.number(row["mean"], row["unit"]), "interval": wording.span(row["low"], row["high"], row["unit"]),
         "n": f"n\u00a0{row['n']:,}" if has_mean else "", "best": bool(row["best"]),
         "coverage": f"{100 * row['coverage']:.0f} % scored" if row["coverage"] < 1 else "",
         "refused": "" if math.isnan(row["mean_all"]) else f"{wording.number(row['mean_all'], row['unit'])} with refusals",

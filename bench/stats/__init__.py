@@ -7,39 +7,52 @@ same scores give the same interval. ``docs/statistics.md`` has the formulas and 
 from bench.stats.agreement import krippendorff
 from bench.stats.bradley_terry import Strength, bradley_terry
 from bench.stats.half_sampling import Halves, half_interval, halves, resampled_difference
-from bench.stats.intervals import (
-    Interval,
-    cluster_mean,
-    cluster_ratio,
-    mean_interval,
-    mean_intervals,
-    paired_share_interval,
-    percentile_interval,
-    wilson,
+from bench.stats.intervals import Ends, Interval, cluster_mean, cluster_ratio, mean_interval, mean_intervals, near_ends, wilson
+from bench.stats.paired import MIN_PROMPTS, Paired, extremes, paired, paired_many, ties
+from bench.stats.power import (
+    adjust,
+    assurance,
+    detectable,
+    fewest_differing,
+    fewest_prompts,
+    holm,
+    needed,
+    needed_if_true,
+    needed_within,
+    needed_yes_no,
 )
-from bench.stats.paired import MIN_PROMPTS, Paired, paired, paired_many, ties
-from bench.stats.power import adjust, detectable, needed
+from bench.stats.quantiles import enough_values, percentile_interval
 
 __all__ = [
     "MIN_PROMPTS",
+    "Ends",
     "Halves",
     "Interval",
     "Paired",
     "Strength",
     "adjust",
+    "assurance",
     "bradley_terry",
     "cluster_mean",
     "cluster_ratio",
     "detectable",
+    "enough_values",
+    "extremes",
+    "fewest_differing",
+    "fewest_prompts",
     "half_interval",
     "halves",
+    "holm",
     "krippendorff",
     "mean_interval",
     "mean_intervals",
+    "near_ends",
     "needed",
+    "needed_if_true",
+    "needed_within",
+    "needed_yes_no",
     "paired",
     "paired_many",
-    "paired_share_interval",
     "percentile_interval",
     "resampled_difference",
     "ties",

@@ -78,7 +78,7 @@ def _pairs(counted: pd.DataFrame, labels: Sequence[str]) -> Table:
         if choices.empty:
             continue
         duels = tally.duels(pd.concat([straight, swapped]), labels)
-        share, low, high = stats.cluster_mean(duels["points"].to_numpy(float), duels["prompt_id"].to_numpy())
+        share, low, high = stats.cluster_mean(duels["points"].to_numpy(float), duels["prompt_id"].to_numpy(), ends=(0.0, 1.0))
         numbers = choices.value_counts()
         counts = [str(int(numbers.get(choice, 0))) for choice in ("a", "tie", "bad", "b")]
         table.add_row(first, second, str(len(choices)), *counts, _percent(share), _span(low, high))

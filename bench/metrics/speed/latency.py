@@ -268,7 +268,9 @@ class _Group:
     def _row(self, column: Column, value: float, n: int, interval: stats.Interval | None = None, notes: Sequence[str] = ()) -> ScoreRow:
         detail = {**self.base, "n": n}
         if interval and not math.isnan(interval.low):
-            detail |= {"low": interval.low, "high": interval.high}
+            ends = {"low": interval.low, "high": interval.high}
+            detail |= {key: end if math.isfinite(end) else None for key, end in ends.items()}
+            detail |= {} if all(map(math.isfinite, ends.values())) else {"open": True}
         notes = [*self.notes, *notes]
         return column.scored(self.fingerprint, value, detail=detail | ({"note": "; ".join(notes)} if notes else {}))
 
@@ -276,23 +278,25 @@ class _Group:
         values, prompts = self._values(of)
         if not len(values):
             return None
-        interval, needed = stats.percentile_interval(values, prompts, q), 100 // (100 - q)
+        interval, needed = stats.percentile_interval(values, prompts, q), stats.enough_values(q)
         single = self.base["batch_size"] == 1
         times, what = (len(values), "picture") if single else (len(set(prompts)), "batch")
-        few = [f"p{q} of {times} {what}{('s' if single else 'es') * (times != 1)} is hardly more than the slowest one; it takes {needed}"]
+        plural = ("s" if single else "es") * (times != 1)
+        few = [f"p{q} of {times} {what}{plural} is probably too low; it takes {needed}, of which one is likely to be slower"]
         return self._row(column, interval.value, len(values), interval, [*notes, *(few if tail and times < needed else [])])
 
     def _mean(self, column: Column, of: Measure) -> ScoreRow | None:
         values, prompts = self._values(of)
         if not len(values):
             return None
-        return self._row(column, float(values.mean()), len(values), stats.cluster_mean(values, prompts, proportion=False))
+        mean = stats.cluster_mean(values, prompts)
+        return self._row(column, mean.value, len(values), mean)
 
     def _rate(self) -> ScoreRow:
         """Pictures a second; a batch counts its time once."""
         shares, prompts = self._values(lambda r: _latency(r) / r.timing.batch_size)
-        mean = stats.cluster_mean(shares, prompts, proportion=False)
-        row = self._row(_RATE, len(shares) / float(shares.sum()), len(shares), stats.Interval(mean.value, 1 / mean.high, 1 / mean.low))
+        mean = stats.cluster_mean(shares, prompts)
+        row = self._row(_RATE, 1 / mean.value, len(shares), stats.Interval(mean.value, 1 / mean.high, 1 / mean.low))
         each = {}
         for size in sorted({r.timing.batch_size for r in self.here}):
             seconds = [_latency(r) / size for r in self.here if r.timing.batch_size == size]

@@ -101,8 +101,13 @@ def _points(quality: _Rows, runs: Sequence[str], effort: _Rows, labels: Sequence
         x, y = effort.get(run, {"mean": math.nan}), quality.get(run, {"mean": math.nan})
         if run in runs and not math.isnan(x["mean"] + y["mean"]):
             colour, shape = (marks[i % len(marks)] for marks in (figures.PALETTE, figures.SHAPES))
-            points.append(Point(run, x["mean"], y["mean"], (x["low"], x["high"]), (y["low"], y["high"]), colour, shape))
+            points.append(Point(run, x["mean"], y["mean"], _closed(x), _closed(y), colour, shape))
     return points
+
+
+def _closed(row: Mapping[str, Any]) -> tuple[float, float]:
+    """The ends of an interval; an end that is open is not drawn."""
+    return tuple(row[end] if math.isfinite(row[end]) else math.nan for end in ("low", "high"))  # type: ignore[return-value]
 
 
 def _plot(
