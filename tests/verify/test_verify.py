@@ -32,7 +32,7 @@ Mutant = tuple[str, "Callable[[Any], Any]", str]
 """What is replaced, by what, and how the name of a check begins that must see it."""
 
 _DISTANCE: Mutant = ("bench.metrics.distribution.formulas.frechet.distance", lambda real: lambda a, b: real(a, b) / 2, "{-1, 1} to {2, 6}")
-_KERNEL: Mutant = ("bench.metrics.distribution.formulas.kernel.mmd2", lambda real: lambda *a: real(*a) + 0.1, "{0, 1} to {1, 2}")
+_KERNEL: Mutant = ("bench.metrics.distribution.formulas.kernel.mmd2", lambda real: lambda *a, **k: real(*a, **k) + 0.1, "{0, 1} to {1, 2}")
 _CMMD: Mutant = (
     "bench.metrics.distribution.formulas.kernel.cmmd",
     lambda real: lambda x, y, **_: real(x, y, sigma=5.0),
