@@ -67,7 +67,7 @@ MUTANTS: dict[str, Mutant] = {
     "duplicates": ("bench.metrics.distribution.duplicates.phash", lambda real: lambda i: real(i) * 0, "a photograph knows itself"),
     "scene": ("bench.tiny.analysis._colour", lambda _: lambda *_: True, "another colour lowers scene.colour"),
     "latency": ("numpy.percentile", lambda real: lambda a, q, **more: real(a, 100 - np.asarray(q), **more), "90th percentile of 1 to 11 s"),
-    "refusals": ("bench.metrics.safety.refusals.wilson", lambda real: lambda k, n: real(k + 1, n), "its Wilson interval, lower end"),
+    "refusals": ("bench.metrics.safety.refusals.cluster_mean", lambda real: lambda k, n: real(1 - k, n), "its Wilson interval, lower end"),
     "nudenet": ("bench.metrics.safety.explicit.explicit", lambda _: lambda scores: max(scores.values()), "a face is not explicit"),
     "nsfw": ("bench.metrics.safety.explicit.classifier_input", lambda real: lambda i: real(i)[..., ::-1], "black as the network gets it"),
 }
