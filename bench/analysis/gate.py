@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
-from bench.analysis import slowdown
+from bench.analysis import sets, slowdown
 from bench.analysis.advice import score_command
 from bench.analysis.columns import Cards, score_ends
 from bench.analysis.comparable import not_comparable_reason, refuse_other_prompts
@@ -289,12 +289,9 @@ def _set_drop(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
     if values[0] == values[1] and _same_pictures(baseline, candidate, baseline.images["prompt_id"].tolist()):
         return replace(drop, value=stats.Interval(0.0, 0.0, 0.0), n=int(baseline.images["prompt_id"].nunique()), identical=True)
     details = json.loads(before["detail"]), json.loads(after["detail"])
-    if any(detail.get("drawn") is None for detail in details):
-        undrawn = next((str(detail["undrawn"]) for detail in details if "undrawn" in detail), None)
-        why = undrawn or f"{limit.column} is one figure of the whole run, and how much chance is in it is not known"
+    why = sets.not_comparable_reason(limit.column, details)
+    if why:
         return replace(drop, value=stats.Interval(sign * (values[0] - values[1]), math.nan, math.nan), unsettled_by=why)
-    if details[0]["drawn"] != details[1]["drawn"]:
-        return replace(drop, unsettled_by="the two runs were not resampled by the same prompts")
     return _resampled(drop, limit, sign, details)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
+from bench.analysis import sets as whole_sets
 from bench.analysis import slowdown, votes
 from bench.analysis.columns import EARLIER_CARDS, score_ends
 from bench.analysis.comparable import not_comparable_reason
@@ -226,15 +227,15 @@ def _tested(pairs: Sequence[tuple[PairResult, _Values]]) -> list[PairResult]:
 
 
 def _by_halves(metric: str, group: pd.DataFrame, rivals: Sequence[str], unit: str, higher: bool) -> list[PairResult]:  # noqa: FBT001 - as a row has them
-    """Differences of a whole set's figure, where both runs were resampled by the same prompts."""
+    """Differences of a whole set's figure, where both runs were resampled by the same pictures of the same prompts."""
     figures = {row["run"]: (float(row["value"]), json.loads(row["detail"])) for row in group[group["status"] == "ok"].to_dict("records")}
     results = []
     for a, b in combinations([run for run in rivals if run in figures], 2):
         (value_a, detail_a), (value_b, detail_b) = figures[a], figures[b]
         n = min(int(detail.get("prompts", detail.get("n", 0))) for detail in (detail_a, detail_b))
         pair = PairResult(metric, a, b, unit, higher, n, mean_a=value_a, mean_b=value_b)
-        if detail_a.get("drawn") is None or detail_a.get("drawn") != detail_b.get("drawn"):
-            why = detail_a.get("undrawn") or detail_b.get("undrawn") or "not resampled by the same prompts"
+        why = whole_sets.not_comparable_reason(metric, (detail_a, detail_b))
+        if why:
             results.append(replace(pair, reason=why))
             continue
         halves = np.asarray(detail_a["draws"], dtype=float), np.asarray(detail_b["draws"], dtype=float)

@@ -330,7 +330,15 @@ def test_sets_are_judged_by_halves_of_the_same_prompts() -> None:
     assert shares == ["regression", "cannot tell", "pass"]
     assert judge(a, a, [Limit("fid", 0.0)])[0].verdict == "pass"
     other = side("c", values, column=column, value=25.0, draws=list(25 + noise), drawn="other", prompts=100)
-    assert judge(a, other, [Limit("fid", 1.0)])[0].reason == "the two runs were not resampled by the same prompts"
+    assert str(judge(a, other, [Limit("fid", 1.0)])[0].reason).startswith("not resampled by the same pictures")
+    unlike = side("e", values, column=column, value=25.0, draws=list(25 + noise), drawn="abc", prompts=100, n=400)
+    (found,) = judge(side("f", values, column=column, value=20.0, draws=list(20 + noise), n=100, **about), unlike, [Limit("fid", 1.0)])
+    assert "100 pictures of 100 prompts against 400 pictures of 100 prompts" in str(found.reason)
+    few = {"n": 100, "dimensions": 64, **about}
+    a, b = (side(name, values, column=column, value=v, draws=list(v + noise), **few) for name, v in (("a", 20.0), ("b", 25.0)))
+    (found,) = judge(a, b, [Limit("fid", 1.0)])
+    assert (found.verdict, found.drop.value, math.isnan(found.drop.low)) == ("cannot tell", 5.0, True)
+    assert str(found.reason).endswith("below about 1,280 a Fréchet distance prefers the less varied model; kid decides")
     bare = side("d", values, column=column, value=25.0, n=20)
     (found,) = judge(a, bare, [Limit("fid", 1.0)])
     assert (found.verdict, found.drop.value) == ("cannot tell", 5.0)

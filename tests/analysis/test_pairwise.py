@@ -155,6 +155,45 @@ def test_sets_are_compared_where_they_were_resampled_by_the_same_prompts() -> No
     assert table.loc[("a", "c"), "verdict"] == "not comparable"
 
 
+FEW = "100 pictures for 2,048 features: below about 40,960 a Fréchet distance prefers the less varied model;"
+
+
+@pytest.mark.parametrize(
+    ("metric", "change", "reason"),
+    [
+        ("fid", {}, f"{FEW} kid decides"),
+        ("fd_clip_tiny", {}, f"{FEW} kid_clip_tiny decides"),
+        ("fid_clean", {"n": 40_960}, None),
+        ("kid", {}, None),
+        ("cmmd", {}, None),
+        ("prdc.coverage", {}, "100 pictures: below 200 coverage depends on how many there are"),
+        ("prdc_clip_tiny.recall", {"n": 199}, "199 pictures: below 200 recall depends on how many there are"),
+        ("prdc.recall", {"n": 200}, None),
+        ("prdc.precision", {}, None),
+    ],
+)
+def test_a_set_that_is_too_small_for_its_distance_has_no_verdict(metric: str, change: dict[str, int], reason: str | None) -> None:
+    """Nor has one with other pictures a prompt than its rival."""
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 50))
+    about = {"n": 100, "prompts": 50, "dimensions": 2048, "drawn": "k", **change}
+
+    def verdict(**other: int) -> tuple[str, str | None, float]:
+        rows = [
+            {**BASE, "run": run, "metric": metric, "unit": "distance", "higher_is_better": False, "request_id": None, "prompt_id": None,
+             "value": value, "detail": json.dumps({**about, "draws": list(value + noise[i]), **(other if i else {})})}
+            for i, (run, value) in enumerate([("a", 10.0), ("b", 12.0)])
+        ]  # fmt: skip
+        (row,) = pairwise.table(pd.DataFrame(rows), infos("a", "b"), {}).to_dict("records")
+        return row["verdict"], row["reason"], row["p"]
+
+    word, why, p = verdict()
+    assert (word, why) == (("not comparable", reason) if reason else ("better", None))
+    assert math.isnan(p) == bool(reason), "what has no verdict is no question of the table"
+    unlike = verdict(n=4 * about["n"])
+    assert unlike[0] == "not comparable"
+    assert f"{about['n']:,} pictures of 50 prompts against {4 * about['n']:,} pictures of 50 prompts" in str(unlike[1])
+
+
 def test_one_run_has_frames_with_columns_and_no_rows(planted: pd.DataFrame) -> None:
     alone = planted[planted["run"] == "a"]
     assert list(pairwise.table(alone, infos("a"), {}).columns) == list(pairwise.COLUMNS)
