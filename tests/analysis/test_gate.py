@@ -19,7 +19,8 @@ from support.runs import render_oracle
 
 from bench import prompts, stats
 from bench.analysis import slowdown
-from bench.analysis.gate import EXIT_CODES, GateRun, _margin_warning, judge
+from bench.analysis.drops import GateRun, _margin_warning
+from bench.analysis.gate import EXIT_CODES, judge
 from bench.analysis.limits import Limit, parse
 from bench.cli.commands.gate import document
 from bench.config import presets

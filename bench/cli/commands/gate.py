@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from bench.analysis.gate import GateFinding, GateRun
+    from bench.analysis.drops import GateRun
+    from bench.analysis.gate import GateFinding
 
 JSON_VERSION = 1
 """Raised whenever a key of the JSON changes its meaning or goes; new keys may come."""
@@ -37,7 +38,8 @@ out as given."""
 def main(argv: Sequence[str]) -> int:
     """Judge every limit; 0 where all pass, 1 with a regression, 3 where the gate cannot tell."""
     args = _parser().parse_args(argv)
-    from bench.analysis.gate import EXIT_CODES, GateRun, judge, overall  # noqa: PLC0415 - slow import
+    from bench.analysis.drops import GateRun  # noqa: PLC0415 - slow import
+    from bench.analysis.gate import EXIT_CODES, judge, overall  # noqa: PLC0415 - slow import
     from bench.analysis.limits import parse, share  # noqa: PLC0415 - slow import
 
     limits, coverage = parse(args.max_drop, args.max_slowdown), share(args.min_coverage)
