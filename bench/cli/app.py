@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench import __version__
 from bench.cli import streams
 from bench.cli.console import print_error
+from bench.core import cache
 from bench.errors import BenchError, unknown
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def main(words: Sequence[str]) -> int:
     try:
         if words[0] not in COMMANDS:
             raise unknown("command", words[0], COMMANDS)
+        cache.hold_libraries()
         module = importlib.import_module(f"bench.cli.commands.{words[0].replace('import', 'import_')}")
         return int(module.main(words[1:]))
     except BenchError as error:

@@ -60,9 +60,7 @@ def test_another_server_is_asked_through_the_proxy_of_its_scheme_unless_no_proxy
         ("all_proxy", "http://", "no proxy's address"),
     ],
 )
-def test_a_proxy_that_cannot_be_used_is_told_by_its_variable(
-    variable: str, proxy: str, told: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy_that_cannot_be_used_is_told_by_its_variable(variable: str, proxy: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, proxy)
     with pytest.raises(ConfigError, match=told) as caught:
         http.client_options(FAR)
@@ -95,7 +93,7 @@ def test_certificates_that_cannot_be_read_are_told_by_their_variable(
 
 
 def test_telemetry_is_off_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    import bench  # noqa: F401, PLC0415 - importing it is what switches off
+    import bench  # noqa: F401 - importing it is what switches off
 
     for name, value in telemetry.SWITCHES.items():
         assert os.environ[name] == value, name

@@ -168,9 +168,7 @@ def broken(vendor: str, outcome: str, echo: str) -> Answer | None:
             return Answer(200, b"", "image/png") if vendor == "stability" else json_answer(200, {"created": 1, "data": []})
         case "task":
             return json_answer(202, {"task": {"id": "task-1"}, "state": "queued"})
-        case "quota":
-            return problem(vendor, outcome, echo)
-    return problem(vendor, outcome, echo) if outcome.isdigit() else None
+    return problem(vendor, outcome, echo) if outcome.isdigit() or outcome == "quota" else None
 
 
 def withheld(vendor: str, outcome: str, echo: str) -> Answer | None:

@@ -128,7 +128,7 @@ class Hosted:
         return os.environ.get(self.api_key_env, "").strip()
 
     def check(self) -> None:
-        """Raise MissingKeyError without a key, ConfigError for one that cannot be sent, or for a proxy or certificates that cannot be used."""
+        """Raise MissingKeyError without a key, ConfigError for a key, proxy or certificates that cannot be used."""
         if not self.key:
             raise MissingKeyError(f"{self.name} needs a key: export {self.api_key_env}=…; without one, model=tiny-dev runs anywhere")
         if not re.fullmatch(r"[!-~]+", self.key):

@@ -101,7 +101,15 @@ def test_what_cannot_be_used_ends_it_before_anything_is_sent(name: str, variable
 
 
 def test_the_command_says_so_and_exits_2(tmp_path: Path) -> None:
-    asked = ["run", "model=gpt-image", "model.base_url=http://127.0.0.1:9/v1", "prompts=core", "limit=1", "metric=[latency]", "budget.price=0"]
+    asked = [
+        "run",
+        "model=gpt-image",
+        "model.base_url=http://127.0.0.1:9/v1",
+        "prompts=core",
+        "limit=1",
+        "metric=[latency]",
+        "budget.price=0",
+    ]
     ended = bench(asked, tmp_path, OPENAI_API_KEY=KEY, SSL_CERT_FILE="/no/such.pem")
     assert ended.returncode == 2
     assert "SSL_CERT_FILE=/no/such.pem cannot be read" in ended.stderr
@@ -117,7 +125,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_a_certificate_that_is_not_trusted_ends_the_run_at_once(certificate: Path, counting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_that_is_not_trusted_ends_the_run_at_once(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     secure: Any = ThreadingHTTPServer(("127.0.0.1", 0), Silent, bind_and_activate=True)
@@ -126,10 +134,10 @@ def test_a_certificate_that_is_not_trusted_ends_the_run_at_once(certificate: Pat
     threading.Thread(target=secure.serve_forever, args=(0.01,), daemon=True).start()
     address = f"https://127.0.0.1:{secure.server_port}"
     for name in VENDORS:
-        with pytest.raises(BenchError, match="certificate of 127.0.0.1 is not trusted .*SSL_CERT_FILE=FILE") as caught:
+        with pytest.raises(BenchError, match=r"certificate of 127\.0\.0\.1 is not trusted .*SSL_CERT_FILE=FILE") as caught:
             attempt(presets.provider(name, base_url=address), "a fox")
         assert not isinstance(caught.value, ProviderError)
-    with pytest.raises(BenchError, match="certificate of 127.0.0.1 is not trusted"):
+    with pytest.raises(BenchError, match=r"certificate of 127\.0\.0\.1 is not trusted"):
         judged(address)
     assert not secure.asked
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))

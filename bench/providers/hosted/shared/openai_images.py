@@ -88,7 +88,7 @@ class OpenAIClient:
         self._max_bytes = decoding.MAX_BYTES * 4 // 3 + 2**20
         limit = provider.limits.timeout_s
         self._fetcher = Fetcher(own=provider.base_url, timeout_s=limit)
-        hooks = {"request": [_begin], "response": [_stop_unless_ok]}
+        hooks: dict[str, list[Any]] = {"request": [_begin], "response": [_stop_unless_ok]}
         self._sdk = openai_sdk.async_client(provider.key, provider.address, limit, hooks)
         self._facts = {
             "device": "hosted",

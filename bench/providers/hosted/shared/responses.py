@@ -50,11 +50,11 @@ def fields(data: bytes) -> dict[str, Any]:
 
 
 def picture_from_text(text: str) -> bytes:
-    """The bytes of a picture that came as text: base64, or a ``data:`` address.
+    r"""The bytes of a picture that came as text: base64, or a ``data:`` address.
 
     Base64 of both alphabets (RFC 4648: ``+/`` and ``-_``), in lines or in one, with or without its padding.
 
-    >>> picture_from_text("iVBORw0K\\r\\nGgo") == picture_from_text("data:image/png;base64,iVBORw0KGgo=")
+    >>> picture_from_text("iVBORw0K\r\nGgo") == picture_from_text("data:image/png;base64,iVBORw0KGgo=")
     True
 
     Raises:
