@@ -6,6 +6,7 @@ A line of JSON an event: ["contact", host] or ["write", path]. Code that is no P
 import json
 import os
 import sys
+from typing import Any
 
 _NOTES = os.open(os.environ["FLUXBENCH_WATCH"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
@@ -18,7 +19,7 @@ def _note(kind: str, what: object) -> None:
         os.write(_NOTES, (json.dumps([kind, text]) + "\n").encode())
 
 
-def _watch(event: str, args: tuple) -> None:
+def _watch(event: str, args: tuple[Any, ...]) -> None:
     if event == "open" and isinstance(args[2], int) and args[2] & _WRITES:
         _note("write", args[0])
     elif event in _PLACES:
