@@ -43,6 +43,7 @@ def start() -> int:
     A reader of the output that stops changes nothing; output that a full disk lost is exit code 2.
     """
     streams.settle()
+    cache.hold_libraries()
     try:
         return main(sys.argv[1:])
     finally:
@@ -62,7 +63,6 @@ def main(words: Sequence[str]) -> int:
     try:
         if words[0] not in COMMANDS:
             raise unknown("command", words[0], COMMANDS)
-        cache.hold_libraries()
         module = importlib.import_module(f"bench.cli.commands.{words[0].replace('import', 'import_')}")
         return int(module.main(words[1:]))
     except BenchError as error:
