@@ -60,9 +60,8 @@ class Watched:
         """Addresses that are not this machine, paths outside of ``work``, ``cache`` and ``tmp``, and what was left at home."""
         hosts = sorted(host for host in self.contacted if not is_loopback(host) and host not in {"", "::", "0.0.0.0"})
         allowed = [self._folder / name for name in ("work", "cache", "tmp")]
-        paths = sorted(
-            p for p in self.written if not p.startswith(("/dev/", "/proc/self/")) and not any(Path(p).is_relative_to(f) for f in allowed)
-        )
+        own = ("/dev/", "/proc/self/")
+        paths = sorted(p for p in self.written if not p.startswith(own) and not any(Path(p).is_relative_to(f) for f in allowed))
         left = sorted(str(p) for p in self.home.rglob("*"))
         return [*hosts, *paths, *left, *(str(p) for p in (self._folder / "tmp").iterdir())]
 
