@@ -1,11 +1,14 @@
 """fluxbench: which text-to-image model should I use?
 
-In Python: ``load`` gives a run, ``compare`` several side by side, ``runs`` their names. Importing this loads nothing heavy.
+In Python: ``load`` gives a run, ``compare`` several side by side, ``runs`` their names. Importing this loads nothing heavy,
+and switches the telemetry of other libraries off (``bench.core.telemetry``).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from bench.core import telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "load", "runs"]
 __version__ = "0.1.0"
+
+telemetry.switch_off()
 
 
 def load(run: str | Path, results: str | Path = "results") -> Run:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench import __version__
 from bench.cli import streams
 from bench.cli.console import print_error
+from bench.core import cache
 from bench.errors import BenchError, unknown
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def start() -> int:
     A reader of the output that stops changes nothing; output that a full disk lost is exit code 2.
     """
     streams.settle()
+    cache.hold_libraries()
     try:
         return main(sys.argv[1:])
     finally:

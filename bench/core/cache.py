@@ -1,4 +1,4 @@
-"""The cache folder outside the runs: converted weights, features of reference sets."""
+"""The cache folder outside the runs: converted weights, features of reference sets, what libraries keep."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ def folder() -> Path:
     if own:
         return Path(own).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fluxbench"
+
+
+def hold_libraries() -> None:
+    """Have Matplotlib (its list of fonts) and torch (compiled networks) use ``folder``, where the user names no other."""
+    with contextlib.suppress(RuntimeError):  # no home
+        for variable, name in (("MPLCONFIGDIR", "matplotlib"), ("TORCHINDUCTOR_CACHE_DIR", "torchinductor")):
+            os.environ.setdefault(variable, str(folder() / name))
 
 
 def keep(file: Path, data: bytes) -> None:

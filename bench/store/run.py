@@ -325,8 +325,9 @@ class Run:
         import pyarrow.parquet as pq  # noqa: PLC0415 - slow import
 
         try:
-            with file.open("rb") as handle:  # pyarrow takes no path that is not UTF-8
-                return pq.read_table(handle)
+            # pyarrow takes no path that is not UTF-8; threads of its own that hold a file of Python's can abort the process as it ends
+            with file.open("rb") as handle:
+                return pq.ParquetFile(handle, pre_buffer=False).read(use_threads=False)
         except (ValueError, OSError) as error:  # pyarrow's own are kinds of these
             if isinstance(error, OSError) and error.errno:
                 raise StoreError(f"{printable(file)} cannot be read: {error.strerror}") from error

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 from support.runs import render_oracle
 
 from bench.core.files import writing
@@ -152,6 +153,21 @@ def test_a_full_disk_is_one_message_and_loses_nothing(tmp_path: Path) -> None:
         run.save(job(seed=2), Rendered("ok", PNG), prompt_set=SET, environment="e")
     assert [r.request.seed for r in run.records()] == [0, 2]
     assert not list(run.path.rglob("*.part"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts threads as Linux shows them")
+def test_reading_a_run_leaves_no_thread_that_could_abort_the_process_at_its_end(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    with run.lock():
+        run.save(job(), Rendered("ok", PNG), prompt_set=SET, environment="e")
+        run.compact()
+    code = (
+        "import os, sys, pathlib, pyarrow.parquet; from bench.store.run import Run\n"
+        "before = len(os.listdir('/proc/self/task')); records = Run(pathlib.Path(sys.argv[1])).records()\n"
+        "print(len(records), len(os.listdir('/proc/self/task')) - before)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code, str(run.path)], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert shown.stdout == "1 0\n"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ half, close                 the answer breaks off in the middle, or before it be
 html, headers               a web page instead of an answer; more headers than a client should read
 notimage, garbled, huge     a text, broken base64, or a PNG that claims 60,000 x 60,000 pixels, where a picture should be
 expired, redirect, large    a picture behind a link that has run out, leads to a private address, or never ends
-moderated, filtered, empty  the prompt declined, the picture withheld, a 200 without either; final
+moderated, filtered         the prompt declined, the picture withheld; final
+empty, task                 a 200 without a picture or a word, a 202 with the name of a task: no refusals
 error, lost, pollfail       BFL: the task fails, is forgotten, or its polling does
 url, cost:N, tokens:N,      no faults: the picture behind a link, the reported price (US cents) or output tokens, and a
 revised                     rewritten prompt
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Mapping
 
-WITHHELD = ("moderated", "filtered", "empty")
+WITHHELD = ("moderated", "filtered")
 LINKED = frozenset({"expired", "redirect", "large"})
 """Faults of the link, not of the answer that holds it."""
 DRAWN = {
@@ -74,8 +75,7 @@ class Script:
                 return word
             turn -= times
         if _draw(self.seed, prompt, 0) < self.share * _WITHHELD_SHARE:
-            possible = WITHHELD[:2] if kind == "submit" else WITHHELD
-            return possible[int(_draw(self.seed, prompt, -1) * len(possible))]
+            return WITHHELD[int(_draw(self.seed, prompt, -1) * len(WITHHELD))]
         if _draw(self.seed, prompt, turn) < self.share * (1 - _WITHHELD_SHARE) / (1 - self.share * _WITHHELD_SHARE):
             return DRAWN[kind][int(_draw(self.seed, prompt, -1 - turn) * len(DRAWN[kind]))]
         return "ok"
@@ -164,9 +164,11 @@ def broken(vendor: str, outcome: str, echo: str) -> Answer | None:
             return Answer(200, _PAGE + echo.encode(), "text/html")
         case "headers":
             return Answer(200, b"{}", headers={f"X-Bomb-{i}": "x" * 1000 for i in range(1000)})
-        case "quota":
-            return problem(vendor, outcome, echo)
-    return problem(vendor, outcome, echo) if outcome.isdigit() else None
+        case "empty":
+            return Answer(200, b"", "image/png") if vendor == "stability" else json_answer(200, {"created": 1, "data": []})
+        case "task":
+            return json_answer(202, {"task": {"id": "task-1"}, "state": "queued"})
+    return problem(vendor, outcome, echo) if outcome.isdigit() or outcome == "quota" else None
 
 
 def withheld(vendor: str, outcome: str, echo: str) -> Answer | None:
@@ -175,8 +177,6 @@ def withheld(vendor: str, outcome: str, echo: str) -> Answer | None:
         return None
     if vendor == "stability":
         return json_answer(403, {"id": "0" * 32, "name": "content_moderation", "errors": [f"flagged by moderation {echo}".strip()]})
-    if outcome == "empty":
-        return json_answer(200, {"created": 1, "data": []})
     if vendor == "xai":
         return json_answer(400, {"code": "Client specified an invalid argument", "error": f"rejected by content moderation {echo}".strip()})
     details = {"moderation_stage": "input" if outcome == "moderated" else "output", "categories": ["made-up"]}

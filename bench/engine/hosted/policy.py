@@ -91,9 +91,9 @@ class Policy:
     def failed(self, error: ProviderError, attempts: int) -> float | None:
         """An attempt at a job has failed, the ``attempts``-th one; how many seconds to wait before the next, None for no other.
 
-        A server that keeps failing ends the run.
+        A server that keeps failing ends the run, and so does one whose answers, which may have been paid, never hold a picture.
         """
-        if error.status == "rate_limited" or not error.transient:
+        if error.status == "rate_limited" or (not error.transient and error.usd == 0):
             self._breaker.answered()
         else:
             self._breaker.failed()

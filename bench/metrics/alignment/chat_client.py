@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from bench.core.http import retry_after
+from bench.core import http, openai_sdk
 from bench.errors import BenchError
 from bench.metrics.alignment import vqa_score
 
@@ -161,6 +161,9 @@ class Chat:
             raise BenchError(f"{endpoint.name}: the account behind {endpoint.api_key_env} has no quota left: {message}") from None
         if code in _DECLINED:
             raise NoAnswerError(f"the judge declined: {message}") from None
+        fatal = http.refused_for_good(error, endpoint.base_url or openai_sdk.ADDRESS)
+        if fatal:
+            raise BenchError(f"{endpoint.name}: {fatal}") from None
         if not _transient(error):
             raise NoAnswerError(f"the server does not take the request: {message}") from None
         if attempt >= endpoint.attempts:
@@ -182,5 +185,5 @@ def _transient(error: Exception) -> bool:
 
 def wait(error: Exception, attempt: int) -> float:
     """Seconds until the next attempt: those of ``Retry-After``, else 1, then 2, then 4 and so on; 120 at most."""
-    seconds = retry_after(getattr(getattr(error, "response", None), "headers", {}))
+    seconds = http.retry_after(getattr(getattr(error, "response", None), "headers", {}))
     return min(2.0 ** (attempt - 1) if seconds is None else seconds, _MAX_WAIT_S)

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from bench.core import openai_sdk
 from bench.core.fingerprint import fingerprint, libraries
 from bench.errors import BenchError, ConfigError, MissingKeyError
 from bench.metrics.alignment import vqa_score
@@ -100,9 +101,12 @@ class VqaJudge(ChatEndpoint):
                 f"{self.name} needs a key: export {self.api_key_env}=… (any text for a local server that asks for none), "
                 f"then: python -m bench score RUN metric=[{self.name}]"
             )
-        import openai  # noqa: PLC0415 - slow import
-
-        with openai.OpenAI(api_key=key, base_url=self.base_url, timeout=self.timeout_s, max_retries=0) as client:
+        if not self.base_url and os.environ.get("OPENAI_BASE_URL"):
+            raise ConfigError(
+                "OPENAI_BASE_URL is set, but scores must say whom they were asked of: say it with "
+                f"metric.{self.name}.base_url=…, or unset it to ask OpenAI"
+            )
+        with openai_sdk.client(key, self.base_url or openai_sdk.ADDRESS, self.timeout_s) as client:
             return self._judged(client, key, samples)
 
     def _judged(self, client: Any, key: str, samples: Sequence[Sample]) -> list[ScoreRow]:  # noqa: ANN401 - SDK client

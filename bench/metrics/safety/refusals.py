@@ -27,8 +27,8 @@ def kind(record: ImageRecord) -> RefusalKind:
     """How a refused picture was declined.
 
     "filtered": a picture was made and withheld (BFL's "Content Moderated", Stability's CONTENT_FILTERED); "empty": the
-    server answered without a picture and without a word (seen at xAI); "refused": the request itself was declined. What
-    the provider recorded stands; of records without it (older runs) the server's words decide.
+    server answered without a picture and without a word (of earlier versions; now no refusal); "refused": the request itself was
+    declined. What the provider recorded stands; of records without it (older runs) the server's words decide.
     """
     recorded = record.detail.get("refusal")
     if recorded in get_args(RefusalKind):

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from bench.core import http
 from bench.errors import ConfigError, MissingKeyError
 from bench.providers.base import Provider
 from bench.providers.hosted.shared.addresses import check_base_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import httpx2
 
     from bench.types import Rendered, Request
 
@@ -125,11 +128,28 @@ class Hosted:
         return os.environ.get(self.api_key_env, "").strip()
 
     def check(self) -> None:
-        """Raise MissingKeyError without a key, ConfigError for one that cannot be sent."""
+        """Raise MissingKeyError without a key, ConfigError for a key, proxy or certificates that cannot be used."""
         if not self.key:
             raise MissingKeyError(f"{self.name} needs a key: export {self.api_key_env}=…; without one, model=tiny-dev runs anywhere")
         if not re.fullmatch(r"[!-~]+", self.key):
             raise ConfigError(f"{self.api_key_env} holds a space or a character that no key has; copy the key again")
+        http.client_options(self.address)
+
+    def http_client(self, headers: Mapping[str, str], timeout_s: float | None = None) -> httpx2.AsyncClient:
+        """A connection to the server that follows no redirect. ``timeout_s`` in place of ``limits.timeout_s``, if it is shorter.
+
+        Raises:
+            ConfigError, MissingPackageError: proxy or certificates of the environment cannot be used.
+        """
+        import httpx2  # noqa: PLC0415 - slow import
+
+        return httpx2.AsyncClient(
+            headers=dict(headers),
+            timeout=min(self.limits.timeout_s, timeout_s or self.limits.timeout_s),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=self.limits.in_flight),
+            follow_redirects=False,
+            **http.client_options(self.address),
+        )
 
     def clean(self, text: object) -> str:
         """A server's text on one line of at most 300 characters, without keys, parts of the key or signatures of links."""

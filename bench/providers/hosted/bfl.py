@@ -125,15 +125,8 @@ class BFLProvider(Hosted):
     async def connect(self, say: Callable[[str], None]) -> BFLClient:
         """Build the client; nothing is sent yet."""
         began = time.monotonic()
-        import httpx2  # noqa: PLC0415 - slow import
-
         say(f"{self.name}: {self.model} at {self.address}")
-        http = httpx2.AsyncClient(
-            headers={"x-key": self.key, "accept": "application/json"},
-            timeout=min(_CALL_S, self.limits.timeout_s),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=self.limits.in_flight),
-            follow_redirects=False,
-        )
+        http = self.http_client({"x-key": self.key, "accept": "application/json"}, _CALL_S)
         return BFLClient(self, http, Fetcher(own=self.base_url, timeout_s=self.limits.timeout_s), time.monotonic() - began)
 
     def _size(self) -> tuple[int, int]:
@@ -227,11 +220,13 @@ class BFLClient:
         if request.width:
             fields.update(width=request.width, height=request.height)
         status, headers, answer = await self._call("POST", f"{self._provider.address}/v1/{request.model}", fields)
-        if status != 200:
+        if not 200 <= status < 300:
             raise responses.error_for_status(self._provider, status, headers, self._message(answer))
         task, address, cost = (answer.get(key) for key in ("id", "polling_url", "cost"))
         if not isinstance(task, str) or not isinstance(address, str):
-            raise ProviderError("the server accepted the request but named no task", status="provider_error", transient=True)
+            if not answer:
+                raise ProviderError("the answer to the submission is no JSON object", status="provider_error", transient=True)
+            raise responses.not_understood(self._provider, answer, status=status)
         if self._provider.redact([task, address]) != [task, address]:
             raise ProviderError("the server puts the key into its task's name, which would be stored", status="provider_error")
         self._trusted(address)
@@ -274,7 +269,10 @@ class BFLClient:
             self._check(answer)
             return answer
         if status == 200:
-            raise _keep_open(ProviderError("the answer to a poll holds no status", status="provider_error", transient=True))
+            names = self._provider.clean(", ".join(responses.field_names(answer))) if answer else "none"
+            raise _keep_open(
+                ProviderError(f"the answer to a poll holds no status; its fields: {names}", status="provider_error", transient=True)
+            )
         if status == 404:
             raise self._lost()
         failure = responses.error_for_status(self._provider, status, headers, self._message(answer))
@@ -297,7 +295,7 @@ class BFLClient:
         result = answer.get("result")
         link = result.get("sample") if isinstance(result, dict) else None
         if not isinstance(link, str):
-            raise ProviderError("the task is ready but there is no link to its picture", status="invalid_image", transient=True)
+            raise responses.not_understood(self._provider, answer)
         try:
             return await self._fetcher.get(link)
         except ProviderError as error:

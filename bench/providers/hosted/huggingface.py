@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import binascii
 import io
 import math
 import re
 import time
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bench.core import http
 from bench.errors import BenchError, ConfigError, ProviderError
 from bench.images.decoding import MAX_PIXELS
 from bench.providers import sizes
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 _MODERATION = re.compile(r"nsfw|moderat|safety (checker|filter|system|policy)|content[ _-]polic|sensitive|flagged", re.IGNORECASE)
 _CONFIG_MISTAKE = re.compile(r"not supported|doesn't support|No provider mapping|Specifying a model is required|must provide an api_key")
 """The SDK's ValueErrors about model and provider, raised before anything is sent to the provider."""
+_ANSWER: ContextVar[list[Any]] = ContextVar("_ANSWER")
+"""The HTTP answer of the attempt under way, which the SDK does not hand on where it finds no picture in it."""
 _ADDRESS = re.compile(r" ?<[^<>]* at 0x[0-9a-f]+>")
 _OWN_FIELDS = {
     "prompt", "inputs", "negative_prompt", "seed", "width", "height", "num_inference_steps", "guidance_scale",
@@ -102,8 +107,14 @@ class HubProvider(Hosted):
     async def connect(self, say: Callable[[str], None]) -> HubClient:
         """Build the SDK's client; nothing is sent yet."""
         began = time.monotonic()
-        from huggingface_hub import AsyncInferenceClient  # noqa: PLC0415 - slow import
+        import httpx2  # noqa: PLC0415 - slow import
+        from huggingface_hub import AsyncInferenceClient, constants, set_async_client_factory  # noqa: PLC0415 - as above
 
+        if constants.HF_HUB_OFFLINE:
+            raise BenchError(f"{self.name}: HF_HUB_OFFLINE is set, so nothing may be sent; unset it")
+        options = http.client_options(self.address)
+        hooks = {"response": [_remember]}
+        set_async_client_factory(lambda: httpx2.AsyncClient(follow_redirects=True, timeout=None, event_hooks=hooks, **options))
         say(f"{self.name}: {self.model} through {self.base_url or self.inference_provider}")
         client = AsyncInferenceClient(
             model=self.base_url or self.model,
@@ -132,6 +143,8 @@ class HubClient:
     async def make(self, request: Request, task: Task) -> Rendered:
         """One attempt. The SDK does not show a provider's tasks, so ``task.submitted`` is never called."""
         await task.turn()
+        came: list[Any] = []
+        _ANSWER.set(came)
         began = time.perf_counter()
         try:
             picture = await self._client.text_to_image(
@@ -146,16 +159,20 @@ class HubClient:
             )
             image = _encoded(picture)
         except Exception as error:  # noqa: BLE001 - errors of the SDK, its transport, PIL and the answer's parsing
-            return self._declined(error, Timing(latency_s=time.perf_counter() - began))
+            return self._declined(error, came, Timing(latency_s=time.perf_counter() - began))
         return Rendered("ok", image, Timing(latency_s=time.perf_counter() - began))
 
-    def _declined(self, error: Exception, timing: Timing) -> Rendered:
-        """The refusal that an exception of the SDK stands for. Raises the error that any other exception stands for."""
+    def _declined(self, error: Exception, came: list[Any], timing: Timing) -> Rendered:
+        """What an exception of the SDK stands for: a refusal, or a picture that it could not read. Raises any other error."""
         import httpx2  # noqa: PLC0415 - imported by the SDK
         from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled  # noqa: PLC0415 - imported by ``connect``
 
         if isinstance(error, ProviderError):
             raise error
+        answer = _fields(came)
+        image = _picture(answer)
+        if image:
+            return Rendered("ok", image, timing)
         if isinstance(error, HfHubHTTPError):
             return self._answered(error.response, timing)
         if isinstance(error, OfflineModeIsEnabled):
@@ -164,11 +181,9 @@ class HubClient:
             raise ProviderError("the provider gave no picture in time", status="timeout", transient=True) from None
         if isinstance(error, httpx2.HTTPError | httpx2.InvalidURL | httpx2.StreamError):
             raise responses.error_for_connection(self._provider, error) from None
-        if isinstance(error, IndexError):
-            return _refused("the server answered without a picture", timing, "empty")
-        return self._misread(error, timing)
+        return self._misread(error, came, timing)
 
-    def _misread(self, error: Exception, timing: Timing) -> Rendered:
+    def _misread(self, error: Exception, came: list[Any], timing: Timing) -> Rendered:
         """As ``_declined``, for exceptions about unknown models and about answers without a picture."""
         words = self._provider.clean(_ADDRESS.sub("", str(error)))
         if isinstance(error, RuntimeError) and "StopIteration" in words:
@@ -179,6 +194,10 @@ class HubClient:
             raise ProviderError(words, status="provider_error", transient=True) from None
         if _CONFIG_MISTAKE.search(words):
             raise BenchError(f"{self._provider.name}: {words}; see model.model and model.inference_provider") from None
+        whole = self._provider.base_url or self._provider.inference_provider == "hf-inference"  # the picture is the whole answer
+        answer = _fields(came)
+        if answer and (whole or not isinstance(error, OSError | binascii.Error)):
+            raise responses.not_understood(self._provider, answer, status=came[-1].status_code) from None
         raise ProviderError(f"the answer holds no picture: {words}", status="invalid_image", transient=True) from None
 
     def _answered(self, response: Any, timing: Timing) -> Rendered:  # noqa: ANN401 - the SDK's transport
@@ -191,6 +210,32 @@ class HubClient:
         if response.status_code in {400, 403, 422, 451} and _MODERATION.search(message):
             return _refused(message, timing, "refused", str(response.status_code))
         raise responses.error_for_status(self._provider, response.status_code, response.headers, message)
+
+
+async def _remember(response: Any) -> None:  # noqa: ANN401 - httpx2.Response
+    """Keep the answer for its attempt."""
+    _ANSWER.get([]).append(response)
+
+
+def _fields(came: list[Any]) -> dict[str, Any]:
+    """The fields of the JSON that came; {} where none came, or not whole."""
+    import httpx2  # noqa: PLC0415 - imported by the SDK
+
+    try:
+        return responses.fields(came[-1].content) if came and came[-1].is_success else {}
+    except httpx2.ResponseNotRead:
+        return {}
+
+
+def _picture(answer: Mapping[str, Any]) -> bytes | None:
+    """The picture of ``data[0]`` or ``images[0]`` where it is text that the SDK cannot read: it knows plain base64 and links."""
+    items = answer.get("data") or answer.get("images")
+    item = items[0] if isinstance(items, list) and items and isinstance(items[0], dict) else {}
+    text = item.get("b64_json") or item.get("url")
+    try:
+        return responses.picture_from_text(text) if isinstance(text, str) and "://" not in text else None
+    except ValueError:
+        return None
 
 
 def _refused(words: str, timing: Timing, kind: str, code: str | None = None) -> Rendered:

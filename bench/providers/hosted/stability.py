@@ -5,7 +5,6 @@ Parameters, headers and credits: https://platform.stability.ai/docs/api-referenc
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -87,15 +86,8 @@ class StabilityProvider(Hosted):
     async def connect(self, say: Callable[[str], None]) -> StabilityClient:
         """Build the client; nothing is sent yet."""
         began = time.monotonic()
-        import httpx2  # noqa: PLC0415 - slow import
-
         say(f"{self.name}: {self.model} at {self.address}")
-        http = httpx2.AsyncClient(
-            headers={"authorization": f"Bearer {self.key}", "accept": "image/*", "accept-encoding": "identity"},
-            timeout=self.limits.timeout_s,
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=self.limits.in_flight),
-            follow_redirects=False,
-        )
+        http = self.http_client({"authorization": f"Bearer {self.key}", "accept": "image/*", "accept-encoding": "identity"})
         return StabilityClient(self, http, time.monotonic() - began)
 
 
@@ -124,7 +116,7 @@ class StabilityClient:
         try:
             async with self._http.stream("POST", self._address, files=self._form(request)) as response:
                 generated = time.perf_counter()
-                good = response.status_code == 200
+                good = response.is_success
                 data = await responses.body(response, MAX_BYTES if good else responses.MAX_JSON_BYTES)
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
             raise responses.error_for_connection(self._provider, error) from None
@@ -146,9 +138,10 @@ class StabilityClient:
         return {name: (None, str(value)) for name, value in sent.items()}
 
     def _picture(self, response: httpx2.Response, data: bytes, timing: Timing) -> Rendered:
-        """The result of a 200: the picture, in the body or as base64 in JSON, or a refusal where it is withheld or missing."""
+        """The result of a success: the picture, in the body or as base64 in JSON, or a refusal where it is withheld."""
         reason, seed = response.headers.get("finish-reason"), response.headers.get("seed")
-        if response.headers.get("content-type", "").startswith("application/json"):
+        answer: dict[str, Any] = {}
+        if data.lstrip().startswith(b"{"):
             answer = responses.fields(data)
             reason, seed = answer.get("finish_reason", reason), answer.get("seed", seed)
             data = self._decoded(answer.get("image"))
@@ -156,20 +149,17 @@ class StabilityClient:
             detail: dict[str, Any] = {"refusal": "filtered", "code": "CONTENT_FILTERED", "categories": []}
             return Rendered("refused", None, timing, "the picture was made and withheld by the output filter", detail=detail)
         if not data:
-            detail = {"refusal": "empty", "code": None, "categories": []}
-            return Rendered("refused", None, timing, "the server answered without a picture", detail=detail)
+            raise responses.not_understood(self._provider, answer, status=response.status_code)
         return Rendered("ok", data, timing, detail={} if seed is None else {"seed_used": self._provider.clean(seed)})
 
     def _decoded(self, text: object) -> bytes:
-        if text is None:
-            return b""
         try:
-            return base64.b64decode(str(text), validate=True)
+            return responses.picture_from_text(text) if isinstance(text, str) else b""
         except ValueError:
             raise ProviderError("the picture is no valid base64", status="invalid_image", transient=True) from None
 
     def _declined(self, response: httpx2.Response, data: bytes, timing: Timing) -> Rendered:
-        """The refusal that an answer other than 200 holds. Raises the error of any other such answer."""
+        """The refusal that an answer that is no success holds. Raises the error of any other such answer."""
         answer = responses.fields(data)
         name, errors = answer.get("name"), answer.get("errors")
         message = self._provider.clean("; ".join(map(str, errors)) if isinstance(errors, list) else errors or name or "")

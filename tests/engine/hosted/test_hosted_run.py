@@ -164,7 +164,8 @@ SCRIPT = {
     "[expired] a fox": "expired_url",
     "[moderated] a fox": "refused",
     "[filtered] a fox": "refused",
-    "[empty] a fox": "refused",
+    "[empty] a fox": "provider_error",
+    "[task] a fox": "provider_error",
 }
 
 
@@ -186,7 +187,9 @@ def test_every_kind_of_fault_ends_in_its_status_and_only_failures_are_asked_for_
         assert all(asked[text] == 2 for text in ("[429] a fox", "[500] a fox", "[notimage] a fox"))
         assert asked["[422] a fox"] == 1, "a bad parameter stays one"
         refusals = {r.request.prompt: r.detail["refusal"] for r in run.records() if r.status == "refused"}
-        assert refusals == {"[moderated] a fox": "refused", "[filtered] a fox": "filtered", "[empty] a fox": "empty"}
+        assert refusals == {"[moderated] a fox": "refused", "[filtered] a fox": "filtered"}
+        errors = {r.request.prompt: (r.error, r.timing.attempts) for r in run.records()}
+        assert errors["[task] a fox"] == ("the answer (202) holds no picture and no sign of a refusal; its fields are task.id, state", 1)
         more, run = rendered(server, texts, attempts=1, timeout_s=1.0)
         assert (more.kept, more.failed) == (counts.rendered + counts.refused, counts.failed)
         assert set(server.report()["asked"] - asked) == {text for text, status in told.items() if status not in FINAL}
@@ -196,9 +199,9 @@ def test_every_kind_of_fault_ends_in_its_status_and_only_failures_are_asked_for_
 @pytest.mark.parametrize(
     ("model", "variants"),
     [
-        ("gpt-image", {"[empty] a cat": "refused", "[garbled:1] a cat": "ok", "[url] [expired:1] a cat": "ok"}),
-        ("grok-imagine", {"[empty] a cat": "refused", "[expired:1] a cat": "ok"}),
-        ("sd35-large-api", {"[filtered] a cat": "refused", "[half:1] a cat": "ok"}),
+        ("gpt-image", {"[empty] a cat": "provider_error", "[garbled:1] a cat": "ok", "[url] [expired:1] a cat": "ok"}),
+        ("grok-imagine", {"[empty] a cat": "provider_error", "[expired:1] a cat": "ok"}),
+        ("sd35-large-api", {"[filtered] a cat": "refused", "[empty] a cat": "provider_error", "[half:1] a cat": "ok"}),
         ("flux-pro", {
             "[filtered] a cat": "refused", "[expired:1] a cat": "ok", "[pollfail:2] a cat": "ok", "[error:1] a cat": "ok",
             "[lost:1] a cat": "ok", "[half:1] a cat": "ok", "[lost] a cat": "provider_error", "[huge] a cat": "invalid_image",
@@ -207,6 +210,7 @@ def test_every_kind_of_fault_ends_in_its_status_and_only_failures_are_asked_for_
 )  # fmt: skip
 def test_each_vendor_in_its_own_words(model: str, variants: dict[str, str]) -> None:
     wanted = {"a cat": "ok", "[429:1] a cat": "ok", "[500:1] a cat": "ok", "[moderated] a cat": "refused", "[500] a cat": "provider_error"}
+    wanted["[task] a cat"] = "provider_error"
     wanted |= variants
     with FaultServer(delay=0.03) as server:
         _, run = rendered(server, list(wanted), model=model, attempts=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import itertools
 import json
@@ -374,10 +375,16 @@ def test_a_link_that_stays_expired_gives_the_task_up(server: Server) -> None:
     assert len(server.posts) == 1
 
 
-def test_a_ready_task_without_a_link_is_no_picture(server: Server) -> None:
-    server.polls = [state("Ready", result={})]
+def test_a_ready_task_without_a_link_names_what_came(server: Server) -> None:
+    server.polls = [state("Ready", result={"images": ["x"]})]
     error = failing(server)
-    assert (error.status, error.transient, error.keep_task) == ("invalid_image", True, False)
+    assert (error.status, error.transient, error.keep_task) == ("provider_error", False, False)
+    assert "result.images" in str(error)
+
+
+def test_a_picture_inside_its_link(server: Server) -> None:
+    server.polls = [state("Ready", result={"sample": f"data:image/png;base64,{base64.b64encode(png()).decode()}"})]
+    assert ask(server).image == png()
 
 
 def test_a_known_task_is_fetched_and_never_submitted(server: Server) -> None:
@@ -436,11 +443,13 @@ def test_a_declined_submission_costs_nothing(server: Server, code: int, status: 
     assert slip.submission is None
 
 
-@pytest.mark.parametrize("reply", [Reply(b"<html>"), Reply({"id": 5}), Reply({"id": "x"}), Reply(cut=True)])
-def test_a_submission_without_a_task_may_have_been_paid(server: Server, reply: Reply) -> None:
+@pytest.mark.parametrize(
+    ("reply", "again"), [(Reply(b"<html>"), True), (Reply(cut=True), True), (Reply({"id": 5}), False), (Reply({"id": "x"}), False)]
+)
+def test_a_submission_without_a_task_may_have_been_paid(server: Server, reply: Reply, again: bool) -> None:  # noqa: FBT001
     server.submit = lambda _: reply
     error = failing(server)
-    assert error.transient
+    assert error.transient == again
     assert math.isnan(error.usd)
     assert not error.keep_task
 

@@ -116,7 +116,7 @@ def test_aimock_draws_refuses_and_is_busy() -> None:
         code, records = run(f"http://127.0.0.1:{port}/v1", [*TEXTS, "busy", "blocked", "silent", "broken"], "++model.limits.attempts=2")
     assert code == 1
     assert {text: record.status for text, record in records.items()} == {
-        **dict.fromkeys([*TEXTS, "busy"], "ok"), "blocked": "refused", "silent": "refused", "broken": "provider_error",
+        **dict.fromkeys([*TEXTS, "busy"], "ok"), "blocked": "refused", "silent": "provider_error", "broken": "provider_error",
     }  # fmt: skip
     store = Store(Path("results"))
     for text in TEXTS:

@@ -217,10 +217,31 @@ def test_a_refusal_in_a_failed_task(served: Server) -> None:
 
 
 @pytest.mark.parametrize(("provider", "body"), [("fal-ai", {"images": []}), ("together", {"data": []}), ("nscale", {"data": []})])
-def test_silence_is_a_refusal(served: Server, provider: str, body: Any) -> None:
+def test_silence_is_no_refusal(served: Server, provider: str, body: Any) -> None:
     served.posts["x"] = (200, body)
-    (rendered,) = ask(None, "x", inference_provider=provider)
-    assert (rendered.status, rendered.detail["refusal"]) == ("refused", "empty")
+    error = failing(None, "x", inference_provider=provider)
+    assert (error.status, error.transient) == ("provider_error", False)
+    assert str(error).endswith(f"its fields are {next(iter(body))}")
+
+
+def test_an_endpoint_that_answers_with_a_task_is_not_understood(server: Server) -> None:
+    server.posts["x"] = (202, {"task_id": "7", "state": "queued"})
+    error = failing(server.url, "x")
+    assert (error.status, error.transient) == ("provider_error", False)
+    assert str(error) == "the answer (202) holds no picture and no sign of a refusal; its fields are task_id, state"
+
+
+@pytest.mark.parametrize("shape", [base64.encodebytes, base64.urlsafe_b64encode, lambda data: base64.b64encode(data).rstrip(b"=")])
+def test_base64_in_whatever_form_is_a_picture(served: Server, shape: Any) -> None:
+    served.posts["x"] = (200, {"data": [{"b64_json": shape(png()).decode()}]})
+    (rendered,) = ask(None, "x", inference_provider="nscale")
+    assert (rendered.status, rendered.image) == ("ok", png())
+
+
+def test_a_data_address_is_a_picture(served: Server) -> None:
+    served.posts["x"] = (200, {"images": [{"url": f"data:image/png;base64,{base64.b64encode(png()).decode()}"}]})
+    (rendered,) = ask(None, "x", inference_provider="fal-ai")
+    assert (rendered.status, rendered.image) == ("ok", png())
 
 
 @pytest.mark.parametrize(
@@ -248,7 +269,7 @@ def test_faults(server: Server, code: int, body: Any, status_and_transient: Any,
 def test_odd_answers_of_providers(served: Server) -> None:
     served.posts["x"] = (200, {"surprise": 1})
     for provider in ("fal-ai", "together", "wavespeed"):
-        assert failing(None, "x", inference_provider=provider).status == "invalid_image"
+        assert "fields are surprise" in str(failing(None, "x", inference_provider=provider))
     assert failing(None, "x", inference_provider="replicate").status == "timeout"
     served.posts["x"] = (200, {"data": [{"b64_json": "?"}]})
     assert failing(None, "x", inference_provider="nscale").status == "invalid_image"

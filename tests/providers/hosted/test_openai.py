@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import gzip
 import itertools
@@ -191,9 +192,17 @@ def test_odd_usage_is_none(server: Server) -> None:
         assert (rendered.status, rendered.detail) == ("ok", {})
 
 
-def test_a_data_address_is_unwrapped(server: Server) -> None:
-    server.replies["x"] = Reply({"data": [{"b64_json": f"data:image/png;base64,{coded(png())}"}]})
-    assert attempt(at(server), "x").image == png()
+def test_a_picture_as_text_in_whatever_form(server: Server) -> None:
+    lines = base64.encodebytes(png()).decode()
+    url_safe = base64.urlsafe_b64encode(png()).decode()
+    address = f"data:image/png;base64,{coded(png())}"
+    texts = [lines, lines.replace("\n", "\r\n"), url_safe, coded(png()).rstrip("="), address, address.replace("+", "%2B")]
+    items = [*({"b64_json": text} for text in texts), {"url": address}, {"url": f"data:image/png;base64,{url_safe}"}]
+    for rendered in outcomes(server, [Reply({"data": [item]}) for item in items]):
+        assert isinstance(rendered, Rendered)
+        assert rendered.image == png()
+    for error in failures(server, *(Reply({"data": [item]}) for item in ({"b64_json": "no base64!"}, {"url": "data:;base64,=x"}))):
+        assert (error.status, error.transient) == ("invalid_image", True)
 
 
 def test_many_at_once_get_their_own_pictures(server: Server) -> None:
@@ -266,13 +275,28 @@ def test_azure_has_several_ways_to_say_it(server: Server) -> None:
         assert rendered.detail == {"refusal": kind, "code": code, "categories": ["hate"]}
 
 
-def test_a_success_without_a_picture_and_a_word_is_an_empty_refusal(server: Server) -> None:
+def test_an_answer_that_is_not_understood_is_no_refusal_and_names_its_fields(server: Server) -> None:
+    replies = {
+        "created, data[].status, data[].task_id": Reply({"created": 1, "data": [{"status": "submitted", "task_id": KEY}]}),
+        "task_id, status": Reply({"task_id": "task-1", "status": "submitted"}),
+        "(202)": Reply({"id": "job-1", "status": "queued"}, 202),
+        "images[]": Reply({"images": [coded(png())]}),
+        "images[].url": Reply({"images": [{"url": f"{server.root}/p.png"}]}),
+        "finish_reason, data": Reply({"finish_reason": "stop", "data": []}),
+        "it is empty": Reply({}),
+    }
+    for told, error in zip(replies, failures(server, *replies.values()), strict=True):
+        assert (error.status, error.transient) == ("provider_error", False)
+        assert told in str(error)
     data: list[Any] = [[], None, [{}], [None], [{"b64_json": ""}], {}, "text"]
-    bodies = [{"created": 1}, *({"created": 1, "data": items} for items in data)]
-    for rendered in refusals(server, *(Reply({**body, "usage": USAGE}) for body in bodies)):
-        assert rendered.error == "the server answered without a picture"
-        assert rendered.detail == {"usage": USAGE, "refusal": "empty", "code": None, "categories": []}
-        assert rendered.timing.generate_s > 0
+    for error in failures(server, *(Reply({"created": 1, "data": items}) for items in data)):
+        assert "no sign of a refusal" in str(error)
+
+
+def test_a_reason_is_a_sign_of_a_refusal(server: Server) -> None:
+    bodies = [{"data": [{"finish_reason": "content_filter"}]}, {"data": [], "raiFilteredReason": "people"}, {"block_reason": "violence"}]
+    codes = [rendered.detail["code"] for rendered in refusals(server, *map(Reply, bodies))]
+    assert codes == ["content_filter", "people", "violence"]
 
 
 def test_odd_details_do_not_break_a_refusal(server: Server) -> None:

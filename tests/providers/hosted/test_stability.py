@@ -45,6 +45,8 @@ ANSWERS: dict[str, tuple[int, bytes, Mapping[str, str]]] = {
     "blurred-json": (200, json.dumps({"image": "", "finish_reason": "CONTENT_FILTERED", "seed": 8}).encode(), JSON),
     "silent": (200, b"", PNG),
     "silent-json": (200, b"{}", JSON),
+    "task": (202, b'{"id": "7", "state": "queued"}', JSON),
+    "lines": (200, json.dumps({"image": base64.encodebytes(png()).decode()}).encode(), {}),
     "garbled": (200, b'{"image": "no base64!", "finish_reason": "SUCCESS"}', JSON),
     "blocked": (403, problem("content_moderation", f"Your request was flagged {KEY}"), JSON),
     "unknown-key": (401, problem("unauthorized", f"authorization: {KEY} is invalid"), JSON),
@@ -142,11 +144,16 @@ def test_base64_in_json_is_a_picture_too(server: Server) -> None:
     assert (rendered.status, rendered.image, rendered.detail) == ("ok", png(), {"seed_used": "8"})
 
 
+def test_base64_in_lines_is_a_picture_whatever_the_header_says(server: Server) -> None:
+    (rendered,) = ask(server.url, "lines")
+    assert (rendered.status, rendered.image) == ("ok", png())
+
+
 @pytest.mark.parametrize(
     ("word", "kind", "code"),
     [
         ("blocked", "refused", "content_moderation"), ("blurred", "filtered", "CONTENT_FILTERED"),
-        ("blurred-json", "filtered", "CONTENT_FILTERED"), ("silent", "empty", None), ("silent-json", "empty", None),
+        ("blurred-json", "filtered", "CONTENT_FILTERED"),
     ],
 )  # fmt: skip
 def test_refusals_are_told_apart(server: Server, word: str, kind: str, code: str | None) -> None:
@@ -156,6 +163,15 @@ def test_refusals_are_told_apart(server: Server, word: str, kind: str, code: str
     assert rendered.error
     assert KEY not in rendered.error
     assert rendered.timing.latency_s > 0
+
+
+@pytest.mark.parametrize(
+    ("word", "told"), [("silent", "it is empty"), ("silent-json", "it is empty"), ("task", "(202) holds"), ("task", "are id, state")]
+)
+def test_an_answer_that_is_not_understood_is_no_refusal(server: Server, word: str, told: str) -> None:
+    error = failing(server.url, word)
+    assert (error.status, error.transient) == ("provider_error", False)
+    assert told in str(error)
 
 
 @pytest.mark.parametrize(

@@ -124,10 +124,11 @@ def refusal(server: Server, reply: Reply) -> Rendered:
     return rendered
 
 
-def test_the_silent_success_is_a_refusal(server: Server) -> None:
-    rendered = refusal(server, Reply({"data": [], "usage": {"cost_in_usd_ticks": 0}}))
-    assert rendered.error == "the server answered without a picture"
-    assert (rendered.detail["refusal"], rendered.detail["code"], rendered.cost_usd) == ("empty", None, 0.0)
+def test_the_silent_success_is_no_refusal(server: Server) -> None:
+    server.replies["x"] = Reply({"data": [], "usage": {"cost_in_usd_ticks": 0}})
+    with pytest.raises(ProviderError, match="no sign of a refusal; its fields are data, usage") as caught:
+        attempt(at(server), "x")
+    assert (caught.value.status, caught.value.transient, caught.value.usd) == ("provider_error", False, 0.0)
 
 
 def test_a_success_with_the_reason_for_no_picture(server: Server) -> None:

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from bench.core.http import is_loopback
 from bench.errors import ConfigError
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether ``host``, a name or an IP address, is this machine."""
-    if host is None:
-        return False
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def check_base_url(url: str, *, allow_http: bool) -> None:

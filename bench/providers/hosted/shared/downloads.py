@@ -3,8 +3,9 @@
 Every hop of a link is checked before its request: https, no user name, and only public IP addresses. The one exception is
 the server that the user configured, as long as no other server has been contacted on the way. A name may resolve to a
 private address after the check (DNS rebinding); then TLS still wants a certificate for that name, and the peer's address
-is checked again before its answer is read. With a proxy from the environment the peer is the proxy, which resolves names
-itself; then IP addresses, and names that this machine can resolve, are checked.
+is checked again before its answer is read. With a proxy from the environment (``bench.core.http``) the peer is the proxy,
+which resolves names itself; then IP addresses, and names that this machine can resolve, are checked. A ``data:`` address
+holds the picture itself and contacts nobody.
 
 No key, cookie or referrer is sent. The size of the answer is limited here; ``bench.images.decoding`` checks its content.
 """
@@ -14,14 +15,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import urllib.request
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Literal
 
-from bench.core.http import retry_after
+from bench.core import http
 from bench.errors import ProviderError
 from bench.images.decoding import MAX_BYTES
-from bench.providers.hosted.shared.addresses import is_loopback
+from bench.providers.hosted.shared import responses
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -89,6 +89,8 @@ class Fetcher:
                 unknown, for the server did make the picture. Messages name scheme and host only: the rest of a link may
                 hold a signature.
         """
+        if responses.is_data_address(url):
+            return self._inside(url)
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._follow(_url(url))
@@ -101,12 +103,21 @@ class Fetcher:
             await transport.aclose()
         self._transports.clear()
 
+    def _inside(self, url: str) -> bytes:
+        """The picture that a ``data:`` address holds."""
+        if len(url) > self._max_bytes * 4 // 3 + 2**10:
+            raise ProviderError(f"the picture is larger than {self._max_bytes / 2**20:g} MiB", status="invalid_image")
+        try:
+            return responses.picture_from_text(url)
+        except ValueError:
+            raise ProviderError("the picture's data: address holds no base64", status="invalid_image", transient=True) from None
+
     async def _follow(self, url: httpx2.URL) -> bytes:
         own = True
         for _ in range(_MAX_REDIRECTS + 1):
             allowed = self._rule(url, own=own)
             own = own and allowed is not is_public
-            proxy = _proxy(url)
+            proxy = http.proxy_for(str(url))
             if allowed:
                 await self._check(url, allowed, proxied=proxy is not None)
             answer = await self._request(url, proxy, allowed)
@@ -128,8 +139,8 @@ class Fetcher:
         if own and self._own:
             if url.host == self._own.host:
                 rule = None
-            elif is_loopback(url.host) and is_loopback(self._own.host):
-                rule = is_loopback
+            elif http.is_loopback(url.host) and http.is_loopback(self._own.host):
+                rule = http.is_loopback
         secure = url.scheme == "https" or (rule is not is_public and self._own is not None and self._own.scheme == "http")
         if not secure:
             raise _error(f"{_where(url)}: the picture's address is not https", transient=False)
@@ -156,7 +167,7 @@ class Fetcher:
         import httpx2  # noqa: PLC0415 - slow import
 
         if proxy not in self._transports:
-            self._transports[proxy] = httpx2.AsyncHTTPTransport(proxy=proxy)
+            self._transports[proxy] = httpx2.AsyncHTTPTransport(**http.client_options(str(url)))
         # a transport instead of a client: it keeps no cookies, adds no credentials and follows no redirects
         request = httpx2.Request(
             "GET",
@@ -183,7 +194,8 @@ class Fetcher:
         except httpx2.TimeoutException:
             raise TimeoutError from None
         except (httpx2.HTTPError, OSError) as error:
-            raise _error(f"{_where(url)}: {str(error) or type(error).__name__}") from None
+            fatal = http.refused_for_good(error, str(url))
+            raise _error(str(fatal or f"{_where(url)}: {str(error) or type(error).__name__}"), transient=fatal is None) from None
 
     async def _body(self, url: httpx2.URL, response: httpx2.Response) -> bytes:
         too_large = ProviderError(
@@ -211,16 +223,6 @@ def _url(text: str) -> httpx2.URL:
     raise _error("the picture's address is malformed", transient=False)
 
 
-def _proxy(url: httpx2.URL) -> str | None:
-    """The proxy that the environment names for ``url``; None for this machine, which is contacted directly."""
-    host = url.raw_host.decode("ascii")
-    if is_loopback(host) or urllib.request.proxy_bypass(f"{host}:{url.port}" if url.port else host):
-        return None
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
-
-
 def _where(url: httpx2.URL) -> str:
     """Scheme and host: the only parts of an address that may be shown."""
     return f"{url.scheme}://{url.host}"
@@ -245,5 +247,5 @@ def _refused(url: httpx2.URL, response: httpx2.Response) -> ProviderError:
         f"{_where(url)}: HTTP {code} instead of the picture",
         status=status,
         transient=status != "provider_error" or code in {408, 409} or code >= 500,
-        retry_after=retry_after(response.headers),
+        retry_after=http.retry_after(response.headers),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import re
@@ -12,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -34,6 +34,8 @@ _ECHOED = ("size", "quality", "background")
 _MODERATION = {"moderation_blocked", "content_policy_violation", "content_filter", "contentfilter", "responsibleaipolicyviolation"}
 _MODERATED = re.compile(r"(?i)rejected by content moderation|violates usage guidelines")
 """xAI's messages; its code is that of any bad request."""
+_REASON = re.compile(r"(?i)block|filter|refus|declin|moderat|safety|policy|prohibit|violat|nsfw")
+"""In the name or the value of a field called a reason: the picture was refused. "finish_reason": "stop" is no such sign."""
 _OUTPUT_FILTERED = re.compile(r"(?i)\bgenerated image\b")
 """In a refusal: the picture was filtered, not the prompt."""
 _BAD_KEY = re.compile(r"(?i)incorrect api key")
@@ -78,9 +80,8 @@ class OpenAIClient:
     """
 
     def __init__(self, provider: ImagesServer, began: float) -> None:
-        import openai  # noqa: PLC0415 - slow import
-
-        from bench.images import decoding  # noqa: PLC0415 - only with a connection
+        from bench.core import openai_sdk  # noqa: PLC0415 - only with a connection
+        from bench.images import decoding  # noqa: PLC0415 - as above
         from bench.providers.hosted.shared.downloads import Fetcher  # noqa: PLC0415 - as above
 
         self._provider = provider
@@ -88,12 +89,11 @@ class OpenAIClient:
         limit = provider.limits.timeout_s
         self._fetcher = Fetcher(own=provider.base_url, timeout_s=limit)
         hooks: dict[str, list[Any]] = {"request": [_begin], "response": [_stop_unless_ok]}
-        http = openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=limit, event_hooks=hooks)
-        self._sdk = openai.AsyncOpenAI(api_key=provider.key, base_url=provider.address, timeout=limit, max_retries=0, http_client=http)
+        self._sdk = openai_sdk.async_client(provider.key, provider.address, limit, hooks)
         self._facts = {
             "device": "hosted",
             "endpoint": provider.endpoint,
-            "sdk": f"openai {openai.__version__}",
+            "sdk": f"openai {version('openai')}",
             "load_s": time.perf_counter() - began,
         }
 
@@ -113,6 +113,7 @@ class OpenAIClient:
         try:
             async with self._sdk.images.with_streaming_response.generate(**self._provider.arguments(request)) as response:
                 generated = time.perf_counter()
+                status = response.status_code
                 body = await _read_up_to(response.iter_bytes(), self._max_bytes)
         except _NotOkError as not_ok:
             return self._declined(not_ok, call.began)
@@ -128,24 +129,24 @@ class OpenAIClient:
             raise ProviderError(
                 f"the answer is no JSON object: {self._provider.clean(_text(body))}", status="provider_error", transient=True
             )
-        return await self._answered(request, answer, call.began, generated)
+        return await self._answered(request, answer, status, (call.began, generated))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._sdk.close()
         await self._fetcher.close()
 
-    async def _answered(self, request: Request, answer: dict[str, Any], began: float, generated: float) -> Rendered:
-        """The result of a successful call: a picture, or a refusal where it holds none."""
+    async def _answered(self, request: Request, answer: dict[str, Any], status: int, times: tuple[float, float]) -> Rendered:
+        """The result of a successful call: a picture, or a refusal where it says so."""
+        began, generated = times
         usage = self._provider.redact(_numbers(answer.get("usage")))
         usd = self._provider.money(usage)
         detail: dict[str, Any] = {"usage": usage} if usage else {}
         items = answer.get("data")
         item = items[0] if isinstance(items, list) and items and isinstance(items[0], dict) else {}
-        withheld = item.get("respect_moderation") is False
-        if withheld or not (item.get("b64_json") or item.get("url")):
+        if item.get("respect_moderation") is False or not (item.get("b64_json") or item.get("url")):
             timing = Timing(latency_s=time.perf_counter() - began, generate_s=generated - began)
-            return self._empty(answer, withheld, Rendered("refused", timing=timing, cost_usd=usd, detail=detail))
+            return self._empty(answer, status, item, Rendered("refused", timing=timing, cost_usd=usd, detail=detail))
         image = await self._bytes(item, usd)
         ended = time.perf_counter()
         served = {name: self._provider.clean(answer[name])[:40] for name in _ECHOED if _differs(answer.get(name), request, name)}
@@ -165,10 +166,8 @@ class OpenAIClient:
         if not encoded:
             return await self._fetcher.get(str(item["url"]))
         try:
-            if encoded.startswith("data:"):
-                encoded = encoded.partition(",")[2]
-            return base64.b64decode(encoded, validate=True)
-        except (ValueError, AttributeError):
+            return responses.picture_from_text(encoded)
+        except (ValueError, TypeError, AttributeError):
             raise ProviderError("the picture is no base64", status="invalid_image", transient=True, usd=usd) from None
 
     def _revised(self, revised: object, prompt: str) -> str | None:
@@ -177,11 +176,16 @@ class OpenAIClient:
             return None
         return str(self._provider.redact(revised))[:_MAX_REVISED]
 
-    def _empty(self, answer: dict[str, Any], withheld: bool, refused: Rendered) -> Rendered:  # noqa: FBT001 - private
-        """The refusal in a successful answer without a picture, as some servers decline; ``refused`` holds its time and cost."""
+    def _empty(self, answer: dict[str, Any], status: int, item: Mapping[str, Any], refused: Rendered) -> Rendered:
+        """The refusal in a successful answer without a picture, as some servers decline; ``refused`` holds its time and cost.
+
+        Raises:
+            ProviderError: the answer holds an error, or no sign of a refusal.
+        """
         error = _parse_error(answer)
         moderation = _moderation(error)
-        reason = next((v for k, v in answer.items() if "reason" in k and isinstance(v, str) and v), None)
+        told = [(k, v) for k, v in [*answer.items(), *item.items()] if "reason" in k.lower() and isinstance(v, str) and v]
+        reason = next((v for k, v in told if _REASON.search(k) or _REASON.search(v)), None)
         if moderation:
             return self._refused(error, moderation, refused)
         if answer.get("error"):
@@ -189,13 +193,13 @@ class OpenAIClient:
             raise ProviderError(
                 f"an error instead of a picture: {message}", status="provider_error", transient=True, usd=refused.cost_usd, code=code
             )
-        if withheld:
+        if item.get("respect_moderation") is False:
             return self._refused(
                 ServerError("the picture was made and withheld by moderation", "respect_moderation"), ("filtered", []), refused
             )
         if reason:
             return self._refused(ServerError(f"the server answered without a picture: {reason}", reason), ("refused", []), refused)
-        return self._refused(ServerError("the server answered without a picture"), ("empty", []), refused)
+        raise responses.not_understood(self._provider, answer, status=status, usd=refused.cost_usd)
 
     def _refused(self, error: ServerError, moderation: tuple[str, list[str]], refused: Rendered) -> Rendered:
         """``refused`` with its reason: the kind of refusal, and the server's names of the categories."""

@@ -1,12 +1,15 @@
-"""What an HTTP answer means for a picture: status codes, broken connections, bodies. For vendors without an SDK."""
+"""What an HTTP answer means for a picture: status codes, broken connections, bodies, pictures as text, answers without a picture."""
 
 from __future__ import annotations
 
+import base64
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
-from bench.core.http import retry_after
+from bench.core import http
 from bench.errors import BenchError, ProviderError
 
 if TYPE_CHECKING:
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 MAX_JSON_BYTES = 8 * 2**20
 """Of an answer that is no picture."""
+_NAMES, _DEPTH = 16, 3
+"""Fields of an answer that are named, and how deep they are looked for."""
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]*")
 
 
 async def body(response: httpx2.Response, max_bytes: int) -> bytes:
@@ -43,6 +49,61 @@ def fields(data: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
+def picture_from_text(text: str) -> bytes:
+    r"""The bytes of a picture that came as text: base64, or a ``data:`` address.
+
+    Base64 of both alphabets (RFC 4648: ``+/`` and ``-_``), in lines or in one, with or without its padding.
+
+    >>> picture_from_text("iVBORw0K\r\nGgo") == picture_from_text("data:image/png;base64,iVBORw0KGgo=")
+    True
+
+    Raises:
+        ValueError: it is neither.
+    """
+    head, comma, data = text.partition(",") if is_data_address(text) else ("", "", text)
+    raw = unquote_to_bytes(data.strip()) if comma else data.encode()
+    if comma and not head.lower().endswith(";base64"):
+        return raw
+    packed = b"".join(raw.split()).translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
+    if not _BASE64.fullmatch(packed):
+        raise ValueError("no base64")
+    return base64.b64decode(packed + b"=" * (-len(packed) % 4))
+
+
+def is_data_address(text: str) -> bool:
+    """Whether ``text`` is an address that holds the picture itself."""
+    return text[:5].lower() == "data:"
+
+
+def field_names(answer: object) -> list[str]:
+    """The names of an answer's fields, those of objects inside it after a dot; "[]" where a list's first entry was looked at.
+
+    >>> field_names({"created": 1, "data": [{"task_id": "t", "state": {"code": 3}}]})
+    ['created', 'data[].task_id', 'data[].state.code']
+    """
+
+    def names(value: object, depth: int) -> list[str]:
+        if isinstance(value, list) and value and depth:
+            return [f"[]{name}" for name in names(value[0], depth)]
+        if isinstance(value, dict) and value and depth:
+            return [f".{key}{name}" for key, inner in value.items() for name in names(inner, depth - 1)]
+        return [""]
+
+    return [name.removeprefix(".") or type(answer).__name__ for name in names(answer, _DEPTH)]
+
+
+def not_understood(provider: Hosted, answer: object, *, status: int = 200, usd: float = math.nan) -> ProviderError:
+    """The error for an answer that holds neither a picture nor a sign of refusal: it names the fields that came, never their values.
+
+    It is no refusal, for nothing says so, and is not asked again at once, for each answer may have been paid.
+    """
+    came = field_names(answer) if answer else []
+    shown = ", ".join(provider.clean(name) for name in came[:_NAMES]) + (", …" if len(came) > _NAMES else "")
+    code = "" if status == 200 else f" ({status})"
+    what = f"its fields are {shown}" if shown else "it is empty"
+    return ProviderError(f"the answer{code} holds no picture and no sign of a refusal; {what}", status="provider_error", usd=usd)
+
+
 def error_for_status(provider: Hosted, status: int, headers: Mapping[str, str], message: str, *, code: str | None = None) -> BenchError:
     """The error that an answer other than 200 stands for: a ProviderError, or a plain BenchError where every prompt would fail.
 
@@ -65,20 +126,26 @@ def error_for_status(provider: Hosted, status: int, headers: Mapping[str, str], 
     if 300 <= status < 400:
         return BenchError(f"{provider.name}: the server redirects ({status}), which is not followed with a key; correct model.base_url")
     if status == 429:
-        wait = retry_after(headers)
+        wait = http.retry_after(headers)
         return ProviderError(
             f"too many requests (429){detail}", status="rate_limited", transient=True, retry_after=wait, usd=0.0, code=code
         )
     transient = status in {408, 409} or status >= 500
-    wait = retry_after(headers) if transient else None
+    wait = http.retry_after(headers) if transient else None
     text = f"the server answered {status}{detail}"
     return ProviderError(text, status="provider_error", transient=transient, retry_after=wait, usd=0.0, code=code)
 
 
-def error_for_connection(provider: Hosted, error: Exception) -> ProviderError:
-    """The error for a connection that failed (nothing paid), or was too slow or broke off (perhaps paid: the cost is NaN)."""
+def error_for_connection(provider: Hosted, error: Exception) -> BenchError:
+    """The error for a connection that failed (nothing paid), or was too slow or broke off (perhaps paid: the cost is NaN).
+
+    A plain BenchError, which ends the run, where every connection would fail: a certificate that is not trusted.
+    """
     import httpx2  # noqa: PLC0415 - slow import
 
+    fatal = http.refused_for_good(error, provider.address)
+    if fatal:
+        return BenchError(f"{provider.name}: {fatal}")
     if isinstance(error, httpx2.LocalProtocolError | httpx2.UnsupportedProtocol | httpx2.InvalidURL):
         return ProviderError("the request cannot be sent as it is", status="provider_error", usd=0.0)
     reason = provider.clean(error) or type(error).__name__

@@ -54,15 +54,8 @@ class ExampleProvider(Hosted):
     async def connect(self, say: Callable[[str], None]) -> ExampleClient:
         """Build the client; nothing is sent yet."""
         began = time.monotonic()
-        import httpx2  # noqa: PLC0415 - slow import
-
         say(f"{self.name}: {self.model} at {self.address}")
-        http = httpx2.AsyncClient(
-            headers={"authorization": f"Bearer {self.key}", "accept-encoding": "identity"},
-            timeout=self.limits.timeout_s,
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=self.limits.in_flight),
-            follow_redirects=False,
-        )
+        http = self.http_client({"authorization": f"Bearer {self.key}", "accept-encoding": "identity"})
         return ExampleClient(self, http, time.monotonic() - began)
 
 
