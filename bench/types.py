@@ -158,6 +158,7 @@ class Rendered:
         detail: JSON-ready extras. Of a refusal: ``refusal`` ("refused", "filtered" or "empty", see
             ``bench.metrics.safety.refusals``), ``code`` and ``categories`` in the server's words. Of a hosted picture: ``usage``
             (as reported), ``size`` [width, height] as sent, ``metadata`` found in the file, ``tries`` (one entry an attempt).
+            As stored also ``session``: the index into the list that run.json's ``sessions`` has of the environment.
     """
 
     status: Status
@@ -196,6 +197,11 @@ class ImageRecord:
     cost_usd: float = math.nan
     expected_text: tuple[str, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def session(self) -> int:
+        """Which of the environment's sessions made it. Earlier versions did not say: what they made counts as one."""
+        return int(self.detail.get("session", 0))
 
     @property
     def failed(self) -> bool:

@@ -27,7 +27,7 @@ def configurations(words: Sequence[str]) -> list[Any]:
     from omegaconf import OmegaConf
 
     composed: list[Any] = []
-    overrides.launch(lambda config: composed.append(OmegaConf.to_container(config, resolve=True)), words)
+    overrides.launch(lambda config, _turn: composed.append(OmegaConf.to_container(config, resolve=True)), words)
     return composed
 
 
