@@ -145,6 +145,11 @@ class Timing:
     attempts: int = 1
     energy_j: float = math.nan
 
+    @property
+    def to_picture_s(self) -> float:
+        """From the first call to the picture: ``latency_s`` and ``retry_s``."""
+        return self.latency_s if math.isnan(self.retry_s) else self.latency_s + self.retry_s
+
 
 @dataclass(frozen=True)
 class Rendered:
