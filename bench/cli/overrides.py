@@ -39,7 +39,7 @@ _GROUPS = ("model", "metric")
 def launch(job: Callable[[Any, Turn], Any], argv: Sequence[str]) -> None:
     """Call ``job`` with the configuration that ``argv`` describes, in a sweep (``-m``) with each of them, and again in every round.
 
-    Every other round goes through the sweep backwards: a machine that slows down steadily then slows no model more than another.
+    Half of the rounds go through the sweep backwards (``Turn.backwards``).
 
     Raises:
         ConfigError: a word that is no OPTION=VALUE, an unknown name, or a value that Hydra cannot read.
@@ -57,7 +57,7 @@ def launch(job: Callable[[Any, Turn], Any], argv: Sequence[str]) -> None:
     lines = [_line(word, data, sweep=sweep) for word in words]
     rounds = 1 if arguments.cfg or arguments.info else _rounds(words)
     for turn in (Turn(index, rounds) for index in range(rounds)):
-        order = map(_backwards, lines) if sweep and turn.index % 2 else lines
+        order = map(_backwards, lines) if sweep and turn.backwards else lines
         with _hydra_errors():
             _hydra_main(lambda config, turn=turn: job(config, turn), [*flags, *defaults, *order])
 

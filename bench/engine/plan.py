@@ -50,6 +50,15 @@ class Turn:
         """Whether the run is whole after it."""
         return self.index == self.of - 1
 
+    @property
+    def backwards(self) -> bool:
+        """Whether the models of a sweep take their turns in reverse: in the second and third of every four rounds.
+
+        So a machine that slows down steadily slows no model more than another, and rounds that follow each other are as often
+        alike as unlike in which model is next to which.
+        """
+        return self.index % 4 in {1, 2}
+
     def __str__(self) -> str:
         return f"round {self.index + 1} of {self.of}"
 

@@ -19,6 +19,7 @@ from bench.analysis import gate, pairwise, slowdown
 from bench.analysis.columns import EARLIER_CARDS
 from bench.analysis.drops import GateRun
 from bench.analysis.limits import parse
+from bench.engine import Turn
 from bench.report import answer
 
 if TYPE_CHECKING:
@@ -38,11 +39,11 @@ def noise(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def pictures(rng: np.random.Generator, speeds: Sequence[float], rounds: int) -> pd.DataFrame:
-    """The pictures of models of these seconds a picture, as the frame ``images`` has them; every other round goes backwards."""
+    """The pictures of models of these seconds a picture, as the frame ``images`` has them, in the order of ``rounds``."""
     order = [
         (model, turn, prompt, seed)
         for turn in range(rounds)
-        for model in (range(len(speeds)), reversed(range(len(speeds))))[turn % 2]
+        for model in (reversed(range(len(speeds))) if Turn(turn, rounds).backwards else range(len(speeds)))
         for prompt in range(turn, _PROMPTS, rounds)
         for seed in range(_SEEDS)
     ]
@@ -62,7 +63,7 @@ def scores(images: pd.DataFrame) -> pd.DataFrame:
     """The latency of each picture, as the frame ``scores`` has it."""
     return images[["run", "prompt_id", "request_id", "status"]].assign(
         metric="latency", unit="s", higher_is_better=False, value=slowdown.seconds(images), reason=None, cause=None, worst=None, detail="{}",
-        fingerprint="f",
+        fingerprint='{"metric":"latency"}',
     )  # fmt: skip
 
 
