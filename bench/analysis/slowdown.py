@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ MIN_SESSIONS = 5
 """In fewer of either run there is no word about speed."""
 ROUNDS = f"rounds={MIN_SESSIONS}"
 _WHOLE = 0.5
-"""A session with a smaller share of the pictures of its run's largest one, such as one that tried failures again, does not count."""
+"""A session with fewer pictures than this share of what is usual in its run, such as one that tried failures again, does not count."""
 
 
 class Change(NamedTuple):
@@ -131,18 +132,21 @@ def paired_sessions(baseline: pd.DataFrame, candidate: pd.DataFrame) -> list[tup
         return []
     made = [pd.to_datetime(side["created"]).groupby(side["session"]).agg(["min", "max"]) for side in sides]
     spans = {
-        pair: (min(of.loc[s, "min"] for of, s in zip(made, pair, strict=True)), max(of.loc[s, "max"] for of, s in zip(made, pair, strict=True)))
+        pair: (
+            min(of.loc[s, "min"] for of, s in zip(made, pair, strict=True)),
+            max(of.loc[s, "max"] for of, s in zip(made, pair, strict=True)),
+        )
         for pair in pairs
     }
     order = sorted(pairs, key=lambda pair: spans[pair])
-    in_turns = all(spans[one][1] <= spans[next_one][0] for one, next_one in zip(order, order[1:], strict=False))
+    in_turns = all(spans[one][1] <= spans[next_one][0] for one, next_one in pairwise(order))
     return order if in_turns else []
 
 
 def _whole(pictures: pd.DataFrame) -> pd.DataFrame:
-    """The pictures of sessions that made about as many as the others of the run."""
+    """The pictures of sessions that made about as many as the session of the run's median picture."""
     counts = pictures["session"].map(pictures["session"].value_counts())
-    return pictures[counts >= _WHOLE * counts.max()]
+    return pictures[counts >= _WHOLE * counts.median()]
 
 
 def _figures(pictures: pd.DataFrame, figure: str) -> dict[int, float]:

@@ -95,7 +95,7 @@ class Plan:
     tariff: Tariff | None = None
     label: str = ""
     fresh: bool = False
-    turn: Turn = Turn()  # noqa: RUF009 - frozen
+    turn: Turn = Turn()
     configuration: Mapping[str, Any] | None = None
     records_version: object = None
 
@@ -175,7 +175,7 @@ def plan(
     label: str | None = None,
     budget: Budget | None = None,
     fresh: bool = False,
-    turn: Turn = Turn(),  # noqa: B008 - frozen
+    turn: Turn = Turn(),
     results: Path | str = "results",
     configuration: Mapping[str, Any] | None = None,
 ) -> Plan:

@@ -36,7 +36,9 @@ class Counts:
 
 
 def render(plan: Plan, progress: Progress, *, warmup: bool = True) -> Counts:
-    """Render what is missing of the plan's turn, each picture stored before the next is waited for; opens the provider only if something is.
+    """Render what is missing of the plan's turn, each picture stored before the next is waited for.
+
+    The provider is opened only if something is missing.
 
     A local model renders in batches of one size, after untimed pictures that warm it up; a batch that fails is recorded as
     failed and the run goes on, until the same error comes three times in a row. A hosted one is asked for many pictures at

@@ -16,7 +16,7 @@ def lag1(values: np.ndarray, session: np.ndarray) -> float:
     _, index = np.unique(session, return_inverse=True)
     off = values - (np.bincount(index, weights=values) / np.bincount(index))[index]
     total = float(off @ off)
-    if len(values) < 3 or total <= 1e-18 * float(values @ values):  # noqa: PLR2004 - two have one pair
+    if len(values) < 3 or total <= 1e-18 * float(values @ values):
         return math.nan
     return float((off[:-1] * off[1:])[session[:-1] == session[1:]].sum()) / total
 
@@ -27,6 +27,6 @@ def drift(values: np.ndarray) -> float:
     >>> round(drift(np.array([9.0, 10.0, 11.0])), 3)
     0.2
     """
-    if len(values) < 3:  # noqa: PLR2004 - any two lie on a line
+    if len(values) < 3:
         return math.nan
     return float(np.polyfit(np.arange(len(values)), values, 1)[0] * (len(values) - 1) / values.mean())

@@ -32,7 +32,7 @@ def student(values: np.ndarray, others: np.ndarray | None = None) -> tuple[Inter
     """
     samples = [np.asarray(sample, dtype=float) for sample in (values, others) if sample is not None]
     value = float(samples[0].mean() - (samples[1].mean() if len(samples) > 1 else 0.0))
-    if min(map(len, samples)) < 2:  # noqa: PLR2004 - a variance takes two
+    if min(map(len, samples)) < 2:
         return Interval(value, math.nan, math.nan), math.nan
     parts = [max(float(sample.var(ddof=1)), _LEAST_SD**2) / len(sample) for sample in samples]
     degrees = sum(parts) ** 2 / sum(part**2 / (len(sample) - 1) for part, sample in zip(parts, samples, strict=True))

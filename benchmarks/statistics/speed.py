@@ -50,10 +50,11 @@ def pictures(rng: np.random.Generator, speeds: Sequence[float], rounds: int) -> 
     process = rng.normal(0, _PROCESS, (len(speeds), rounds))
     work = rng.normal(0, 0.05, _PROMPTS)
     slow = noise(rng, len(order)) + np.linspace(0, _DRIFT, len(order))
+    seconds = [speeds[model] * np.exp(slow[i] + process[model, turn] + work[prompt]) for i, (model, turn, prompt, _) in enumerate(order)]
     start = pd.Timestamp("2026-01-01", tz="UTC")
     return pd.DataFrame([
         {"run": f"m{model}", "prompt_id": f"p{prompt}", "request_id": f"m{model}-{prompt}-{seed}", "prompt": "t", "session": turn,
-         "created": (start + pd.Timedelta(seconds=i)).isoformat(), "latency_s": speeds[model] * np.exp(slow[i] + process[model, turn] + work[prompt]),
+         "created": (start + pd.Timedelta(seconds=i)).isoformat(), "latency_s": seconds[i],
          "retry_s": np.nan, "status": "ok", "environment": "here", "batch_size": 1, "sha256": f"{model}-{prompt}-{seed}"}
         for i, (model, turn, prompt, seed) in enumerate(order)
     ])  # fmt: skip
@@ -62,8 +63,8 @@ def pictures(rng: np.random.Generator, speeds: Sequence[float], rounds: int) -> 
 def scores(images: pd.DataFrame) -> pd.DataFrame:
     """The latency of each picture, as the frame ``scores`` has it."""
     return images[["run", "prompt_id", "request_id", "status"]].assign(
-        metric="latency", unit="s", higher_is_better=False, value=slowdown.seconds(images), reason=None, cause=None, worst=None, detail="{}",
-        fingerprint='{"metric":"latency"}',
+        metric="latency", unit="s", higher_is_better=False, value=slowdown.seconds(images), reason=None, cause=None, worst=None,
+        detail="{}", fingerprint='{"metric":"latency"}',
     )  # fmt: skip
 
 

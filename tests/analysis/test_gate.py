@@ -52,9 +52,8 @@ def copied(
     change: Callable[[Image.Image], Image.Image] = lambda image: image,
     seconds: float = 0.2,
     survivors: int = PROMPTS,
-    sessions: int = 5,
 ) -> Run:
-    """The first ``survivors`` pictures of ``source``, changed, under latencies of about ``seconds``, of so many sessions; others failed."""
+    """The first ``survivors`` pictures of ``source``, changed, under latencies of about ``seconds``, of five sessions; others failed."""
     run = Store(source.path.parent).run(label, create=True)
     run.update_info(**{**source.info(), "label": label, "name": label})
     jobs = {j.key: j for j in jobs_for(presets.provider("tiny-oracle"), prompts.load("tiny").prompts, [0, 1])}
@@ -64,7 +63,7 @@ def copied(
         made = Rendered("ok", data.getvalue(), Timing(latency_s=seconds * (1 + (i * 7 % 10) / 100)))
         if i >= survivors:
             made = Rendered("failed", None, Timing(), "out of memory")
-        made = replace(made, detail={"session": i % sessions})
+        made = replace(made, detail={"session": i % 5})
         run.save(jobs[record.key], made, prompt_set=prompts.load("tiny"), environment=record.environment)
     return scored(run)
 

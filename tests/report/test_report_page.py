@@ -372,12 +372,15 @@ def test_the_front_is_what_nobody_beats_in_both() -> None:
 
 def test_a_model_is_called_beaten_only_where_both_are_shown(tables: Frames) -> None:
     """Of two equal models one is behind in both by the means in half of all tables."""
+
     def plot(quality: str, speed: str) -> dict[str, Any]:
         pairs = tables["pairwise"].query("a == 'alpha' and b == 'beta' and metric in ('clip', 'latency')")
         pairs = pairs.assign(verdict=pairs["metric"].map({"clip": quality, "latency": speed}))
         pace = tables["summary"].copy()
         pace.loc[pace["metric"].eq("latency.p50") & pace["run"].eq("beta"), "mean"] = 9.0
-        (clip,) = [p for p in tradeoffs.tradeoffs(tables | {"pairwise": pairs, "summary": pace}, ["alpha", "beta"]) if p["metric"] == "clip"]
+        (clip,) = [
+            p for p in tradeoffs.tradeoffs(tables | {"pairwise": pairs, "summary": pace}, ["alpha", "beta"]) if p["metric"] == "clip"
+        ]
         return dict(clip["latency"])
 
     one = plot("better", "too few sessions")

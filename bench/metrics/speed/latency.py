@@ -103,10 +103,12 @@ class Latency:
     ``latency.p50``, ``p90``, ``p95``, ``p99`` and ``latency.mean`` (s), ``images_per_s`` = pictures / summed time of their
     batches, of a hosted model pictures / seconds of the sessions, whose requests overlap. Hosted pictures that failed for good
     count in the percentiles as slower than every picture: one that lies among them is at least the slowest picture, with an
-    open end. The detail of ``latency.p50`` has ``sessions``, and of the pictures in the order they were made ``lag1`` (correlation of one with
-    the next within a session, -1 to 1) and ``drift`` (change from first to last on the fitted line, as a share of the mean).
+    open end. The detail of ``latency.p50`` has ``sessions``, and of the pictures in the order they were made ``lag1``
+    (correlation of one with the next within a session, -1 to 1) and ``drift`` (change from the first to the last on the
+    fitted line, as a share of the mean).
 
-    Where it was measured: of a local model ``images_per_s.wall`` = pictures / seconds in which the sessions made and stored them; ``latency.step`` (median seconds of a sampling step of one batch),
+    Where it was measured: of a local model ``images_per_s.wall`` = pictures / seconds in which the sessions made and stored
+    them; ``latency.step`` (median seconds of a sampling step of one batch),
     ``steps_per_s``; ``latency.first`` (s, the cold first picture: that of the warm-up, which counts nowhere else),
     ``load_s``, ``peak_memory`` (GiB, allocated on the CUDA device, elsewhere by the process), ``peak_memory.reserved`` (with
     what the allocator holds besides), ``peak_memory.device`` (all that the device had in use after rendering, other
@@ -236,9 +238,7 @@ class _Group:
     lost: Sequence[ImageRecord] = ()
 
     @classmethod
-    def of(
-        cls, timed: Sequence[ImageRecord], lost: Sequence[ImageRecord], run: Mapping[str, Any], fingerprint: str
-    ) -> _Group | str:
+    def of(cls, timed: Sequence[ImageRecord], lost: Sequence[ImageRecord], run: Mapping[str, Any], fingerprint: str) -> _Group | str:
         """The group, or why there is none: no batch size made half of the pictures."""
         machine = Counter(r.environment for r in timed).most_common(1)[0][0]
         here = [r for r in timed if r.environment == machine]

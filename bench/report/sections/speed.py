@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from bench.analysis import slowdown
 from bench.analysis.pairwise import SESSIONS
 from bench.report import cells, figures, wording
 
@@ -43,7 +44,7 @@ def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
         "rest": cells.rows(tables, labels, [m for m in timed if m not in first]),
         "apart": [pair for pair in cells.not_compared(tables) if tables.cards[pair["metrics"].partition(",")[0]].timed],
         "measured": _measured(tables, labels),
-        "distribution": figures.latency_distribution(tables["images"], labels),
+        "distribution": figures.latency_distribution(tables["images"].assign(latency_s=slowdown.seconds), labels),
         "points": figures.POINTS,
     }
 

@@ -109,7 +109,9 @@ def front(points: Sequence[Point], *, higher: bool) -> list[Point]:
 def _shown(pairs: pd.DataFrame, metric: str) -> set[tuple[str, str]]:
     """Pairs of runs of which the first is shown better than the second."""
     rows = cells.records(pairs[pairs["metric"] == metric])
-    return {(r["a"], r["b"]) for r in rows if r["verdict"] == BETTER} | {(r["b"], r["a"]) for r in rows if TURNED.get(r["verdict"]) == BETTER}
+    return {(r["a"], r["b"]) for r in rows if r["verdict"] == BETTER} | {
+        (r["b"], r["a"]) for r in rows if TURNED.get(r["verdict"]) == BETTER
+    }
 
 
 def _points(quality: _Rows, runs: Sequence[str], effort: _Rows, labels: Sequence[str]) -> list[Point]:
