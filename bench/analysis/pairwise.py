@@ -203,12 +203,12 @@ def _by_sessions(
         if why:
             yield replace(pair, reason=why)
             continue
-        change = slowdown.compare(timed[b], timed[a], prompts)  # b is the baseline: the ratio is that of a
-        value, low, high = (change.baseline * (end - 1) for end in change.ratio)
+        change = slowdown.compare(timed[a], timed[b], prompts)
+        value, high, low = (change.candidate * (1 / end - 1) for end in change.ratio)
         few = change.few
         yield replace(
-            pair, n=min(change.sessions), reason=few and f"{few}; repeat with {slowdown.ROUNDS} to know", mean_a=change.candidate,
-            mean_b=change.baseline, difference=value, low=low, high=high, p=change.p,
+            pair, n=min(change.sessions), reason=few and f"{few}; repeat with {slowdown.ROUNDS} to know", mean_a=change.baseline,
+            mean_b=change.candidate, difference=value, low=low, high=high, p=change.p,
         )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from support.command import bench, bench_process
 from support.machines import nvidia_smi
 from support.paths import ROOT
 
+from bench.analysis import slowdown
 from bench.analysis.frames import frames
 from bench.cli.app import COMMANDS
 from bench.store import Run
@@ -133,8 +134,9 @@ def test_a_sweep_in_rounds_renders_the_models_in_turns_and_compares_once(tmp_pat
     assert [r.session for r in one.current()] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4], "a prompt a round, in the order of the set"
     ((sessions,),) = [one.info()["sessions"].values()]
     assert [(s["round"], s["wall_pictures"]) for s in sessions] == [(i, 2) for i in range(5)]
-    (pair,) = frames([one, two])["pairwise"].query("metric == 'latency'").to_dict("records")
-    assert (pair["n"], pair["verdict"] in {"better", "worse", "no difference shown"}) == (5, True)
+    sides = [slowdown.timed(images) for _, images in frames([one, two])["images"].groupby("run")]
+    change = slowdown.compare(*sides, sides[0]["prompt_id"].tolist())
+    assert (change.sessions, change.in_turns, change.few) == ((5, 5), True, None)
     names = [path.name for path in (tmp_path / "results").iterdir()]
     again = bench([*words[:-1], "rounds=2"], tmp_path)
     assert again.stderr.count("0 rendered") == 4, "what is final is kept, however it is divided"
