@@ -284,20 +284,20 @@ def _judged(results: Sequence[PairResult], cards: Cards) -> pd.DataFrame:
     table["q"], table["detectable"], table["more"], table["verdict"] = math.nan, math.nan, math.nan, LEVEL
     families = table["metric"].map({metric: cards.family(metric) for metric in table["metric"].unique()})
     for _, family in table.groupby(families, sort=False):
-        able = family["p"].notna() & (family["n"] >= _least(family))
+        able = family["p"].notna() & (family["n"] >= _min_units(family))
         table.loc[family.index, "q"] = stats.adjust(family["p"].where(able).to_numpy(float))
         level = ALPHA * min(1.0, (int(table.loc[family.index, "q"].le(ALPHA).sum()) + 1) / max(1, int(able.sum())))
         table.loc[family.index, "verdict"] = _verdicts(table.loc[family.index], table.loc[family.index, "q"], level)
         _plan(table, family.index, level)
     asked = table["metric"].isin(cards.questions(table.loc[table["p"].notna(), "metric"]))
-    able = asked & table["p"].notna() & (table["n"] >= _least(table))
+    able = asked & table["p"].notna() & (table["n"] >= _min_units(table))
     table["p_answer"] = stats.holm(table["p"].where(able).to_numpy(float))
     table["answer"] = _verdicts(table, table["p_answer"], ALPHA / max(1, int(able.sum()))).where(asked, None)
     table["carried_by"] = table["carried_by"].where(table["verdict"].isin([BETTER, WORSE]) | table["answer"].isin([BETTER, WORSE]), None)
     return table[list(COLUMNS)]
 
 
-def _least(table: pd.DataFrame) -> np.ndarray:
+def _min_units(table: pd.DataFrame) -> np.ndarray:
     """The fewest prompts, or sessions, of which there is a verdict."""
     return np.where(table["timed"].astype(bool), slowdown.MIN_SESSIONS, stats.MIN_PROMPTS)
 
@@ -307,7 +307,7 @@ def _verdicts(table: pd.DataFrame, adjusted: pd.Series[float], level: float) -> 
     lead = table["difference"] * np.where(table["higher_is_better"].astype(bool), 1.0, -1.0)
     shown = adjusted.le(ALPHA) & ((table["low"] > 0) | (table["high"] < 0))
     fewest = np.where(table["even"].astype(bool), stats.fewest_differing(level, even=True), stats.fewest_differing(level))
-    few = (table["n"] < _least(table)) | (table["win"].notna() & (table["n"] < fewest))
+    few = (table["n"] < _min_units(table)) | (table["win"].notna() & (table["n"] < fewest))
     short = table["timed"].astype(bool) & table["difference"].notna() & few
     words = np.select(
         [short, table["reason"].notna(), shown & (lead > 0), shown & (lead < 0), few], [SESSIONS, UNLIKE, BETTER, WORSE, FEW], LEVEL
