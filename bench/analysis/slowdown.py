@@ -130,14 +130,10 @@ def paired_sessions(baseline: pd.DataFrame, candidate: pd.DataFrame) -> list[tup
     sides = (baseline, candidate)
     if any(len(pairs) != len({pair[i] for pair in pairs}) or len(pairs) != side["session"].nunique() for i, side in enumerate(sides)):
         return []
-    made = [pd.to_datetime(side["created"]).groupby(side["session"]).agg(["min", "max"]) for side in sides]
-    spans = {
-        pair: (
-            min(of.loc[s, "min"] for of, s in zip(made, pair, strict=True)),
-            max(of.loc[s, "max"] for of, s in zip(made, pair, strict=True)),
-        )
-        for pair in pairs
-    }
+    spans: dict[tuple[int, int], tuple[str, str]] = {}
+    for pair in pairs:  # times are stored alike, in UTC, so that their texts sort
+        made = [str(at) for side, session in zip(sides, pair, strict=True) for at in side.loc[side["session"] == session, "created"]]
+        spans[pair] = min(made), max(made)
     order = sorted(pairs, key=lambda pair: spans[pair])
     in_turns = all(spans[one][1] <= spans[next_one][0] for one, next_one in pairwise(order))
     return order if in_turns else []

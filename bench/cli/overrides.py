@@ -59,7 +59,16 @@ def launch(job: Callable[[Any, Turn], Any], argv: Sequence[str]) -> None:
     for turn in (Turn(index, rounds) for index in range(rounds)):
         order = map(_backwards, lines) if sweep and turn.backwards else lines
         with _hydra_errors():
-            _hydra_main(lambda config, turn=turn: job(config, turn), [*flags, *defaults, *order])
+            _hydra_main(_in_turn(job, turn), [*flags, *defaults, *order])
+
+
+def _in_turn(job: Callable[[Any, Turn], Any], turn: Turn) -> Callable[[Any], Any]:
+    """The job of one round, as a function: Hydra takes no other callable."""
+
+    def in_turn(config: Any) -> Any:  # noqa: ANN401 - Hydra's
+        return job(config, turn)
+
+    return in_turn
 
 
 def _rounds(words: Sequence[Word]) -> int:
