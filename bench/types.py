@@ -145,6 +145,11 @@ class Timing:
     attempts: int = 1
     energy_j: float = math.nan
 
+    @property
+    def to_picture_s(self) -> float:
+        """From the first call to the picture: ``latency_s`` and ``retry_s``."""
+        return self.latency_s if math.isnan(self.retry_s) else self.latency_s + self.retry_s
+
 
 @dataclass(frozen=True)
 class Rendered:
@@ -158,6 +163,7 @@ class Rendered:
         detail: JSON-ready extras. Of a refusal: ``refusal`` ("refused", "filtered" or "empty", see
             ``bench.metrics.safety.refusals``), ``code`` and ``categories`` in the server's words. Of a hosted picture: ``usage``
             (as reported), ``size`` [width, height] as sent, ``metadata`` found in the file, ``tries`` (one entry an attempt).
+            As stored also ``session``: the index into the list that run.json's ``sessions`` has of the environment.
     """
 
     status: Status
@@ -196,6 +202,11 @@ class ImageRecord:
     cost_usd: float = math.nan
     expected_text: tuple[str, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def session(self) -> int:
+        """Which of the environment's sessions made it. Earlier versions did not say: what they made counts as one."""
+        return int(self.detail.get("session", 0))
 
     @property
     def failed(self) -> bool:

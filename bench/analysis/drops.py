@@ -76,10 +76,11 @@ class Drop:
         unit: of the metric.
         baseline, candidate: means over the shared prompts, or the figure of the whole run.
         value: the drop with its 95 % interval, in the metric's unit.
-        excess: the same less the margin, which is what is judged; of latencies with a relative margin, as a share.
+        excess: the same less the margin, which is what is judged.
         allowed: the margin in the metric's unit.
         n: how many prompts count.
-        units: what the interval was made from: prompts, or groups of them that share the time of a batch.
+        units: what the interval was made from: prompts, or sessions of latencies.
+        fewest: of which it takes so many.
         sd: standard deviation over prompts of what is judged; NaN where it is not known.
         by: see ``GateFinding``.
         covered: the share of the prompts asked of both runs that count, of those the metric applies to.
@@ -97,6 +98,7 @@ class Drop:
     allowed: float = math.nan
     n: int = 0
     units: int = 0
+    fewest: int = stats.MIN_PROMPTS
     sd: float = math.nan
     by: tuple[str, ...] = ()
     covered: float = math.nan
@@ -188,15 +190,15 @@ def of_latency(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
     both = sorted(set(before["prompt_id"]) & set(after["prompt_id"]))
     if why or not both:
         return Drop("s", unsettled_by=why or "no prompt was timed in both runs")
-    change = slowdown.compare(before, after, both, limit.metric, relative=limit.relative)
-    excess = stats.Interval(*(value - limit.margin for value in change.change))
+    change = slowdown.compare(before, after, both, limit.metric)
     shared, applies, covered = _shared(baseline, candidate, limit)
-    scale = change.baseline if limit.relative else 1.0
+    allowed = limit.margin * (change.baseline if limit.relative else 1.0)
+    value = stats.Interval(*(change.baseline * (end - 1) for end in change.ratio))
     return Drop(
-        "s", baseline=change.baseline, candidate=change.candidate, value=stats.Interval(*(scale * value for value in change.change)),
-        excess=excess, allowed=scale * limit.margin, n=len(both), units=len(both) if change.groups >= stats.MIN_PROMPTS else change.groups,
-        sd=scale * change.spread * math.sqrt(len(both)), covered=covered,
+        "s", baseline=change.baseline, candidate=change.candidate, value=value, excess=stats.Interval(*(end - allowed for end in value)),
+        allowed=allowed, n=len(both), units=min(change.sessions), fewest=slowdown.MIN_SESSIONS, covered=covered,
         gaps=_gaps(len(shared), applies, (baseline.rows("latency"), candidate.rows("latency"))),
+        unsettled_by=change.few and f"{change.few}; render both in one sweep with {slowdown.ROUNDS}",
     )  # fmt: skip
 
 

@@ -110,7 +110,10 @@ def _judge(baseline: GateRun, candidate: GateRun, limit: Limit, coverage: float)
 def _finding(drop: drops.Drop, limit: Limit, coverage: float) -> GateFinding:
     """The verdict on a drop."""
     verdict, reason = ("cannot tell", drop.unsettled_by) if drop.unsettled_by else _decide(drop)
-    more = _more(drop) if verdict == "cannot tell" and (reason is None or reason == _FEW) else math.nan
+    by_prompts = limit.metric not in slowdown.LATENCY_STATISTICS  # more prompts make no more sessions
+    more = _more(drop) if verdict == "cannot tell" and by_prompts and (reason is None or reason == _FEW) else math.nan
+    if verdict == "cannot tell" and reason is None and not by_prompts:
+        reason = f"the interval reaches across the margin with {drop.units} sessions"
     if verdict == "pass" and drop.covered < coverage:
         verdict, reason = "cannot tell", drop.gaps
     return GateFinding(
@@ -124,7 +127,7 @@ def _decide(drop: drops.Drop) -> tuple[GateVerdict, str | None]:
     """Verdict and reason, from how far the drop lies above the margin."""
     if drop.identical:
         return "pass", None
-    if drop.units < stats.MIN_PROMPTS:
+    if drop.units < drop.fewest:
         return "cannot tell", _FEW
     if math.isnan(drop.excess.low):
         return "cannot tell", "how much chance is in it is not known"

@@ -29,6 +29,7 @@ COLUMNS = ("metric", "a", "b", "unit", "higher_is_better", "n", "mean_a", "mean_
 ALPHA = 0.05
 """The false discovery rate at which a difference of a table counts as shown, and the error rate of an answer's words."""
 BETTER, WORSE, LEVEL, FEW, UNLIKE = "better", "worse", "no difference shown", "too few prompts", "not comparable"
+SESSIONS = "too few sessions"
 TURNED = {BETTER: WORSE, WORSE: BETTER}
 """A verdict on a as one on b; the others are the same both ways."""
 
@@ -66,6 +67,7 @@ class PairResult:
         p: of the test.
         sd: standard deviation of the differences.
         even: whether all that differ do so by one size, as yes and no do.
+        timed: whether n counts sessions, of the run with fewer.
         carried_by: the prompt that makes half of the difference or more; None where no single one does.
     """
 
@@ -89,6 +91,7 @@ class PairResult:
     p: float = math.nan
     sd: float = math.nan
     even: bool = False
+    timed: bool = False
     carried_by: str | None = None
 
     def tested(self, line: _Values, test: stats.Paired) -> PairResult:
@@ -118,8 +121,9 @@ def table(
     test, ``q`` the same after Benjamini and Hochberg within the family of the column (``Cards.family``). A set's
     difference and ``p`` come from its resampled halves. ``verdict`` speaks of a: "better" or "worse" where q <= 0.05 and the
     interval leaves out 0, "too few prompts" where the test cannot reach that level with so many, "not comparable" with a
-    ``reason``, else "no difference shown". What people prefer comes from the votes on the two runs alone: a picture's own
-    points depend on the rivals it met.
+    ``reason``, else "no difference shown". Latencies are compared by sessions (``bench.analysis.slowdown.compare``): "too few
+    sessions" below five, ``n`` counts sessions, means are geometric, p is Student's. What people prefer comes from the votes on
+    the two runs alone: a picture's own points depend on the rivals it met.
 
     ``p_answer`` is p after Holm over the questions of the answer: every pair, on one column a family (``Cards.questions``),
     NaN elsewhere; ``answer`` is the verdict by it, None elsewhere.
@@ -141,8 +145,12 @@ def table(
     first = fit.drop_duplicates("metric")
     ends = {row["metric"]: (row["unit"], bool(row["higher_is_better"])) for row in first.to_dict("records")}
     untested: list[tuple[PairResult, _Values]] = []
+    results: list[PairResult] = []
     for metric, means in prompt_means(pictures).items():
         runs = [run for run in rivals if run in means]
+        if metric == "latency":
+            results += _by_sessions(replace(cards[metric], unit=ends[metric][0]), means, runs, infos, timed)
+            continue
         if metric == votes.METRIC:
             pairs = _by_votes(runs, duels)
         elif cards[metric].aggregate == "ratio":
@@ -150,7 +158,7 @@ def table(
         else:
             pairs = _by_prompt(replace(cards[metric], unit=ends[metric][0]), means, runs, infos, timed)
         untested += [(PairResult(metric, p.a, p.b, *ends[metric], len(p.sides), p.reason), p) for p in pairs]
-    results = _tested(untested)
+    results += _tested(untested)
     for name, group in sets.groupby("metric", sort=False):
         if group["detail"].str.contains('"drawn"', regex=False).any():
             results += _by_halves(str(name), group, rivals, *ends[name])
@@ -175,10 +183,33 @@ def _by_prompt(
         both = means[[a, b]].dropna()
         names = tuple(map(str, both.index))
         why = not_comparable_reason(column, a, b, infos, timed) or (None if len(both) else "no prompt in common")
-        if column.name == "latency" and why is None and {a, b} <= timed.keys():
-            both, names = both.groupby(slowdown.resampling_units(timed[a], timed[b], both.index.tolist())).mean(), ()
         values = both.to_numpy(float)
         yield _Values(a, b, values, why, _extremes(values, column.unit), names)
+
+
+def _by_sessions(
+    column: Column,
+    means: pd.DataFrame,
+    runs: Sequence[str],
+    infos: Mapping[str, Mapping[str, Any]],
+    timed: Mapping[str, pd.DataFrame],
+) -> Iterator[PairResult]:
+    """Latencies, by the mean of each session."""
+    for a, b in combinations(runs, 2):
+        prompts = means[[a, b]].dropna().index.tolist()
+        pair = PairResult(column.name, a, b, column.unit, higher_is_better=False, n=0, timed=True)
+        why = not_comparable_reason(column, a, b, infos, timed) or (None if {a, b} <= timed.keys() else "not both were timed")
+        why = why or (None if prompts else "no prompt in common")
+        if why:
+            yield replace(pair, reason=why)
+            continue
+        change = slowdown.compare(timed[a], timed[b], prompts)
+        value, high, low = (change.candidate * (1 / end - 1) for end in change.ratio)
+        few = change.few
+        yield replace(
+            pair, n=min(change.sessions), reason=few and f"{few}; repeat with {slowdown.ROUNDS} to know", mean_a=change.baseline,
+            mean_b=change.candidate, difference=value, low=low, high=high, p=change.p,
+        )  # fmt: skip
 
 
 def _by_words(
@@ -253,17 +284,22 @@ def _judged(results: Sequence[PairResult], cards: Cards) -> pd.DataFrame:
     table["q"], table["detectable"], table["more"], table["verdict"] = math.nan, math.nan, math.nan, LEVEL
     families = table["metric"].map({metric: cards.family(metric) for metric in table["metric"].unique()})
     for _, family in table.groupby(families, sort=False):
-        able = family["p"].notna() & (family["n"] >= stats.MIN_PROMPTS)
+        able = family["p"].notna() & (family["n"] >= _min_units(family))
         table.loc[family.index, "q"] = stats.adjust(family["p"].where(able).to_numpy(float))
         level = ALPHA * min(1.0, (int(table.loc[family.index, "q"].le(ALPHA).sum()) + 1) / max(1, int(able.sum())))
         table.loc[family.index, "verdict"] = _verdicts(table.loc[family.index], table.loc[family.index, "q"], level)
         _plan(table, family.index, level)
     asked = table["metric"].isin(cards.questions(table.loc[table["p"].notna(), "metric"]))
-    able = asked & table["p"].notna() & (table["n"] >= stats.MIN_PROMPTS)
+    able = asked & table["p"].notna() & (table["n"] >= _min_units(table))
     table["p_answer"] = stats.holm(table["p"].where(able).to_numpy(float))
     table["answer"] = _verdicts(table, table["p_answer"], ALPHA / max(1, int(able.sum()))).where(asked, None)
     table["carried_by"] = table["carried_by"].where(table["verdict"].isin([BETTER, WORSE]) | table["answer"].isin([BETTER, WORSE]), None)
     return table[list(COLUMNS)]
+
+
+def _min_units(table: pd.DataFrame) -> np.ndarray:
+    """The fewest prompts, or sessions, of which there is a verdict."""
+    return np.where(table["timed"].astype(bool), slowdown.MIN_SESSIONS, stats.MIN_PROMPTS)
 
 
 def _verdicts(table: pd.DataFrame, adjusted: pd.Series[float], level: float) -> pd.Series[str]:
@@ -271,8 +307,11 @@ def _verdicts(table: pd.DataFrame, adjusted: pd.Series[float], level: float) -> 
     lead = table["difference"] * np.where(table["higher_is_better"].astype(bool), 1.0, -1.0)
     shown = adjusted.le(ALPHA) & ((table["low"] > 0) | (table["high"] < 0))
     fewest = np.where(table["even"].astype(bool), stats.fewest_differing(level, even=True), stats.fewest_differing(level))
-    few = (table["n"] < stats.MIN_PROMPTS) | (table["win"].notna() & (table["n"] < fewest))
-    words = np.select([table["reason"].notna(), shown & (lead > 0), shown & (lead < 0), few], [UNLIKE, BETTER, WORSE, FEW], LEVEL)
+    few = (table["n"] < _min_units(table)) | (table["win"].notna() & (table["n"] < fewest))
+    short = table["timed"].astype(bool) & table["difference"].notna() & few
+    words = np.select(
+        [short, table["reason"].notna(), shown & (lead > 0), shown & (lead < 0), few], [SESSIONS, UNLIKE, BETTER, WORSE, FEW], LEVEL
+    )
     return pd.Series(words, index=table.index, dtype=object)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench import stats
 from bench.analysis.columns import EARLIER_CARDS, score_ends
-from bench.analysis.pairwise import BETTER, TURNED, UNLIKE
+from bench.analysis.pairwise import BETTER, SESSIONS, TURNED, UNLIKE
 from bench.analysis.ratios import ratio_parts
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def mark_best(table: pd.DataFrame, pairs: pd.DataFrame, cards: Cards = EARLIER_C
         order = rivals.sort_values("mean", ascending=not rivals["higher_is_better"].iloc[0])
         name, runs = cards[str(metric)].of or str(metric), order["run"].tolist()
         verdicts_on_rivals = [verdicts.get((name, runs[0], run), UNLIKE) for run in runs[1:]]
-        compared[order.index] = UNLIKE not in verdicts_on_rivals
+        compared[order.index] = not {UNLIKE, SESSIONS}.intersection(verdicts_on_rivals)
         behind[order.index[1:]] = [verdict == BETTER for verdict in verdicts_on_rivals]
         best[order.index] = [all(verdicts.get((name, run, rival)) == BETTER for rival in runs if rival != run) for run in runs]
     return table.assign(best=best, behind=behind, compared=compared)

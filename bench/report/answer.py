@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.analysis.pairwise import BETTER, FEW, LEVEL, TURNED, UNLIKE, WORSE
+from bench.analysis.pairwise import BETTER, FEW, LEVEL, SESSIONS, TURNED, UNLIKE, WORSE
 from bench.report import wording
 
 if TYPE_CHECKING:
@@ -276,6 +276,10 @@ def _speed(pairs: pd.DataFrame, summary: pd.DataFrame, rivals: Sequence[str]) ->
     if (timed["verdict"] == UNLIKE).any():
         return f"Speeds are not all comparable ({timed.loc[timed['verdict'] == UNLIKE, 'reason'].iloc[0]})."
     first = str(pace.idxmin())
+    few = timed.loc[timed["verdict"] == SESSIONS].sort_values("n", kind="stable")["reason"]
+    if len(few):
+        others = listed([f"{run} {pace[run] / pace[first]:.1f}" for run in pace.sort_values(kind="stable").index if run != first])
+        return f"{first} takes {wording.number(pace[first], 's')} s a picture, {others} times as long, {few.iloc[0]}."
     slower = [run for run in pace.sort_values().index if ("latency", run, BETTER) in _against(timed, first)]
     if not slower:
         return "No model is shown to be the fastest."

@@ -22,6 +22,8 @@ from bench.stats.power import (
     needed_yes_no,
 )
 from bench.stats.quantiles import enough_values, percentile_interval
+from bench.stats.series import drift, lag1
+from bench.stats.student import student
 
 __all__ = [
     "MIN_PROMPTS",
@@ -36,6 +38,7 @@ __all__ = [
     "cluster_mean",
     "cluster_ratio",
     "detectable",
+    "drift",
     "enough_values",
     "extremes",
     "fewest_differing",
@@ -44,6 +47,7 @@ __all__ = [
     "halves",
     "holm",
     "krippendorff",
+    "lag1",
     "mean_interval",
     "mean_intervals",
     "near_ends",
@@ -55,6 +59,7 @@ __all__ = [
     "paired_many",
     "percentile_interval",
     "resampled_difference",
+    "student",
     "ties",
     "wilson",
 ]

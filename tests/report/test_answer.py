@@ -132,6 +132,11 @@ def test_speed_is_told_only_where_it_is_shown_and_comparable() -> None:
     assert told.answer.endswith("fast is the fastest, 1.00 s a picture: pro takes 4.0 times as long.")
     level = verdict(tables([*quality, ("latency", "pro", "fast", LEVEL)], latency=pace, runs=("pro", "fast")))
     assert level.answer.endswith("No model is shown to be the fastest.")
+    once = pd.DataFrame([{"metric": "latency", "a": "pro", "b": "fast", "verdict": "too few sessions", "n": 1,
+                          "reason": "one session each; repeat with rounds=5 to know"}], columns=[*pairwise.COLUMNS])  # fmt: skip
+    few = verdict(tables(quality, latency=pace, runs=("pro", "fast"), pairwise=once))
+    said = "fast takes 1.00 s a picture, pro 4.0 times as long, one session each; repeat with rounds=5 to know."
+    assert few.answer.endswith(said)
     unlike = verdict(tables([*quality, ("latency", "pro", "fast", "not comparable")], latency=pace, runs=("pro", "fast")))
     assert unlike.answer.endswith("Speeds are not all comparable (timed on different machines).")
 

@@ -370,6 +370,26 @@ def test_the_front_is_what_nobody_beats_in_both() -> None:
     assert [p.run for p in tradeoffs.front(points, higher=False)] == ["fast", "beaten"]
 
 
+def test_a_model_is_called_beaten_only_where_both_are_shown(tables: Frames) -> None:
+    """Of two equal models one is behind in both by the means in half of all tables."""
+
+    def plot(quality: str, speed: str) -> dict[str, Any]:
+        pairs = tables["pairwise"].query("a == 'alpha' and b == 'beta' and metric in ('clip', 'latency')")
+        pairs = pairs.assign(verdict=pairs["metric"].map({"clip": quality, "latency": speed}))
+        pace = tables["summary"].copy()
+        pace.loc[pace["metric"].eq("latency.p50") & pace["run"].eq("beta"), "mean"] = 9.0
+        (clip,) = [
+            p for p in tradeoffs.tradeoffs(tables | {"pairwise": pairs, "summary": pace}, ["alpha", "beta"]) if p["metric"] == "clip"
+        ]
+        return dict(clip["latency"])
+
+    one = plot("better", "too few sessions")
+    assert (one["front"], one["beaten"], one["open"], one["alone"]) == (["alpha"], [], ["beta"], False)
+    assert plot("no difference shown", "better")["beaten"] == []
+    both = plot("better", "better")
+    assert (both["front"], both["beaten"], both["open"], both["alone"]) == (["alpha"], ["beta"], [], True)
+
+
 def test_plots_need_two_points_and_say_what_they_show(tables: Frames) -> None:
     plots = {plot["metric"]: plot for plot in tradeoffs.tradeoffs(tables, ["alpha", "beta", NASTY])}
     assert list(plots) == ["clip", "ocr.exact", "fid"]
