@@ -184,21 +184,24 @@ def widened(found: stats.Interval, people: stats.Crossed | None, ends: stats.End
     return stats.Interval(found.value, float(np.fmin(found.low, both.low)), float(np.fmax(found.high, both.high)))
 
 
-def of_whom(count: int) -> str:
-    """What an interval is of, where ``count`` people voted.
-
-    >>> of_whom(1), of_whom(2), of_whom(3)
-    ('of this one person, over prompts', 'of these 2 people, over prompts', 'over prompts and people')
-    """
-    if count >= stats.MIN_PEOPLE:
-        return "over prompts and people"
-    return f"of {'this one person' if count == 1 else f'these {count} people'}, over prompts"
+def of_whom(counted: pd.DataFrame) -> str:
+    """A sentence on what the intervals of these votes are of; "" without votes."""
+    if counted.empty:
+        return ""
+    pairs = [tuple(sorted(pair)) for pair in zip(counted["a"], counted["b"], strict=True)]
+    people, fewest = int(counted["rater"].nunique()), int(counted.groupby(pairs)["rater"].nunique().min())
+    if people < stats.MIN_PEOPLE:
+        these = "this one person" if people == 1 else f"these {people} people"
+        return f"What is said is of {these}: intervals are of other prompts, not of other people."
+    least = "one person" if fewest == 1 else f"{fewest} people"
+    some = f"; of pairs that fewer than {stats.MIN_PEOPLE} people judged (one by {least}), of other prompts only"
+    return f"Intervals are of other prompts and other people{some if fewest < stats.MIN_PEOPLE else ''}."
 
 
 def never_met(order: pd.DataFrame) -> str:
     """A sentence on the groups of a ranking of which none met another; "" where all met."""
-    groups = [", ".join(map(str, rows["run"])) for _, rows in order.groupby("group", sort=True)]
-    return f"never met in votes: {' | '.join(groups)}; each group has an order of its own" if len(groups) > 1 else ""
+    groups = [" and ".join(map(str, rows["run"])) for _, rows in order.groupby("group", sort=True)]
+    return f"Never met, directly or through others, and so not ranked together: {'; '.join(groups)}." if len(groups) > 1 else ""
 
 
 def agreement(counted: pd.DataFrame, scores: pd.DataFrame, timed: Collection[str]) -> pd.DataFrame:
