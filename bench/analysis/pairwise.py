@@ -178,13 +178,15 @@ def _by_prompt(
     infos: Mapping[str, Mapping[str, Any]],
     timed: Mapping[str, pd.DataFrame],
 ) -> Iterator[_Values]:
+    prompts, of = np.array(list(map(str, means.index)), dtype=object), {run: means[run].to_numpy(float) for run in runs}
     for a, b in combinations(runs, 2):
-        both = means[[a, b]].dropna()
-        names = tuple(map(str, both.index))
-        why = not_comparable_reason(column, a, b, infos, timed) or (None if len(both) else "no prompt in common")
+        values = np.stack([of[a], of[b]], axis=1)
+        kept = ~np.isnan(values).any(axis=1)
+        values, names = values[kept], tuple(prompts[kept])
+        why = not_comparable_reason(column, a, b, infos, timed) or (None if len(values) else "no prompt in common")
         if column.name == "latency" and why is None and {a, b} <= timed.keys():
-            both, names = both.groupby(slowdown.resampling_units(timed[a], timed[b], both.index.tolist())).mean(), ()
-        values = both.to_numpy(float)
+            units = slowdown.resampling_units(timed[a], timed[b], list(names))
+            values, names = pd.DataFrame(values).groupby(units).mean().to_numpy(float), ()
         yield _Values(a, b, values, why, _extremes(values, column.unit), names)
 
 
