@@ -321,4 +321,11 @@ def _mean(met: pd.DataFrame, reason: str) -> dict[str, Any]:
     if met.empty:
         return {"share": math.nan, "low": math.nan, "high": math.nan, "n": 0, "prompts": 0, "reason": reason}
     found = share(met.assign(weight=1.0 / met.groupby("prompt_id")["points"].transform("size")))
-    return {"share": found.value, "low": found.low, "high": found.high, "n": len(met), "prompts": met["prompt_id"].nunique(), "reason": None}
+    return {
+        "share": found.value,
+        "low": found.low,
+        "high": found.high,
+        "n": len(met),
+        "prompts": met["prompt_id"].nunique(),
+        "reason": None,
+    }

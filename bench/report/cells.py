@@ -97,7 +97,7 @@ def placed(rows: pd.DataFrame, *, min_models: int = 2) -> list[dict[str, Any]] |
     """
     if len(rows) < min_models:
         return None
-    parts = rows["group"].nunique() > 1
+    parts = len(set(rows["group"])) > 1
     low, high = float(np.nanmin(rows[["low", "strength"]])), float(np.nanmax(rows[["high", "strength"]]))
     ordered = records(rows.sort_values(["group", "rank"]))
     return [{**_place(row, low, (high - low) or 1.0), "group": f"group {row['group']}" if parts else ""} for row in ordered]

@@ -45,8 +45,10 @@ def crossed(values: np.ndarray, weights: np.ndarray, prompts: np.ndarray, people
     Student's t has min(prompts, people) - 1 degrees of freedom.
 
     Args:
-        values, weights: float (N,), of each judgement.
-        prompts, people: (N,), what was judged and by whom.
+        values: float (N,), of each judgement.
+        weights: float (N,), above 0.
+        prompts: (N,), what was judged.
+        people: (N,), by whom.
 
     Returns:
         None for fewer than 3 people or 2 prompts: then nothing is known of other people.

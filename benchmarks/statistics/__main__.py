@@ -40,7 +40,10 @@ def main() -> int:
     with ProcessPoolExecutor(min(len(modules), os.cpu_count() or 1)) as workers:
         for name, (found, seconds) in zip(modules, workers.map(partial(rows, quick=args.quick), modules), strict=True):
             for row in found:
-                print(f"| {row.world} | {row.what} | {row.rate:.1%} | {row.error:.1%} | {_bounds(row)} | {'' if row.kept else 'SHORT'} |", flush=True)
+                print(
+                    f"| {row.world} | {row.what} | {row.rate:.1%} | {row.error:.1%} | {_bounds(row)} | {'' if row.kept else 'SHORT'} |",
+                    flush=True,
+                )
                 short += not row.kept
             print(f"{name}: {seconds:.0f} s", file=sys.stderr)
     print(f"{short} short, {time.monotonic() - began:.0f} s", file=sys.stderr)

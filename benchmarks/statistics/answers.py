@@ -45,7 +45,15 @@ def _unfilled(models: int, prompts: int) -> pd.DataFrame:
         [[f"m{model}" for model in range(models)], METRICS, [f"p{i}" for i in range(prompts)]], names=["run", "metric", "prompt_id"]
     )
     return places.to_frame(index=False).assign(
-        status="ok", unit="score", higher_is_better=True, request_id="r", reason=None, detail="{}", cause=None, fingerprint="f", worst=np.nan
+        status="ok",
+        unit="score",
+        higher_is_better=True,
+        request_id="r",
+        reason=None,
+        detail="{}",
+        cause=None,
+        fingerprint="f",
+        worst=np.nan,
     )
 
 

@@ -25,6 +25,7 @@ COLUMN = "quality"
 ALLOWED = 0.035
 """Of each side: 2.5 % is what an interval of 95 % leaves out there."""
 PILOT = 30
+FINGERPRINT = '{"metric":"quality","version":1}'
 
 
 class World(NamedTuple):
@@ -93,7 +94,7 @@ def side(name: str, values: np.ndarray, column: Column) -> GateRun:
     pictures = [f"{name}{i}" for i in range(values.size)]
     images = pd.DataFrame({"prompt_id": prompts, "prompt": prompts, "sha256": pictures, "status": "ok"})
     scores = pd.DataFrame({
-        "metric": column.name, "fingerprint": '{"metric":"quality","version":1}', "value": values.ravel(), "status": "ok", "unit": column.unit, "reason": None,
+        "metric": column.name, "fingerprint": FINGERPRINT, "value": values.ravel(), "status": "ok", "unit": column.unit, "reason": None,
         "higher_is_better": True, "request_id": pictures, "prompt_id": prompts, "detail": details, "cause": None,
     })  # fmt: skip
     cards = Cards([{column.name: {"metric": column.name, "unit": column.unit, "aggregate": column.aggregate}}])

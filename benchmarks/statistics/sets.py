@@ -168,7 +168,9 @@ def alike_words(kind: type[SetDistance], prompts: int, seeds: int, replicates: i
         runs = [distance.compare(pictures(rng, asked, seeds, 0.5, shift=0.7), records(prompts, seeds)) for _ in range(2)]
         for column, word in verdicts(runs).items():
             wrong.setdefault(column, []).append(word in {pairwise.BETTER, pairwise.WORSE})
-    return [row(f"One model twice, {prompts} x {seeds}", f"a word by {name}", sum(hits), replicates, high=0.05) for name, hits in wrong.items()]
+    return [
+        row(f"One model twice, {prompts} x {seeds}", f"a word by {name}", sum(hits), replicates, high=0.05) for name, hits in wrong.items()
+    ]
 
 
 def refusal_coverage(prompts: int, seeds: int, replicates: int, share: float = 0.1, alike: float = 0.8) -> Row:
@@ -179,7 +181,9 @@ def refusal_coverage(prompts: int, seeds: int, replicates: int, share: float = 0
         declined = rng.random((prompts, seeds)) < rng.beta(a, b, size=(prompts, 1))
         found = refusals.shares(records(prompts, seeds, declined))
         inside.append(found["low"] <= share <= found["high"])
-    return row(f"Refusals of {share:.0%}, {prompts} x {seeds}, alike to {alike:g}", "interval covers", sum(inside), replicates, low=0.93, high=0.99)
+    return row(
+        f"Refusals of {share:.0%}, {prompts} x {seeds}, alike to {alike:g}", "interval covers", sum(inside), replicates, low=0.93, high=0.99
+    )
 
 
 def worlds(*, quick: bool) -> Iterator[Row]:

@@ -619,7 +619,12 @@ def test_votes_are_part_of_the_frames_of_a_comparison(tmp_path: Path) -> None:
 
 def test_a_duel_is_a_mean_over_raters_then_over_ballots_and_speaks_of_the_run_named_first() -> None:
     told = [("p0", "one", "a"), ("p0", "one", "a"), ("p0", "one", "tie"), ("p0", "other", "b"), ("p1", "one", "bad")]
-    counted = pd.DataFrame([{"a": "a", "b": "b", "prompt_id": p, "ballot": f"{p} {n}", "rater": f"r{i}", "choice": said} for i, (p, n, said) in enumerate(told)])
+    counted = pd.DataFrame(
+        [
+            {"a": "a", "b": "b", "prompt_id": p, "ballot": f"{p} {n}", "rater": f"r{i}", "choice": said}
+            for i, (p, n, said) in enumerate(told)
+        ]
+    )
     turned = counted.iloc[:1].assign(a="b", b="a", prompt_id="p2", ballot="p2 one")
     points = {"p0": (2.5 / 3 + 0) / 2, "p1": 0.5, "p2": 0.0}
     for order, sign in (("ab", 1), ("ba", -1)):
