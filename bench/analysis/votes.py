@@ -133,7 +133,8 @@ def ranking_rows(
         runs: k labels.
         wins: float (n, k, k), how often each run beat each other one in each unit; a tie is half a win to both.
         records: ``wins``, ``ties`` and ``losses`` of each run.
-        prompts, people: of each unit, see ``bench.stats.bradley_terry``.
+        prompts: of each unit; None where each is a prompt of its own.
+        people: of each unit; None where nobody judged.
     """
     n = len(wins) if prompts is None else int(prompts.max()) + 1
     strengths = stats.bradley_terry(wins, prompts=prompts, people=people)
@@ -188,8 +189,8 @@ def of_whom(counted: pd.DataFrame) -> str:
     """A sentence on what the intervals of these votes are of; "" without votes."""
     if counted.empty:
         return ""
-    pairs = [tuple(sorted(pair)) for pair in zip(counted["a"], counted["b"], strict=True)]
-    people, fewest = int(counted["rater"].nunique()), int(counted.groupby(pairs)["rater"].nunique().min())
+    pairs = np.sort(counted[["a", "b"]].to_numpy(dtype=object), axis=1)
+    people, fewest = int(counted["rater"].nunique()), int(counted["rater"].groupby([pairs[:, 0], pairs[:, 1]]).nunique().min())
     if people < stats.MIN_PEOPLE:
         these = "this one person" if people == 1 else f"these {people} people"
         return f"What is said is of {these}: intervals are of other prompts, not of other people."
