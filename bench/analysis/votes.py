@@ -177,12 +177,12 @@ def chance(met: pd.DataFrame) -> stats.Crossed | None:
     return stats.crossed(values, weights, met["prompt_id"].to_numpy(), met["rater"].to_numpy())
 
 
-def widened(found: stats.Interval, people: stats.Crossed | None, ends: stats.Ends) -> stats.Interval:
-    """``found``, an interval over prompts, as wide as prompts and people together make it."""
+def widened(over_prompts: stats.Interval, people: stats.Crossed | None, ends: stats.Ends) -> stats.Interval:
+    """``over_prompts``, an interval over prompts, as wide as prompts and people together make it."""
     if people is None:
-        return found
-    both = people.interval(found.value, ends)
-    return stats.Interval(found.value, float(np.fmin(found.low, both.low)), float(np.fmax(found.high, both.high)))
+        return over_prompts
+    both = people.interval(over_prompts.value, ends)
+    return stats.Interval(over_prompts.value, float(np.fmin(over_prompts.low, both.low)), float(np.fmax(over_prompts.high, both.high)))
 
 
 def of_whom(counted: pd.DataFrame) -> str:
