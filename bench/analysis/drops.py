@@ -115,11 +115,11 @@ def of_pictures(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
     shared, applies, covered = _shared(baseline, candidate, limit)
     if not shared:
         return Drop(unit, covered=covered, unsettled_by=_nothing_shared_reason(baseline, candidate, scores))
-    before, after = (_figures(rows, shared, baseline.cards[limit.column]) for rows in scores)
+    (before, own_before), (after, own_after) = (_figures(rows, shared, baseline.cards[limit.column]) for rows in scores)
     mean, n = float(before.mean()), len(before)
     kept, fixed, allowed = _margins(limit, sign, mean)
     beyond = sign * (kept * before - after) - fixed
-    ends = stats.extremes(before, after, score_ends(unit, np.append(before, after)))
+    ends = stats.extremes(own_before, own_after, score_ends(unit, np.append(own_before, own_after)))
     if ends is None or _same_pictures(baseline, candidate, shared):
         excess = stats.mean_interval(beyond)
     else:
@@ -132,13 +132,17 @@ def of_pictures(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
     )  # fmt: skip
 
 
-def _figures(rows: pd.DataFrame, prompts: Sequence[str], column: Column) -> np.ndarray:
-    """What each prompt adds to the figure of the run, whose mean is that figure: float (prompts,)."""
+def _figures(rows: pd.DataFrame, prompts: Sequence[str], column: Column) -> tuple[np.ndarray, np.ndarray]:
+    """What each prompt adds to the figure of the run, whose mean is that figure, and its own score: float (prompts,) each.
+
+    Of a micro average long prompts add more, so that only their own scores say how near they are to the ends.
+    """
     ok = rows[rows["status"] == "ok"]
     if column.aggregate != "ratio":
-        return ok.groupby("prompt_id")["value"].mean()[list(prompts)].to_numpy(float)
+        means = ok.groupby("prompt_id")["value"].mean()[list(prompts)].to_numpy(float)
+        return means, means
     hits, asked = (pd.Series(part).groupby(ok["prompt_id"].to_numpy()).mean()[list(prompts)].to_numpy(float) for part in ratio_parts(ok))
-    return np.asarray(hits / asked.mean())
+    return hits / asked.mean(), hits / np.maximum(asked, 1e-300)
 
 
 def _carriers(prompts: Sequence[str], worse: np.ndarray) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ class _Values(NamedTuple):
         reason: why they cannot be compared; None where they can.
         extremes: see ``bench.stats.extremes``.
         prompts: the prompt of each line of ``sides``; () where a line is a group of them.
+        people: of votes, the chance in the difference if other people voted; None where these are all it speaks of.
     """
 
     a: str
@@ -51,6 +52,7 @@ class _Values(NamedTuple):
     reason: str | None = None
     extremes: stats.Ends | None = None
     prompts: tuple[str, ...] = ()
+    people: stats.Crossed | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class PairResult:
         even: whether all that differ do so by one size, as yes and no do.
         timed: whether n counts sessions, of the run with fewer.
         carried_by: the prompt that makes half of the difference or more; None where no single one does.
+        by_people: whether other people are a source of chance besides, which more prompts do not lessen.
     """
 
     metric: str
@@ -93,16 +96,20 @@ class PairResult:
     even: bool = False
     timed: bool = False
     carried_by: str | None = None
+    by_people: bool = False
 
     def tested(self, line: _Values, test: stats.Paired) -> PairResult:
         """With what the paired values of a and b say."""
         values = line.sides
         sign = 1.0 if self.higher_is_better else -1.0
         win, loss = (test.wins, test.losses) if self.higher_is_better else (test.losses, test.wins)
+        difference = votes.widened(test.difference, line.people, (-1.0, 1.0))
+        p = test.p if line.people is None else max(test.p, line.people.p(difference.value))
+        sd = test.sd if line.people is None else line.people.error * math.sqrt(self.n)
         return replace(
-            self, mean_a=float(values[:, 0].mean()), mean_b=float(values[:, 1].mean()), difference=test.difference.value,
-            low=test.difference.low, high=test.difference.high, cliff=sign * test.cliff, effect=sign * test.effect,
-            win=win, tie=test.ties, loss=loss, p=test.p, sd=test.sd, even=test.even,
+            self, mean_a=float(values[:, 0].mean()), mean_b=float(values[:, 1].mean()), difference=difference.value,
+            low=difference.low, high=difference.high, cliff=sign * test.cliff, effect=sign * test.effect,
+            win=win, tie=test.ties, loss=loss, p=p, sd=sd, even=test.even, by_people=line.people is not None,
             carried_by=line.prompts[test.carrier] if test.carrier is not None and line.prompts else None,
         )  # fmt: skip
 
@@ -123,7 +130,8 @@ def table(
     interval leaves out 0, "too few prompts" where the test cannot reach that level with so many, "not comparable" with a
     ``reason``, else "no difference shown". Latencies are compared by sessions (``bench.analysis.slowdown.compare``): "too few
     sessions" below five, ``n`` counts sessions, means are geometric, p is Student's. What people prefer comes from the votes on
-    the two runs alone: a picture's own points depend on the rivals it met.
+    the two runs alone: a picture's own points depend on the rivals it met. Of three people or more, the interval and p also
+    hold the chance of other people.
 
     ``p_answer`` is p after Holm over the questions of the answer: every pair, on one column a family (``Cards.questions``),
     NaN elsewhere; ``answer`` is the verdict by it, None elsewhere.
@@ -179,11 +187,12 @@ def _by_prompt(
     infos: Mapping[str, Mapping[str, Any]],
     timed: Mapping[str, pd.DataFrame],
 ) -> Iterator[_Values]:
+    prompts, of = np.array(list(map(str, means.index)), dtype=object), {run: means[run].to_numpy(float) for run in runs}
     for a, b in combinations(runs, 2):
-        both = means[[a, b]].dropna()
-        names = tuple(map(str, both.index))
-        why = not_comparable_reason(column, a, b, infos, timed) or (None if len(both) else "no prompt in common")
-        values = both.to_numpy(float)
+        values = np.stack([of[a], of[b]], axis=1)
+        kept = ~np.isnan(values).any(axis=1)
+        values, names = values[kept], tuple(prompts[kept])
+        why = not_comparable_reason(column, a, b, infos, timed) or (None if len(values) else "no prompt in common")
         yield _Values(a, b, values, why, _extremes(values, column.unit), names)
 
 
@@ -239,11 +248,16 @@ def _extremes(values: np.ndarray, unit: str) -> stats.Ends | None:
 
 
 def _by_votes(runs: Sequence[str], duels: pd.DataFrame | None) -> Iterator[_Values]:
-    points = {} if duels is None else {pair: group.to_numpy(float) for pair, group in duels.groupby(["a", "b"])["points"]}
+    met = {} if duels is None else dict(iter(duels.groupby(["a", "b"], sort=False)))
     for a, b in combinations(runs, 2):
-        of_a = points.get((a, b), np.empty(0))
+        found = met.get((a, b))
+        if found is None:
+            yield _Values(a, b, np.empty((0, 2)), "never voted against each other")
+            continue
+        of_a = (found["points"] * found["weight"]).groupby(found["prompt_id"], sort=False).sum()
         values = np.stack([of_a, 1 - of_a], axis=1)
-        yield _Values(a, b, values, None if len(of_a) else "never voted against each other", _extremes(values, "share"))
+        people = votes.chance(found.assign(points=2 * found["points"] - 1))
+        yield _Values(a, b, values, None, _extremes(values, "share"), tuple(map(str, of_a.index)), people)
 
 
 def _tested(pairs: Sequence[tuple[PairResult, _Values]]) -> list[PairResult]:
@@ -325,7 +339,7 @@ def _plan(table: pd.DataFrame, rows: pd.Index[int], level: float) -> None:
 
 def _missing(row: Mapping[Hashable, Any], level: float) -> float:
     """Prompts that would show the difference observed, less those there are; NaN where none would or none is needed."""
-    if row["verdict"] not in {LEVEL, FEW} or not row["sd"] > 0 or row["n"] < 2:
+    if row["verdict"] not in {LEVEL, FEW} or row["by_people"] or not row["sd"] > 0 or row["n"] < 2:
         return math.nan
     if row["even"]:
         needed = stats.needed_yes_no(row["win"] - row["loss"], 1 - row["tie"], alpha=level)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.analysis import votes
 from bench.analysis.pairwise import BETTER, FEW, LEVEL, SESSIONS, TURNED, UNLIKE, WORSE
 from bench.report import wording
 
@@ -130,7 +131,17 @@ def _caveats(tables: Frames) -> list[str]:
     sentences = [f"Not every model has every prompt: {'; '.join(short)}. Differences count shared prompts only."] if short else []
     groups = tables["images"].groupby("run", sort=False)["status"]
     refused = [f"{run} refused {n:,} of {len(group):,} pictures" for run, group in groups if (n := int((group == "refused").sum()))]
-    return [*sentences, f"{listed(refused)}; means are over the others."] if refused else sentences
+    sentences += [f"{listed(refused)}; means are over the others."] if refused else []
+    return [*sentences, *_people(tables)]
+
+
+def _people(tables: Frames) -> list[str]:
+    """Whose preferences they are, where the answer weighs votes that speak of no other people."""
+    weighed = tables["pairwise"].loc[tables["pairwise"]["answer"].notna(), "metric"]
+    if "votes" not in tables or votes.METRIC not in set(weighed):
+        return []
+    whom = votes.of_whom(tables["votes"][tables["votes"]["status"] == votes.COUNTED])
+    return [f"{votes.METRIC}: {whom}"]
 
 
 _Line = tuple[str, str, str]

@@ -91,11 +91,16 @@ def chance(q: float) -> str:
 
 
 def placed(rows: pd.DataFrame, *, min_models: int = 2) -> list[dict[str, Any]] | None:
-    """A ranking for reading, best first; ``left``, ``width`` and ``at`` place the interval on a line, in percent of it."""
+    """A ranking for reading, best first; ``left``, ``width`` and ``at`` place the interval on a line, in percent of it.
+
+    ``group``: of the models that met, where not all did; "" where all did.
+    """
     if len(rows) < min_models:
         return None
+    parts = len(set(rows["group"])) > 1
     low, high = float(np.nanmin(rows[["low", "strength"]])), float(np.nanmax(rows[["high", "strength"]]))
-    return [_place(row, low, (high - low) or 1.0) for row in records(rows.sort_values("rank"))]
+    ordered = records(rows.sort_values(["group", "rank"]))
+    return [{**_place(row, low, (high - low) or 1.0), "group": f"group {row['group']}" if parts else ""} for row in ordered]
 
 
 def _place(row: Mapping[str, Any], start: float, span: float) -> dict[str, Any]:

@@ -6,6 +6,7 @@ same scores give the same interval. ``docs/statistics.md`` has the formulas and 
 
 from bench.stats.agreement import krippendorff
 from bench.stats.bradley_terry import Strength, bradley_terry
+from bench.stats.crossed import MIN_PEOPLE, Crossed, crossed
 from bench.stats.half_sampling import Halves, half_interval, halves, resampled_difference
 from bench.stats.intervals import Ends, Interval, cluster_mean, cluster_ratio, mean_interval, mean_intervals, near_ends, wilson
 from bench.stats.paired import MIN_PROMPTS, Paired, extremes, paired, paired_many, ties
@@ -26,7 +27,9 @@ from bench.stats.series import drift, lag1
 from bench.stats.student import student
 
 __all__ = [
+    "MIN_PEOPLE",
     "MIN_PROMPTS",
+    "Crossed",
     "Ends",
     "Halves",
     "Interval",
@@ -37,6 +40,7 @@ __all__ = [
     "bradley_terry",
     "cluster_mean",
     "cluster_ratio",
+    "crossed",
     "detectable",
     "drift",
     "enough_values",

@@ -173,9 +173,9 @@ def _student(values: np.ndarray) -> Interval:
     return Interval(mean, mean - reach, mean + reach)
 
 
-def _around(value: float, found: Interval, ends: Ends) -> Interval:
-    """``found`` cut at ``ends``, and wide enough to hold ``value``."""
-    return Interval(value, min(value, max(ends[0], found.low)), max(value, min(ends[1], found.high)))
+def _around(value: float, interval: Interval, ends: Ends) -> Interval:
+    """``interval`` cut at ``ends``, and wide enough to hold ``value``."""
+    return Interval(value, min(value, max(ends[0], interval.low)), max(value, min(ends[1], interval.high)))
 
 
 def _ends(draws: np.ndarray, observed: float, acceleration: float, n: int, slack: float) -> tuple[float, float]:

@@ -107,7 +107,7 @@ def differences(replicates: int) -> Iterator[Row]:
             shown = _shown(one, other, n, replicates)
             yield row(name, f"told apart, n {n}", shown, replicates, high=0.05)
     sd = 0.2
-    shown = _shown(lambda rng, n: 0.5 + sd * rng.normal(size=n), lambda rng, n: np.full(n, 0.5 - 0.3 * sd), 100, replicates)
+    shown = _shown(lambda rng, n: 0.5 + sd * rng.normal(size=n), lambda _, n: np.full(n, 0.5 - 0.3 * sd), 100, replicates)
     yield row("A difference of 0.3 sd, middle of the scale", "shown, n 100 (t test: 84 %)", shown, replicates, low=0.76)
 
 

@@ -1,23 +1,21 @@
 """How often the words and intervals of distances between sets, and of refusals, are wrong, where the truth is known.
 
-``python benchmarks/statistics/sets.py [--quick]``
-
 Made-up pictures (features with a known distance) go through the metrics' own ``compare``, the frame ``pairwise`` and its verdict.
-Prints a row a world: what is wanted, what was seen and its Monte Carlo error.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
+import sys
 from itertools import count
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
+from table import Row, row
 
 from bench.analysis import pairwise
 from bench.metrics.distribution.formulas import frechet
@@ -35,16 +33,6 @@ if TYPE_CHECKING:
     from bench.types import ScoreRow, Status
 
 _CONTENTS = count()
-
-
-class Row(NamedTuple):
-    """A world: the share that is wanted, low to high, the share that was seen and its standard error."""
-
-    name: str
-    low: float
-    high: float
-    observed: float
-    error: float
 
 
 class Given:
@@ -102,11 +90,6 @@ def verdicts(runs: Sequence[Sequence[ScoreRow]]) -> dict[str, str]:
     return dict(zip(table["metric"], table["verdict"], strict=True))
 
 
-def _rate(name: str, low: float, high: float, hits: Sequence[bool]) -> Row:
-    share = float(np.mean(hits))
-    return Row(name, low, high, share, math.sqrt(share * (1 - share) / len(hits)))
-
-
 def cubic_discrepancy(shift: float, spread: float, d: int) -> float:
     """KID's endless value of N(shift / sqrt(D), spread²) and N(0, 1) in D features, in closed form."""
 
@@ -141,7 +124,8 @@ def less_varied(n: int, d: int, replicates: int, *names: str, high: float = 0.05
             runs = [pictures(rng, asked, 1, 0.5, spread=spread, shift=shift) for spread, shift in ((0.7, 0.0), (1.0, shifts[name]))]
             said = verdicts([distance.compare(x, mine) for x in runs])
             wrong[name].append(said[distance.name] in {pairwise.BETTER, pairwise.WORSE})
-    return [_rate(f"{name}, equal distances, one less varied, {n} x 1, D {d}: a word", 0, high, hits) for name, hits in wrong.items()]
+    world = f"{n} x 1, D {d}, equal distances, one run less varied"
+    return [row(world, f"a word by {name}", sum(hits), replicates, high=high) for name, hits in wrong.items()]
 
 
 def unequal_seeds(prompts: int, replicates: int, d: int = 8) -> Row:
@@ -153,7 +137,7 @@ def unequal_seeds(prompts: int, replicates: int, d: int = 8) -> Row:
         asked = rng.normal(size=(prompts, d))
         runs = [distance.compare(pictures(rng, asked, k, 0.5, shift=0.7), records(prompts, k)) for k in (1, 4)]
         wrong.append(verdicts(runs)[distance.name] in {pairwise.BETTER, pairwise.WORSE})
-    return _rate(f"fd, one model, {prompts} x 1 against {prompts} x 4: a word", 0, 0, wrong)
+    return row(f"One model, {prompts} x 1 against {prompts} x 4", "a word by fd", sum(wrong), replicates, high=0.0)
 
 
 def kid_coverage(prompts: int, seeds: int, replicates: int, *, shift: float = 0.0, shared: bool = False, d: int = 16) -> Row:
@@ -167,12 +151,11 @@ def kid_coverage(prompts: int, seeds: int, replicates: int, *, shift: float = 0.
         asked = rng.normal(size=(prompts, d))
         theirs = pictures(rng, asked, 8, 0.8) if shared else rng.normal(size=(400, d)).astype(np.float32)
         reference = ReferenceFeatures(features=theirs, n=len(theirs), prompts=texts)
-        (row,) = metric(KernelDistance, reference, subsets=10).compare(
-            pictures(rng, asked, seeds, 0.8, shift=shift), records(prompts, seeds)
-        )
-        inside.append(row.detail["low"] <= truth <= row.detail["high"])
-    what = f"KID {truth:.3f}, {prompts} x {seeds}{', reference of the same prompts' if shared else ''}: interval covers"
-    return _rate(what, 0.93, 1.0 if shared or not shift else 0.99, inside)
+        drawn = pictures(rng, asked, seeds, 0.8, shift=shift)
+        (found,) = metric(KernelDistance, reference, subsets=10).compare(drawn, records(prompts, seeds))
+        inside.append(found.detail["low"] <= truth <= found.detail["high"])
+    world = f"KID {truth:.3f}, {prompts} x {seeds}{', reference of the same prompts' if shared else ''}"
+    return row(world, "interval covers", sum(inside), replicates, low=0.93, high=1.0 if shared or not shift else 0.99)
 
 
 def alike_words(kind: type[SetDistance], prompts: int, seeds: int, replicates: int, d: int = 8) -> list[Row]:
@@ -185,7 +168,9 @@ def alike_words(kind: type[SetDistance], prompts: int, seeds: int, replicates: i
         runs = [distance.compare(pictures(rng, asked, seeds, 0.5, shift=0.7), records(prompts, seeds)) for _ in range(2)]
         for column, word in verdicts(runs).items():
             wrong.setdefault(column, []).append(word in {pairwise.BETTER, pairwise.WORSE})
-    return [_rate(f"{column}, one model twice, {prompts} x {seeds}: a word", 0, 0.05, hits) for column, hits in wrong.items()]
+    return [
+        row(f"One model twice, {prompts} x {seeds}", f"a word by {name}", sum(hits), replicates, high=0.05) for name, hits in wrong.items()
+    ]
 
 
 def refusal_coverage(prompts: int, seeds: int, replicates: int, share: float = 0.1, alike: float = 0.8) -> Row:
@@ -196,14 +181,16 @@ def refusal_coverage(prompts: int, seeds: int, replicates: int, share: float = 0
         declined = rng.random((prompts, seeds)) < rng.beta(a, b, size=(prompts, 1))
         found = refusals.shares(records(prompts, seeds, declined))
         inside.append(found["low"] <= share <= found["high"])
-    return _rate(f"refusals of {share:.0%}, {prompts} x {seeds}, alike to {alike:g}: interval covers", 0.93, 0.99, inside)
+    return row(
+        f"Refusals of {share:.0%}, {prompts} x {seeds}, alike to {alike:g}", "interval covers", sum(inside), replicates, low=0.93, high=0.99
+    )
 
 
-def worlds(*, quick: bool = False) -> Iterator[tuple[str, float, float, float, float]]:
-    """Rows (name, wanted low, wanted high, observed, Monte Carlo error); ``quick`` has fewer replicates."""
-    few = 40 if quick else 250
+def worlds(*, quick: bool) -> Iterator[Row]:
+    """Every row of this module."""
+    few = 12 if quick else 80
     for n in (64, 100, 200, 500):
-        yield from less_varied(n, 64, few, "fd")
+        yield from less_varied(n, 64, few // 4, "fd")
     yield from less_varied(100, 16, few, "fd", "kid")
     yield from less_varied(320, 16, few, "fd", high=0.12)  # the least number with a verdict: some bias is left
     yield unequal_seeds(100, few // 4)
@@ -216,24 +203,9 @@ def worlds(*, quick: bool = False) -> Iterator[tuple[str, float, float, float, f
     yield from alike_words(FrechetDistance, 50, 4, few)
     for prompts in (30, 60, 200):
         yield from alike_words(PrecisionRecall, prompts, 1, few)
-    yield refusal_coverage(50, 1, 2 * few)
-    yield refusal_coverage(50, 4, 2 * few)
-
-
-def within(row: Row) -> bool:
-    """Whether what was seen may be what is wanted, within two standard errors."""
-    reach = 2 * max(row.error, 1e-9)
-    return row.low - reach <= row.observed <= row.high + reach
-
-
-def main() -> None:
-    """Print every world."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer replicates")
-    for row in map(Row._make, worlds(quick=parser.parse_args().quick)):
-        sign = "pass" if within(row) else "SHORT"
-        print(f"{sign:5}  {row.observed:6.1%} ±{row.error:.1%}  wanted {row.low:.0%} to {row.high:.0%}  {row.name}", flush=True)
+    yield refusal_coverage(50, 1, 4 * few)
+    yield refusal_coverage(50, 4, 4 * few)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit("run: python benchmarks/statistics")

@@ -245,7 +245,7 @@ def row(a: str, b: str, verdict: str, **more: Any) -> dict[str, Any]:
 
 def compared(rows: Sequence[dict[str, Any]], ranks: Sequence[tuple[str, float]] = ()) -> Frames:
     order = [
-        {"metric": "clip", "run": run, "strength": s, "low": s - 0.2, "high": s + 0.2, "rank": i + 1, "rank_low": max(1, i),
+        {"metric": "clip", "run": run, "group": 1, "strength": s, "low": s - 0.2, "high": s + 0.2, "rank": i + 1, "rank_low": max(1, i),
          "rank_high": i + 2, "wins": 5.0, "ties": 1.0, "losses": 4.0, "n": 10}
         for i, (run, s) in enumerate(ranks)
     ]  # fmt: skip

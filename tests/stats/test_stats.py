@@ -322,12 +322,52 @@ def test_ties_are_half_a_win_and_no_vote_says_nothing() -> None:
     assert [s.value for s in stats.bradley_terry(level)] == pytest.approx([0, 0])
     none = stats.bradley_terry(np.zeros((0, 3, 3)))
     assert math.isnan(none[0].value)
-    assert (none[0].rank_low, none[0].rank_high) == (1, 3)
-    apart = np.zeros((10, 3, 3))
-    apart[:, 0, 1] = 1
-    never = stats.bradley_terry(apart)[2]
-    assert never.low < 0 < never.high
-    assert (never.rank_low, never.rank_high) == (1, 3)
+    assert [s.group for s in none] == [1, 2, 3]
+
+
+def test_models_that_never_met_have_an_order_each_and_none_together() -> None:
+    wins = np.zeros((20, 5, 5))
+    wins[:15, [0, 2], [1, 3]] = 1
+    wins[15:, [1, 3], [0, 2]] = 1
+    found = stats.bradley_terry(wins)
+    assert [s.group for s in found] == [1, 1, 2, 2, 3]
+    assert [s.rank for s in found] == [1, 2, 1, 2, 1]
+    assert [s.value for s in found[:4]] == pytest.approx([s * math.log(15.5 / 5.5) / 2 for s in (1, -1, 1, -1)])
+    assert all(0 < s.low < s.high < 1.2 and s.rank_high == 1 for s in (found[0], found[2]))
+    assert math.isnan(found[4].value)
+    bridged = np.concatenate([wins, np.zeros((1, 5, 5))])
+    bridged[-1, 1, 2] = 1
+    assert [s.group for s in stats.bradley_terry(bridged)] == [1, 1, 1, 1, 2]
+
+
+def test_people_who_disagree_widen_every_strength_and_alike_ones_only_by_students_t() -> None:
+    prompts, people = (index.ravel() for index in np.indices((30, 4)))
+    alike, apart = np.zeros((120, 2, 2)), np.zeros((120, 2, 2))
+    first = prompts % 3 > 0
+    alike[first, 0, 1] = alike[~first, 1, 0] = 1
+    own = np.where(people < 3, prompts % 9 > 0, prompts % 9 == 0)
+    apart[own, 0, 1] = apart[~own, 1, 0] = 1
+    for wins, least, most in ((alike, 1.5, 1.75), (apart, 5, 20)):
+        together = stats.bradley_terry(wins, prompts=prompts)[0]
+        crossed = stats.bradley_terry(wins, prompts=prompts, people=people)[0]
+        assert crossed.value == together.value > 0
+        assert least < (crossed.high - crossed.low) / (together.high - together.low) < most, "t of 3 degrees is 1.62 times 1.96"
+
+
+def test_the_error_of_judgements_by_people_is_reckoned_by_hand() -> None:
+    # prompts agree (0); people 1, -1, 0 sixths: 2/36 * 3/2 = 1/12; judgements 1/12 each: 4/144 * 6/5 = 1/30
+    prompts, people = (index.ravel() for index in np.indices((2, 3)))
+    found = stats.crossed(np.array([1.0, 0.0, 0.5] * 2), np.ones(6), prompts, people)
+    assert found is not None
+    assert (found.error, found.degrees) == (pytest.approx(math.sqrt(1 / 12 - 1 / 30)), 1)
+    assert found.p(found.error) == pytest.approx(0.5)
+    assert found.p(0.0) == 1.0
+    assert found.interval(0.5, (0.0, 1.0)) == (0.5, 0.0, 1.0)
+    assert stats.crossed(np.ones(4), np.ones(4), np.arange(4) // 2, np.arange(4) % 2) is None, "of these two people only"
+    # prompts differ as much and people do not: never less than the prompts' own
+    alone = stats.crossed(np.repeat([1.0, 0.0, 0.5], 3), np.ones(9), np.repeat(np.arange(3), 3), np.tile(np.arange(3), 3))
+    assert alone is not None
+    assert alone.error == pytest.approx(0.5 / math.sqrt(3))
 
 
 def test_alpha_is_krippendorffs_own_example() -> None:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import runpy
-from typing import Any
-
 import pytest
-from support.paths import ROOT
+from support.worlds import simulated
 
-WORLDS: dict[str, Any] = runpy.run_path(str(ROOT / "benchmarks" / "statistics" / "sets.py"))
-
-
-def holds(row: Any) -> bool:
-    return bool(WORLDS["within"](row))
+WORLDS = simulated("sets")
 
 
 def test_few_pictures_and_unequal_seeds_get_no_word_by_a_frechet_distance() -> None:
     (row,) = WORLDS["less_varied"](64, 64, 2, "fd")
-    assert row.observed == 0
-    assert WORLDS["unequal_seeds"](40, 2).observed == 0
+    assert row.rate == 0
+    assert WORLDS["unequal_seeds"](40, 2).rate == 0
 
 
 def test_the_closed_form_of_kid_is_what_many_pictures_have() -> None:
@@ -34,15 +27,15 @@ def test_the_closed_form_of_kid_is_what_many_pictures_have() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("prompts", "seeds"), [(50, 4), (12, 4), (50, 1)])
 def test_kids_interval_covers_with_several_seeds(prompts: int, seeds: int) -> None:
-    assert holds(WORLDS["kid_coverage"](prompts, seeds, 60, shift=1.0))
+    assert WORLDS["kid_coverage"](prompts, seeds, 60, shift=1.0).kept
 
 
 @pytest.mark.slow
 def test_kid_decides_as_rarely_by_chance_as_claimed() -> None:
     (row,) = WORLDS["less_varied"](100, 16, 60, "kid")
-    assert holds(row)
+    assert row.kept
 
 
 @pytest.mark.slow
 def test_the_interval_of_refusals_covers_with_several_seeds() -> None:
-    assert holds(WORLDS["refusal_coverage"](50, 4, 300))
+    assert WORLDS["refusal_coverage"](50, 4, 300).kept
