@@ -102,6 +102,21 @@ class BudgetError(BenchError):
     exit_code = 4
 
 
+def causes(error: BaseException | None) -> list[BaseException]:
+    """``error`` and what caused it, each once: "raise cause from None" while its wrapper is handled makes a circle.
+
+    >>> first, second = ValueError("first"), ValueError("second")
+    >>> first.__cause__, second.__context__ = second, first
+    >>> [str(e) for e in causes(first)]
+    ['first', 'second']
+    """
+    found: list[BaseException] = []
+    while error is not None and not any(error is other for other in found):
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
 def unknown(what: str, name: str, available: Iterable[str], *, prefix: str = "") -> ConfigError:
     """The error for a name that does not exist: the nearest valid names, then all of them; ``prefix`` stands before each.
 

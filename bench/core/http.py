@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from bench.errors import BenchError, ConfigError, MissingPackageError
+from bench.errors import BenchError, ConfigError, MissingPackageError, causes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,18 +139,17 @@ def refused_for_good(error: BaseException | None, url: str) -> BenchError | None
     None where ``error``, with all that caused it, is neither.
     """
     where = urlsplit(url).hostname
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
+    for one in causes(error):
+        if isinstance(one, ssl.SSLCertVerificationError):
             name = next((name for name in AUTHORITIES if os.environ.get(name)), None)
             source = f"trusted are those of {name}={os.environ[name]}" if name else "trusted are the system's"
             return BenchError(
-                f"the certificate of {where} is not trusted ({error.verify_message}); {source}. For an authority of your own, or a "
+                f"the certificate of {where} is not trusted ({one.verify_message}); {source}. For an authority of your own, or a "
                 "company's proxy that reads along, name its certificate: export SSL_CERT_FILE=FILE.pem"
             )
-        if type(error).__name__ == "ProxyError" and str(error).startswith("407"):
+        if type(one).__name__ == "ProxyError" and str(one).startswith("407"):
             name = proxy_variable(url)
             return BenchError(f"the proxy of {name} wants a user name and password (407): export {name}=http://USER:PASSWORD@HOST:PORT")
-        error = error.__cause__ or error.__context__
     return None
 
 

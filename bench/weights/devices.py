@@ -11,7 +11,7 @@ import warnings
 from contextlib import suppress
 
 from bench.core import environment
-from bench.errors import MissingWeightsError
+from bench.errors import MissingWeightsError, causes
 
 AUTOMATIC: tuple[str, ...] = ("cuda", "mps", "cpu")
 """The devices that "auto" chooses from, the fastest first."""
@@ -136,9 +136,8 @@ def release(error: BaseException | None = None) -> None:
     """
     import torch  # noqa: PLC0415 - slow import
 
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
+    for one in causes(error):
+        traceback.clear_frames(one.__traceback__)
     gc.collect()
     with suppress(RuntimeError):  # of a device that is lost
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]

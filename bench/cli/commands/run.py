@@ -13,7 +13,7 @@ from bench.cli.console import print_error
 from bench.config import instantiate
 from bench.core.progress import Progress
 from bench.engine.forecast import forecast
-from bench.errors import BenchError, ConfigError
+from bench.errors import BenchError, ConfigError, causes
 from bench.pricing.budget import confirm_cost
 
 if TYPE_CHECKING:
@@ -129,11 +129,9 @@ def execute(config: DictConfig, turn: engine.Turn) -> tuple[str | None, int]:
 
 def _release(error: BaseException) -> None:
     """Free what the frames behind an error hold: in a sweep the next model needs the memory of one that failed while it was loaded."""
-    chain: BaseException | None = error
-    while chain is not None:
-        traceback.clear_frames(chain.__traceback__)
-        chain.__traceback__ = None
-        chain = chain.__cause__ or chain.__context__
+    for one in causes(error):
+        traceback.clear_frames(one.__traceback__)
+        one.__traceback__ = None
     gc.collect()
 
 

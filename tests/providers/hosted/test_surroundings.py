@@ -8,6 +8,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+import huggingface_hub.constants  # noqa: F401 - reads HF_HUB_OFFLINE, which a test sets later
 import pytest
 from PIL import Image
 from support.command import bench
