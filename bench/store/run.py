@@ -335,7 +335,7 @@ class Run:
 
     def _damaged(self, file: Path, error: Exception) -> StoreError:
         if file.name == "scores.parquet":
-            remedy = "delete that file and score the run again"
+            remedy = f"delete that file and score the run again with: {command('score', str(self.path))}"
         else:
             remedy = f"delete the run with: {command('rm', str(self.path))}"
         return StoreError(f"{printable(file)} is damaged ({error}); put it back from a copy, or {remedy}")

@@ -131,7 +131,7 @@ def test_advice_about_an_empty_results_folder(results: str, here: Here) -> None:
 def test_advice_about_a_damaged_run(pair: tuple[Run, Run], results: str, tmp_path: Path, here: Here) -> None:
     run = pair[0]
     (run.path / "scores.parquet").write_bytes(b"PAR1")
-    check(here(["compare", "one", "two", "--results", results]).stderr, "rm", folder=tmp_path)
+    check(here(["compare", "one", "two", "--results", results]).stderr, "score", folder=tmp_path)
     (run.path / "run.json").write_text("{")
     check(here(["report", run.name, "--results", results]).stderr, "rm", folder=tmp_path)
 
