@@ -397,7 +397,7 @@ def test_a_restart_keeps_address_queue_and_votes_and_its_key_is_for_the_owner_al
         server.post("vote", server.choice("Ana", first["ballots"][0]))
         address = server.url
         server.kill()
-    (key,) = (results / ".vote").glob("*.json")
+    (key,) = results.glob(".vote-*/*.json")
     assert key.stat().st_mode & 0o077 == 0
     with ServedVote(results, "--rater", "Ana") as server:
         assert server.url == address
