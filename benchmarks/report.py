@@ -44,7 +44,7 @@ _MEASURED = """
 import sys
 from bench.cli.app import main
 from bench.providers.local.meters import host_peak
-code = main()
+code = main(sys.argv[1:])
 print(host_peak())
 sys.exit(code)
 """

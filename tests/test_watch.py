@@ -89,3 +89,28 @@ def test_the_demo_and_doctor_contact_nobody_and_write_results_and_cache_only(tmp
     assert done.elsewhere() == []
     assert {path.name for path in (tmp_path / "work").iterdir()} == {"results"}
     assert {path.name for path in (tmp_path / "cache").iterdir()} <= {"fluxbench", "fontconfig"}
+
+
+def test_weights_named_by_repository_are_looked_for_on_this_machine_only(tmp_path: Path) -> None:
+    code = f"""
+import os, pathlib, shutil, time
+cache = pathlib.Path({str(tmp_path / "cache" / "hub")!r})
+os.environ["HF_HUB_CACHE"] = str(cache)
+snapshot = cache / "models--owner--clip" / "snapshots" / ("0" * 40)
+shutil.copytree({str(ROOT / "weights" / "clip-tiny")!r}, snapshot)
+(cache / "models--owner--clip" / "refs").mkdir()
+(cache / "models--owner--clip" / "refs" / "main").write_text("0" * 40)
+from bench.errors import MissingWeightsError
+from bench.metrics.extractors.contrastive import ContrastiveModel
+from bench.metrics.extractors.dinov2 import DinoV2
+assert ContrastiveModel("here", "owner/clip").loaded
+for lacking in (lambda: ContrastiveModel("gone", "owner/gone").loaded, lambda: DinoV2("gone", "owner/gone")._loaded):
+    try:
+        lacking()
+    except MissingWeightsError:
+        continue
+    raise SystemExit("loaded what is not there")
+"""
+    watched = Watched(["-c", code], tmp_path)
+    assert watched.ended.returncode == 0, watched.ended.stderr
+    assert not watched.contacted

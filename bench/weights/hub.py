@@ -87,13 +87,22 @@ def _file_hash(file: Path, _size: int, _changed: int) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()[:16]
 
 
-def cached_snapshot(repo: str) -> Path | None:
+def files(repo: str, revision: str | None = None) -> Path | None:
+    """The folder with the files of ``repo``, itself one or a repository in the hub's local cache; None when they are not here.
+
+    Load from this folder, not by the repository's name: given a name, transformers asks the hub for adapters, even where it
+    was told ``local_files_only``, and on a machine without network waits half a minute for no answer.
+    """
+    return local_folder(repo) or cached_snapshot(repo, revision)
+
+
+def cached_snapshot(repo: str, revision: str | None = None) -> Path | None:
     """The folder of a repository's snapshot in the hub's local cache; None when it is not there, or ``repo`` names no repository."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - slow import
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415 - slow import
 
     try:
-        return Path(snapshot_download(repo, local_files_only=True))
+        return Path(snapshot_download(repo, revision=revision, local_files_only=True))
     except (HFValidationError, LocalEntryNotFoundError):
         return None
 

@@ -214,21 +214,22 @@ class ContrastiveModel:
 
         transformers.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
-        source = hub.local_folder(self.repo) or self.repo
-        here = {"local_files_only": True, "revision": self.revision}
-        place, beside = source, here
-        if self.processor:
-            place, beside = hub.local_folder(self.processor) or self.processor, {"local_files_only": True}
+        repos = [self.repo, self.processor] if self.processor else [self.repo]
+        missing = MissingWeightsError(
+            f"the weights of {self.name} ({' and '.join(repos)}) are not on this machine; download them once with: "
+            f"hf download {' and: hf download '.join(repos)}, then: python -m bench score RUN metric=[{self.name}]"
+        )
+        folder = hub.files(self.repo, self.revision)
+        beside = hub.files(self.processor) if self.processor else folder
+        if folder is None or beside is None:
+            raise missing
+        here = {"local_files_only": True}
         try:
-            network, report = transformers.AutoModel.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **here)
-            image_processor = transformers.AutoImageProcessor.from_pretrained(place, backend="pil", **beside)
-            tokenizer = transformers.AutoTokenizer.from_pretrained(place, **beside)
+            network, report = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **here)
+            image_processor = transformers.AutoImageProcessor.from_pretrained(beside, backend="pil", **here)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(beside, **here)
         except (OSError, ValueError) as error:
-            repos = [self.repo, self.processor] if self.processor else [self.repo]
-            raise MissingWeightsError(
-                f"the weights of {self.name} ({' and '.join(repos)}) are not on this machine; download them once with: "
-                f"hf download {' and: hf download '.join(repos)}, then: python -m bench score RUN metric=[{self.name}]"
-            ) from error
+            raise missing from error
         lacking = sorted(report["missing_keys"])
         if lacking:
             raise MissingWeightsError(

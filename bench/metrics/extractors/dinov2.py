@@ -60,13 +60,15 @@ class DinoV2:
 
         transformers.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
-        source = hub.local_folder(self.repo) or self.repo
-        here = {"local_files_only": True, "revision": self.revision}
+        missing = MissingWeightsError(
+            f"the weights of {self.name} ({self.repo}) are not on this machine; download them once with: hf download {self.repo}"
+        )
+        folder = hub.files(self.repo, self.revision)
+        if folder is None:
+            raise missing
         try:
-            model = transformers.Dinov2Model.from_pretrained(source, dtype=torch.float32, **here)
-            processor = transformers.AutoImageProcessor.from_pretrained(source, **here)
+            model = transformers.Dinov2Model.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+            processor = transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError) as error:
-            raise MissingWeightsError(
-                f"the weights of {self.name} ({self.repo}) are not on this machine; download them once with: hf download {self.repo}"
-            ) from error
+            raise missing from error
         return model.eval(), processor
