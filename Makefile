@@ -10,11 +10,11 @@ NPM ?= .npm
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --dist worksteal
 HERE := not gpu and not network and not contract
 
-.PHONY: help demo test check gpu contract lint fmt mutants docs notebooks bench fid carriers verify clean
+.PHONY: help demo test check check-statistics gpu contract lint fmt mutants docs notebooks bench fid carriers verify clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,10 @@ test: $(VENV)/.dev ## the fast tests
 
 check: $(VENV)/.dev ## the slow tests
 	$(PYTEST) -m "$(HERE) and slow"
+
+# Minutes; QUICK=--quick for few replicates, the short form of CI.
+check-statistics: $(VENV)/.dev ## simulate how often words and intervals of reports are wrong
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python benchmarks/statistics $(QUICK)
 
 gpu: $(VENV)/.dev ## the tests that need a CUDA card, one after another on it
 	FLUXBENCH_REQUIRE=cuda $(BIN)/python -m pytest -q -m gpu tests/gpu

@@ -145,6 +145,11 @@ class Timing:
     attempts: int = 1
     energy_j: float = math.nan
 
+    @property
+    def to_picture_s(self) -> float:
+        """From the first call to the picture: ``latency_s`` and ``retry_s``."""
+        return self.latency_s if math.isnan(self.retry_s) else self.latency_s + self.retry_s
+
 
 @dataclass(frozen=True)
 class Rendered:
@@ -158,6 +163,7 @@ class Rendered:
         detail: JSON-ready extras. Of a refusal: ``refusal`` ("refused", "filtered" or "empty", see
             ``bench.metrics.safety.refusals``), ``code`` and ``categories`` in the server's words. Of a hosted picture: ``usage``
             (as reported), ``size`` [width, height] as sent, ``metadata`` found in the file, ``tries`` (one entry an attempt).
+            As stored also ``session``: the index into the list that run.json's ``sessions`` has of the environment.
     """
 
     status: Status
@@ -196,6 +202,11 @@ class ImageRecord:
     cost_usd: float = math.nan
     expected_text: tuple[str, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def session(self) -> int:
+        """Which of the environment's sessions made it. Earlier versions did not say: what they made counts as one."""
+        return int(self.detail.get("session", 0))
 
     @property
     def failed(self) -> bool:
@@ -252,6 +263,8 @@ class Column:
         weighed: whether the answer weighs it. None means yes for a main column that has a better end and is not ``timed``.
         timed: whether it depends on the machine.
         order: place in tables, small first; 100 to 299 are quality, 600 and up refusals, times and what else describes a run.
+            Columns of 100 to 139 ask how well pictures fit their prompts, of 140 to 149 whether scenes are right, of 150 to
+            199 of text in pictures, of 200 to 299 of distances between sets: see ``bench.analysis.columns.Cards.family``.
         aggregate: how a run's figure is made of it.
         of: the column of single pictures behind a figure of the whole run, by which runs are compared.
     """

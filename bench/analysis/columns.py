@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from bench import stats
 from bench.analysis import votes
 from bench.store import schema
 from bench.types import Column
@@ -86,6 +89,21 @@ def one_a_metric(names: Iterable[str]) -> list[str]:
     return list({name.partition(".")[0]: name for name in reversed(list(names))}.values())[::-1]
 
 
+_FAMILIES = ((100, 140, "alignment"), (140, 150, "scene"), (150, 200, "text"), (200, 300, "distribution"))
+"""Columns from and below which ``order`` ask the same question in several ways."""
+_UNIT_ENDS = {"share": 1.0, "similarity": 1.0, "P(yes)": 1.0, "edits/char": 1.0}
+
+
+def score_ends(unit: str, values: np.ndarray) -> stats.Ends | None:
+    """The lowest and the highest score there can be in ``unit``; None where there are none, or every score lies far from them.
+
+    Edits a character may be more than 1: then the largest of ``values`` is the end.
+    """
+    if unit not in _UNIT_ENDS:
+        return None
+    return 0.0, max(_UNIT_ENDS[unit], float(np.max(values, initial=0.0)))
+
+
 class Cards(Mapping[str, Column]):
     """The card of every column that some runs have; a column that nobody described has the defaults.
 
@@ -142,6 +160,19 @@ class Cards(Mapping[str, Column]):
     def weighed(self, names: Iterable[str]) -> list[str]:
         """Those that the answer weighs, in the order of tables, each once."""
         return self._ordered(name for name in names if self[name].weighed)
+
+    def family(self, name: str) -> str:
+        """What the column asks: columns of a family are several answers to one question, those of two families to two."""
+        card = self[name]
+        if name == votes.METRIC:
+            return "people"
+        if card.timed:
+            return "speed"
+        return next((family for start, end, family in _FAMILIES if start <= card.order < end), self.metric(name))
+
+    def questions(self, names: Iterable[str]) -> list[str]:
+        """One column a family, the first of those that the answer weighs."""
+        return list({self.family(name): name for name in reversed(self.weighed(names))}.values())[::-1]
 
     def _ordered(self, names: Iterable[str]) -> list[str]:
         return sorted(dict.fromkeys(names), key=lambda name: (self[name].order, name.partition(".")[0]))

@@ -157,7 +157,7 @@ class _Reading:
     @cached_property
     def ranking(self) -> pd.DataFrame:
         scores = self._comparable[self._comparable["metric"] != tally.METRIC]
-        order = ranking.table(scores, self._infos, self._timed, self.cards)
+        order = ranking.table(scores, self._infos, self.cards)
         return pd.concat([self._voted["ranking"], order], ignore_index=True) if self._votes else order
 
     @property
@@ -218,8 +218,8 @@ def _images(label: str, records: Sequence[ImageRecord], info: Mapping[str, Any])
     for record in records:
         row = schema.record_to_json(record) | {"cost_usd": costs.of_picture(record, info)}
         row["settings"], row["detail"] = json.dumps(row["settings"]), json.dumps(row["detail"])
-        rows.append({"run": label, **row})
-    table = pd.DataFrame(rows, columns=["run", *schema.record_columns()])
+        rows.append({"run": label, "session": record.session, **row})
+    table = pd.DataFrame(rows, columns=["run", *schema.record_columns(), "session"])
     numbers = [f.name for f in fields(Timing) if f.type == "float"] + ["cost_usd"]
     table[numbers] = table[numbers].astype(float)
     return table

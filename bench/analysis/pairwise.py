@@ -6,32 +6,53 @@ import json
 import math
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bench import stats
+from bench.analysis import sets as whole_sets
 from bench.analysis import slowdown, votes
-from bench.analysis.columns import EARLIER_CARDS
+from bench.analysis.columns import EARLIER_CARDS, score_ends
 from bench.analysis.comparable import not_comparable_reason
+from bench.analysis.ratios import ratio_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
     from bench.analysis.columns import Cards
     from bench.types import Column
 
 COLUMNS = ("metric", "a", "b", "unit", "higher_is_better", "n", "mean_a", "mean_b", "difference", "low", "high", "cliff", "effect",
-           "win", "tie", "loss", "p", "q", "verdict", "detectable", "more", "reason")  # fmt: skip
+           "win", "tie", "loss", "p", "q", "verdict", "p_answer", "answer", "detectable", "more", "carried_by", "reason")  # fmt: skip
 ALPHA = 0.05
-"""The false discovery rate at which a difference counts as shown."""
+"""The false discovery rate at which a difference of a table counts as shown, and the error rate of an answer's words."""
 BETTER, WORSE, LEVEL, FEW, UNLIKE = "better", "worse", "no difference shown", "too few prompts", "not comparable"
+SESSIONS = "too few sessions"
 TURNED = {BETTER: WORSE, WORSE: BETTER}
 """A verdict on a as one on b; the others are the same both ways."""
 
-_Pair = tuple[str, str, np.ndarray, str | None]
-"""Labels of two runs, the values (n, 2) of what both have, and why they cannot be compared."""
+
+class _Values(NamedTuple):
+    """What two runs have of a column.
+
+    Attributes:
+        a, b: labels.
+        sides: float (n, 2), whose means are the figures of the runs.
+        reason: why they cannot be compared; None where they can.
+        extremes: see ``bench.stats.extremes``.
+        prompts: the prompt of each line of ``sides``; () where a line is a group of them.
+        people: of votes, the chance in the difference if other people voted; None where these are all it speaks of.
+    """
+
+    a: str
+    b: str
+    sides: np.ndarray
+    reason: str | None = None
+    extremes: stats.Ends | None = None
+    prompts: tuple[str, ...] = ()
+    people: stats.Crossed | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +68,10 @@ class PairResult:
         cliff, effect, win, tie, loss: how the prompts lie, positive and won where a is better.
         p: of the test.
         sd: standard deviation of the differences.
+        even: whether all that differ do so by one size, as yes and no do.
+        timed: whether n counts sessions, of the run with fewer.
+        carried_by: the prompt that makes half of the difference or more; None where no single one does.
+        by_people: whether other people are a source of chance besides, which more prompts do not lessen.
     """
 
     metric: str
@@ -68,15 +93,24 @@ class PairResult:
     loss: float = math.nan
     p: float = math.nan
     sd: float = math.nan
+    even: bool = False
+    timed: bool = False
+    carried_by: str | None = None
+    by_people: bool = False
 
-    def tested(self, values: np.ndarray, test: stats.Paired) -> PairResult:
-        """With what the paired values (n, 2) of a and b say."""
+    def tested(self, line: _Values, test: stats.Paired) -> PairResult:
+        """With what the paired values of a and b say."""
+        values = line.sides
         sign = 1.0 if self.higher_is_better else -1.0
         win, loss = (test.wins, test.losses) if self.higher_is_better else (test.losses, test.wins)
+        difference = votes.widened(test.difference, line.people, (-1.0, 1.0))
+        p = test.p if line.people is None else max(test.p, line.people.p(difference.value))
+        sd = test.sd if line.people is None else line.people.error * math.sqrt(self.n)
         return replace(
-            self, mean_a=float(values[:, 0].mean()), mean_b=float(values[:, 1].mean()), difference=test.difference.value,
-            low=test.difference.low, high=test.difference.high, cliff=sign * test.cliff, effect=sign * test.effect,
-            win=win, tie=test.ties, loss=loss, p=test.p, sd=test.sd,
+            self, mean_a=float(values[:, 0].mean()), mean_b=float(values[:, 1].mean()), difference=difference.value,
+            low=difference.low, high=difference.high, cliff=sign * test.cliff, effect=sign * test.effect,
+            win=win, tie=test.ties, loss=loss, p=p, sd=sd, even=test.even, by_people=line.people is not None,
+            carried_by=line.prompts[test.carrier] if test.carrier is not None and line.prompts else None,
         )  # fmt: skip
 
 
@@ -89,14 +123,22 @@ def table(
 ) -> pd.DataFrame:
     """The frame ``pairwise`` of all runs that are no ceiling, over every metric of pictures that has a better end, and of sets.
 
-    Seeds are averaged within a prompt, and only prompts that both runs have count. ``difference`` is the mean of a - b
-    with its 95 % interval, ``p`` that of the sign-flip test, ``q`` the same after Benjamini and Hochberg over the whole
-    table. A set's difference and ``p`` come from its resampled halves. ``verdict`` speaks of a: "better" or "worse" where
-    q <= 0.05, "too few prompts" below ``bench.stats.MIN_PROMPTS``, "not comparable" with a ``reason``, else "no difference shown".
-    What people prefer comes from the votes on the two runs alone: a picture's own points depend on the rivals it met.
+    Seeds are averaged within a prompt, and only prompts that both runs have count. ``difference`` is that of the figures
+    that ``summary`` prints (means, or micro averages), over these prompts, with its 95 % interval; ``p`` that of the sign-flip
+    test, ``q`` the same after Benjamini and Hochberg within the family of the column (``Cards.family``). A set's
+    difference and ``p`` come from its resampled halves. ``verdict`` speaks of a: "better" or "worse" where q <= 0.05 and the
+    interval leaves out 0, "too few prompts" where the test cannot reach that level with so many, "not comparable" with a
+    ``reason``, else "no difference shown". Latencies are compared by sessions (``bench.analysis.slowdown.compare``): "too few
+    sessions" below five, ``n`` counts sessions, means are geometric, p is Student's. What people prefer comes from the votes on
+    the two runs alone: a picture's own points depend on the rivals it met. Of three people or more, the interval and p also
+    hold the chance of other people.
+
+    ``p_answer`` is p after Holm over the questions of the answer: every pair, on one column a family (``Cards.questions``),
+    NaN elsewhere; ``answer`` is the verdict by it, None elsewhere.
 
     ``detectable``: the difference that this many prompts would have shown with 80 % power; ``more``: how many more would
-    show the one observed. Both reckon with the level at which the next difference of the table would have counted.
+    show the one observed. Both reckon with the level at which the next difference of the family would have counted.
+    ``carried_by``: the prompt that makes half of a shown difference or more.
 
     Args:
         scores: long form, every run and metric.
@@ -110,16 +152,25 @@ def table(
     pictures, sets = fit[fit["request_id"].notna()], fit[fit["request_id"].isna()]
     first = fit.drop_duplicates("metric")
     ends = {row["metric"]: (row["unit"], bool(row["higher_is_better"])) for row in first.to_dict("records")}
-    untested: list[tuple[PairResult, np.ndarray]] = []
+    untested: list[tuple[PairResult, _Values]] = []
+    results: list[PairResult] = []
     for metric, means in prompt_means(pictures).items():
         runs = [run for run in rivals if run in means]
-        pairs = _by_votes(runs, duels) if metric == votes.METRIC else _by_prompt(cards[metric], means, runs, infos, timed)
-        untested += [(PairResult(metric, a, b, *ends[metric], len(values), reason), values) for a, b, values, reason in pairs]
-    results = _tested(untested)
+        if metric == "latency":
+            results += _by_sessions(replace(cards[metric], unit=ends[metric][0]), means, runs, infos, timed)
+            continue
+        if metric == votes.METRIC:
+            pairs = _by_votes(runs, duels)
+        elif cards[metric].aggregate == "ratio":
+            pairs = _by_words(cards[metric], pictures[pictures["metric"] == metric], runs, infos, timed)
+        else:
+            pairs = _by_prompt(replace(cards[metric], unit=ends[metric][0]), means, runs, infos, timed)
+        untested += [(PairResult(metric, p.a, p.b, *ends[metric], len(p.sides), p.reason), p) for p in pairs]
+    results += _tested(untested)
     for name, group in sets.groupby("metric", sort=False):
         if group["detail"].str.contains('"drawn"', regex=False).any():
             results += _by_halves(str(name), group, rivals, *ends[name])
-    return _judged(results)
+    return _judged(results, cards)
 
 
 def prompt_means(pictures: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -135,43 +186,101 @@ def _by_prompt(
     runs: Sequence[str],
     infos: Mapping[str, Mapping[str, Any]],
     timed: Mapping[str, pd.DataFrame],
-) -> Iterator[_Pair]:
+) -> Iterator[_Values]:
+    prompts, of = np.array(list(map(str, means.index)), dtype=object), {run: means[run].to_numpy(float) for run in runs}
     for a, b in combinations(runs, 2):
-        both = means[[a, b]].dropna()
-        why = not_comparable_reason(column, a, b, infos, timed) or (None if len(both) else "no prompt in common")
-        if column.name == "latency" and why is None and {a, b} <= timed.keys():
-            both = both.groupby(slowdown.resampling_units(timed[a], timed[b], both.index.tolist())).mean()
-        yield a, b, both.to_numpy(float), why
+        values = np.stack([of[a], of[b]], axis=1)
+        kept = ~np.isnan(values).any(axis=1)
+        values, names = values[kept], tuple(prompts[kept])
+        why = not_comparable_reason(column, a, b, infos, timed) or (None if len(values) else "no prompt in common")
+        yield _Values(a, b, values, why, _extremes(values, column.unit), names)
 
 
-def _by_votes(runs: Sequence[str], duels: pd.DataFrame | None) -> Iterator[_Pair]:
-    points = {} if duels is None else {pair: group.to_numpy(float) for pair, group in duels.groupby(["a", "b"])["points"]}
+def _by_sessions(
+    column: Column,
+    means: pd.DataFrame,
+    runs: Sequence[str],
+    infos: Mapping[str, Mapping[str, Any]],
+    timed: Mapping[str, pd.DataFrame],
+) -> Iterator[PairResult]:
+    """Latencies, by the mean of each session."""
     for a, b in combinations(runs, 2):
-        of_a = points.get((a, b), np.empty(0))
-        yield a, b, np.stack([of_a, 1 - of_a], axis=1), None if len(of_a) else "never voted against each other"
+        prompts = means[[a, b]].dropna().index.tolist()
+        pair = PairResult(column.name, a, b, column.unit, higher_is_better=False, n=0, timed=True)
+        why = not_comparable_reason(column, a, b, infos, timed) or (None if {a, b} <= timed.keys() else "not both were timed")
+        why = why or (None if prompts else "no prompt in common")
+        if why:
+            yield replace(pair, reason=why)
+            continue
+        change = slowdown.compare(timed[a], timed[b], prompts)
+        value, high, low = (change.candidate * (1 / end - 1) for end in change.ratio)
+        few = change.few
+        yield replace(
+            pair, n=min(change.sessions), reason=few and f"{few}; repeat with {slowdown.ROUNDS} to know", mean_a=change.baseline,
+            mean_b=change.candidate, difference=value, low=low, high=high, p=change.p,
+        )  # fmt: skip
 
 
-def _tested(pairs: Sequence[tuple[PairResult, np.ndarray]]) -> list[PairResult]:
+def _by_words(
+    column: Column,
+    rows: pd.DataFrame,
+    runs: Sequence[str],
+    infos: Mapping[str, Mapping[str, Any]],
+    timed: Mapping[str, pd.DataFrame],
+) -> Iterator[_Values]:
+    """A micro average: a prompt counts by its hits over the mean number of words asked, so that means are the averages printed."""
+    ok = rows[rows["status"] == "ok"]
+    hits, asked = ratio_parts(ok)
+    hit, words = (
+        pd.Series(parts, index=pd.MultiIndex.from_frame(ok[["prompt_id", "run"]])).groupby(level=[0, 1], sort=False).mean().unstack("run")  # noqa: PD010 - a level, by name
+        for parts in (hits, asked)
+    )
+    for a, b in combinations(runs, 2):
+        prompts = hit[[a, b]].dropna().index
+        of_hits, of_asked = (part.loc[prompts, [a, b]].to_numpy(float) for part in (hit, words))
+        why = not_comparable_reason(column, a, b, infos, timed) or (None if len(prompts) else "no prompt in common")
+        near = _extremes(of_hits / np.maximum(of_asked, 1e-300), "share")
+        yield _Values(a, b, of_hits / of_asked.mean(0) if len(prompts) else of_hits, why, near, tuple(map(str, prompts)))
+
+
+def _extremes(values: np.ndarray, unit: str) -> stats.Ends | None:
+    return stats.extremes(values[:, 0], values[:, 1], score_ends(unit, values)) if len(values) else None
+
+
+def _by_votes(runs: Sequence[str], duels: pd.DataFrame | None) -> Iterator[_Values]:
+    met = {} if duels is None else dict(iter(duels.groupby(["a", "b"], sort=False)))
+    for a, b in combinations(runs, 2):
+        found = met.get((a, b))
+        if found is None:
+            yield _Values(a, b, np.empty((0, 2)), "never voted against each other")
+            continue
+        of_a = (found["points"] * found["weight"]).groupby(found["prompt_id"], sort=False).sum()
+        values = np.stack([of_a, 1 - of_a], axis=1)
+        people = votes.chance(found.assign(points=2 * found["points"] - 1))
+        yield _Values(a, b, values, None, _extremes(values, "share"), tuple(map(str, of_a.index)), people)
+
+
+def _tested(pairs: Sequence[tuple[PairResult, _Values]]) -> list[PairResult]:
     """With what the prompts say, where they may."""
     able = [i for i, (pair, _) in enumerate(pairs) if pair.reason is None]
-    sides = [(pairs[i][1][:, 0], pairs[i][1][:, 1]) for i in able]
-    tests = stats.paired_many(sides, proportions=[pairs[i][0].unit == "share" for i in able])
+    lines = [pairs[i][1] for i in able]
+    tests = stats.paired_many([(line.sides[:, 0], line.sides[:, 1]) for line in lines], extremes=[line.extremes for line in lines])
     results = [pair for pair, _ in pairs]
-    for i, test in zip(able, tests, strict=True):
-        results[i] = results[i].tested(pairs[i][1], test)
+    for i, line, test in zip(able, lines, tests, strict=True):
+        results[i] = results[i].tested(line, test)
     return results
 
 
 def _by_halves(metric: str, group: pd.DataFrame, rivals: Sequence[str], unit: str, higher: bool) -> list[PairResult]:  # noqa: FBT001 - as a row has them
-    """Differences of a whole set's figure, where both runs were resampled by the same prompts."""
+    """Differences of a whole set's figure, where both runs were resampled by the same pictures of the same prompts."""
     figures = {row["run"]: (float(row["value"]), json.loads(row["detail"])) for row in group[group["status"] == "ok"].to_dict("records")}
     results = []
     for a, b in combinations([run for run in rivals if run in figures], 2):
         (value_a, detail_a), (value_b, detail_b) = figures[a], figures[b]
         n = min(int(detail.get("prompts", detail.get("n", 0))) for detail in (detail_a, detail_b))
         pair = PairResult(metric, a, b, unit, higher, n, mean_a=value_a, mean_b=value_b)
-        if detail_a.get("drawn") is None or detail_a.get("drawn") != detail_b.get("drawn"):
-            why = detail_a.get("undrawn") or detail_b.get("undrawn") or "not resampled by the same prompts"
+        why = whole_sets.not_comparable_reason(metric, (detail_a, detail_b))
+        if why:
             results.append(replace(pair, reason=why))
             continue
         halves = np.asarray(detail_a["draws"], dtype=float), np.asarray(detail_b["draws"], dtype=float)
@@ -181,26 +290,59 @@ def _by_halves(metric: str, group: pd.DataFrame, rivals: Sequence[str], unit: st
     return results
 
 
-def _judged(results: Sequence[PairResult]) -> pd.DataFrame:
-    """The frame, with q, verdict, the detectable difference and the prompts that are missing."""
+def _judged(results: Sequence[PairResult], cards: Cards) -> pd.DataFrame:
+    """The frame, with q, verdicts, the detectable difference and the prompts that are missing."""
     table = pd.DataFrame(results, columns=[field.name for field in fields(PairResult)])
     numbers = [field.name for field in fields(PairResult) if field.type == "float"]
     table[numbers] = table[numbers].astype(float)
-    able = table["p"].notna() & (table["n"] >= stats.MIN_PROMPTS)
-    table["q"] = stats.adjust(table["p"].where(able).to_numpy(float))
-    lead = table["difference"] * np.where(table["higher_is_better"].astype(bool), 1.0, -1.0)
-    shown = table["q"].le(ALPHA)
-    table["verdict"] = np.select(
-        [table["reason"].notna(), table["n"] < stats.MIN_PROMPTS, shown & (lead > 0), shown & (lead < 0)],
-        [UNLIKE, FEW, BETTER, WORSE],
-        LEVEL,
-    )
-    level = ALPHA * min(1.0, (shown.sum() + 1) / max(1, int(able.sum())))
-    table["detectable"], table["more"] = math.nan, math.nan
-    for i in table.index[(table["sd"] > 0) & (table["n"] >= 2)]:
-        row = table.loc[i]
-        table.loc[i, "detectable"] = stats.detectable(row["sd"], row["n"], alpha=level)
-        missing = stats.needed(row["difference"], row["sd"], alpha=level) - row["n"]
-        if row["verdict"] in {LEVEL, FEW} and 0 < missing < math.inf:
-            table.loc[i, "more"] = missing
+    table["q"], table["detectable"], table["more"], table["verdict"] = math.nan, math.nan, math.nan, LEVEL
+    families = table["metric"].map({metric: cards.family(metric) for metric in table["metric"].unique()})
+    for _, family in table.groupby(families, sort=False):
+        able = family["p"].notna() & (family["n"] >= _min_units(family))
+        table.loc[family.index, "q"] = stats.adjust(family["p"].where(able).to_numpy(float))
+        level = ALPHA * min(1.0, (int(table.loc[family.index, "q"].le(ALPHA).sum()) + 1) / max(1, int(able.sum())))
+        table.loc[family.index, "verdict"] = _verdicts(table.loc[family.index], table.loc[family.index, "q"], level)
+        _plan(table, family.index, level)
+    asked = table["metric"].isin(cards.questions(table.loc[table["p"].notna(), "metric"]))
+    able = asked & table["p"].notna() & (table["n"] >= _min_units(table))
+    table["p_answer"] = stats.holm(table["p"].where(able).to_numpy(float))
+    table["answer"] = _verdicts(table, table["p_answer"], ALPHA / max(1, int(able.sum()))).where(asked, None)
+    table["carried_by"] = table["carried_by"].where(table["verdict"].isin([BETTER, WORSE]) | table["answer"].isin([BETTER, WORSE]), None)
     return table[list(COLUMNS)]
+
+
+def _min_units(table: pd.DataFrame) -> np.ndarray:
+    """The fewest prompts, or sessions, of which there is a verdict."""
+    return np.where(table["timed"].astype(bool), slowdown.MIN_SESSIONS, stats.MIN_PROMPTS)
+
+
+def _verdicts(table: pd.DataFrame, adjusted: pd.Series[float], level: float) -> pd.Series[str]:
+    """What is said of each row: ``adjusted`` is its corrected p, ``level`` what its own p would have to reach."""
+    lead = table["difference"] * np.where(table["higher_is_better"].astype(bool), 1.0, -1.0)
+    shown = adjusted.le(ALPHA) & ((table["low"] > 0) | (table["high"] < 0))
+    fewest = np.where(table["even"].astype(bool), stats.fewest_differing(level, even=True), stats.fewest_differing(level))
+    few = (table["n"] < _min_units(table)) | (table["win"].notna() & (table["n"] < fewest))
+    short = table["timed"].astype(bool) & table["difference"].notna() & few
+    words = np.select(
+        [short, table["reason"].notna(), shown & (lead > 0), shown & (lead < 0), few], [SESSIONS, UNLIKE, BETTER, WORSE, FEW], LEVEL
+    )
+    return pd.Series(words, index=table.index, dtype=object)
+
+
+def _plan(table: pd.DataFrame, rows: pd.Index[int], level: float) -> None:
+    """Fill in the difference that could have been shown, and the prompts that would show the one observed."""
+    table.loc[rows, "detectable"] = [
+        stats.detectable(sd, n, alpha=level) for sd, n in zip(table.loc[rows, "sd"], table.loc[rows, "n"], strict=True)
+    ]
+    table.loc[rows, "more"] = [_missing(row, level) for row in table.loc[rows].to_dict("records")]
+
+
+def _missing(row: Mapping[Hashable, Any], level: float) -> float:
+    """Prompts that would show the difference observed, less those there are; NaN where none would or none is needed."""
+    if row["verdict"] not in {LEVEL, FEW} or row["by_people"] or not row["sd"] > 0 or row["n"] < 2:
+        return math.nan
+    if row["even"]:
+        needed = stats.needed_yes_no(row["win"] - row["loss"], 1 - row["tie"], alpha=level)
+    else:
+        needed = stats.needed(row["difference"], row["sd"], alpha=level)
+    return needed - row["n"] if 0 < needed - row["n"] < math.inf else math.nan

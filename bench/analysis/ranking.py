@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
-from bench.analysis import slowdown, votes
+from bench.analysis import votes
 from bench.analysis.columns import EARLIER_CARDS
-from bench.analysis.comparable import not_comparable_reason
 from bench.analysis.pairwise import prompt_means
 
 if TYPE_CHECKING:
@@ -22,16 +21,14 @@ COLUMNS = votes.RANKING
 """The ranking by votes has the same."""
 
 
-def table(
-    scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], timed: Mapping[str, pd.DataFrame], cards: Cards = EARLIER_CARDS
-) -> pd.DataFrame:
+def table(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], cards: Cards = EARLIER_CARDS) -> pd.DataFrame:
     """The frame ``ranking``: a row a metric of pictures and run, the best first.
 
     A prompt is won by the run with the better mean over its seeds, equal means (``bench.stats.paired.ties``) are half a win to
     each; the strengths are those of Bradley and Terry (log scale, mean 0 over the runs), with 95 % intervals and ranges of
     ranks from resampled prompts. ``wins``, ``ties`` and ``losses`` count prompts against all others; ``n`` is the prompts
-    that count. Ceilings and runs that cannot be compared with all others are left out; so are metrics with fewer than
-    ``bench.stats.MIN_PROMPTS`` prompts that every run has, and times that pictures of a batch share.
+    that count. Ceilings are left out; so are metrics with fewer than ``bench.stats.MIN_PROMPTS`` prompts that every run has, and
+    times, of which prompts are no independent observations.
     """
     rivals = [run for run, info in infos.items() if not info.get("ceiling")]
     fit = scores[scores["higher_is_better"].notna() & scores["run"].isin(rivals) & scores["request_id"].notna()]
@@ -39,10 +36,8 @@ def table(
     rows: list[dict[str, Any]] = []
     for metric, means in prompt_means(fit).items():
         runs = [run for run in rivals if run in means]
-        alike = all(not_comparable_reason(cards[metric], runs[0], run, infos, timed) is None for run in runs)
-        batched = metric == "latency" and any(slowdown.batch(timed[run]) > 1 for run in runs if run in timed)
         values = means[runs].dropna().to_numpy(float)
-        if len(runs) >= 2 and alike and not batched and len(values) >= stats.MIN_PROMPTS:
+        if len(runs) >= 2 and not cards[metric].timed and len(values) >= stats.MIN_PROMPTS:
             wins = _wins(values if better[metric] else -values)
             rows += votes.ranking_rows(metric, runs, wins, _records(wins))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -1,40 +1,63 @@
-"""How much slower a run is than another: figures of its pictures' latencies, and their change with an interval."""
+"""How much slower a run is than another. One observation is a session, not a picture: what slows a machine lasts longer than a picture."""
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from bench.stats import Interval
+from bench.stats import Interval, student
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
-
 LATENCY_STATISTICS = {"latency.p50": 50, "latency.p90": 90, "latency.p95": 95, "latency.p99": 99, "latency.mean": None, "latency": None}
-"""The percentile of each figure; None is the mean."""
-_RESAMPLES = 2000
-_CELLS = 10_000_000
-"""Counts that are held at a time: 80 MB."""
+"""The percentile of each figure; None is the mean of the prompts' means."""
+MIN_SESSIONS = 5
+"""In fewer of either run there is no word about speed."""
+ROUNDS = f"rounds={MIN_SESSIONS}"
+_WHOLE = 0.5
+"""A session with fewer pictures than this share of what is usual in its run, such as one that tried failures again, does not count."""
 
 
 class Change(NamedTuple):
     """A figure in both runs.
 
     Attributes:
-        baseline, candidate: seconds, over the shared prompts.
-        change: candidate / baseline - 1, or candidate - baseline in seconds; with its 95 % interval.
-        spread: the standard deviation of the resampled changes.
-        groups: what was resampled: prompts, or groups of them that share the time of a batch.
+        baseline, candidate: seconds, the geometric means of the figure of each session, over the shared prompts.
+        ratio: candidate / baseline, with its 95 % interval; ends are NaN where there are too few sessions.
+        p: of no change, two-sided; NaN where there are too few sessions.
+        sessions: of each.
+        in_turns: whether the runs took turns, so that sessions were paired.
     """
 
     baseline: float
     candidate: float
-    change: Interval
-    spread: float
-    groups: int
+    ratio: Interval
+    p: float
+    sessions: tuple[int, int]
+    in_turns: bool
+
+    @property
+    def few(self) -> str | None:
+        """How many sessions there are, in words, where these are too few; else None.
+
+        >>> Change(1, 2, Interval(2, math.nan, math.nan), math.nan, (2, 1), False).few
+        '2 and 1 sessions'
+        """
+        if min(self.sessions) >= MIN_SESSIONS:
+            return None
+        if self.sessions[0] == self.sessions[1]:
+            return "one session each" if self.sessions[0] == 1 else f"{self.sessions[0]} sessions each"
+        return f"{self.sessions[0]} and {self.sessions[1]} sessions"
+
+
+def seconds(images: pd.DataFrame) -> pd.Series[float]:
+    """Time to each picture, retries and the waits between them included."""
+    return images["latency_s"] + images["retry_s"].fillna(0.0)
 
 
 def timed(images: pd.DataFrame) -> pd.DataFrame:
@@ -68,77 +91,65 @@ def too_few_images_reason(baseline: pd.DataFrame, candidate: pd.DataFrame, figur
     return f"p{q} of {fewest} pictures is hardly more than the slowest one; it takes {needed}" if fewest < needed else None
 
 
-def compare(
-    baseline: pd.DataFrame, candidate: pd.DataFrame, prompts: Sequence[str], figure: str, *, relative: bool, seed: int = 0
-) -> Change:
+def compare(baseline: pd.DataFrame, candidate: pd.DataFrame, prompts: Sequence[str], figure: str = "latency") -> Change:
     """The change of ``figure`` from the pictures ``baseline`` to ``candidate``.
 
-    2,000 times the prompts are drawn with replacement, the same ones for both runs, each with all its pictures; the
-    interval goes from the 2.5th to the 97.5th percentile of the changes seen (Efron and Tibshirani 1993, ch. 13). It
-    covers the chance in which prompts were timed, not a machine that was busier during one of the runs.
+    Each session has its own figure. Where the runs took turns (``paired_sessions``), the test is Student's on the differences
+    of the figures' logarithms, round by round; else Welch's on the logarithms of both runs' sessions.
 
     Args:
         baseline: the baseline's pictures, as ``timed`` gives them.
         candidate: the candidate's.
         prompts: those that count, each in both.
         figure: a key of ``LATENCY_STATISTICS``. Percentiles interpolate linearly.
-        relative: as a share of the baseline's figure, else in seconds.
-        seed: of the resampling.
     """
-    place = {name: i for i, name in enumerate(prompts)}
-    q = LATENCY_STATISTICS[figure]
-    sides = []
-    for pictures in (baseline, candidate):
-        shared = pictures[pictures["prompt_id"].isin(place)].sort_values("latency_s", kind="stable")
-        sides.append((shared["latency_s"].to_numpy(float), shared["prompt_id"].map(place).to_numpy(int)))
-    groups = resampling_units(baseline, candidate, prompts)
-    sides = [(seconds, groups[owner]) for seconds, owner in sides]
-    n = int(groups.max()) + 1
-    whole = np.ones((1, n), dtype=int)
-    a, b = (float(_figure(*side, whole, q)[0]) for side in sides)
-    draw = np.random.default_rng(seed)
-    rows = max(1, _CELLS // max(len(seconds) for seconds, _ in sides))
-    changes = []
-    for start in range(0, _RESAMPLES, rows):
-        counts = draw.multinomial(n, np.full(n, 1 / n), size=min(rows, _RESAMPLES - start))
-        before, after = (_figure(*side, counts, q) for side in sides)
-        changes.append(after / before - 1 if relative else after - before)
-    seen = np.concatenate(changes)
-    low, high = np.percentile(seen, [2.5, 97.5]) if n > 1 else (np.nan, np.nan)
-    return Change(a, b, Interval(b / a - 1 if relative else b - a, float(low), float(high)), float(seen.std(ddof=1)), n)
+    sides = [_whole(pictures[pictures["prompt_id"].isin(prompts)]) for pictures in (baseline, candidate)]
+    pairs = paired_sessions(*sides)
+    in_turns = len(pairs) >= MIN_SESSIONS
+    if in_turns:
+        a, b = (np.array([figures[session] for session in order]) for figures, order in
+                zip((_figures(side, figure) for side in sides), zip(*pairs, strict=True), strict=True))  # fmt: skip
+        change, p = student(b - a)
+    else:
+        a, b = (np.array([*_figures(side, figure).values()]) for side in sides)
+        change, p = student(b, a)
+    if min(len(a), len(b)) < MIN_SESSIONS:
+        change, p = Interval(change.value, math.nan, math.nan), math.nan
+    ratio = Interval(*(math.exp(end) for end in change))
+    return Change(math.exp(a.mean()), math.exp(b.mean()), ratio, p, (len(a), len(b)), in_turns)
 
 
-def resampling_units(baseline: pd.DataFrame, candidate: pd.DataFrame, prompts: Sequence[str]) -> np.ndarray:
-    """What is resampled together: each prompt, or the prompts that share the time of a batch in either run; int (prompts,)."""
-    place = {name: i for i, name in enumerate(prompts)}
-    if batch(baseline) == 1:
-        return np.arange(len(prompts))
-    from scipy.sparse import coo_array  # noqa: PLC0415 - slow import
-    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 - slow import
+def paired_sessions(baseline: pd.DataFrame, candidate: pd.DataFrame) -> list[tuple[int, int]]:
+    """The sessions of two runs that rendered the same prompts in one round, in their order; [] where the runs took no turns.
 
-    links = []
-    for pictures in (baseline, candidate):
-        shared = pictures[pictures["prompt_id"].isin(place)].sort_values("latency_s", kind="stable")
-        owner, same = shared["prompt_id"].map(place).to_numpy(int), np.flatnonzero(np.diff(shared["latency_s"].to_numpy(float)) == 0)
-        links.append(np.stack([owner[same], owner[same + 1]]))
-    ends = np.concatenate(links, axis=1)
-    graph = coo_array((np.ones(ends.shape[1]), (ends[0], ends[1])), shape=(len(prompts), len(prompts)))
-    return np.asarray(connected_components(graph, directed=False)[1])
-
-
-def _figure(seconds: np.ndarray, owner: np.ndarray, counts: np.ndarray, q: int | None) -> np.ndarray:
-    """The figure of each draw, float (draws,).
-
-    Args:
-        seconds: float (N,), rising.
-        owner: int (N,), the group of each.
-        counts: int (draws, groups), how often each group was drawn.
-        q: the percentile; None is the mean.
+    They did where every session has one of the other run with prompts in common, and only one, and no round began before
+    the round before it had ended in both.
     """
-    weights = counts[:, owner]
+    met = baseline[["prompt_id", "session"]].merge(candidate[["prompt_id", "session"]], on="prompt_id")
+    pairs = list(dict.fromkeys(zip(met["session_x"].astype(int), met["session_y"].astype(int), strict=True)))
+    sides = (baseline, candidate)
+    if any(len(pairs) != len({pair[i] for pair in pairs}) or len(pairs) != side["session"].nunique() for i, side in enumerate(sides)):
+        return []
+    spans: dict[tuple[int, int], tuple[str, str]] = {}
+    for pair in pairs:  # times are stored alike, in UTC, so that their texts sort
+        made = [str(at) for side, session in zip(sides, pair, strict=True) for at in side.loc[side["session"] == session, "created"]]
+        spans[pair] = min(made), max(made)
+    order = sorted(pairs, key=lambda pair: spans[pair])
+    in_turns = all(spans[one][1] <= spans[next_one][0] for one, next_one in pairwise(order))
+    return order if in_turns else []
+
+
+def _whole(pictures: pd.DataFrame) -> pd.DataFrame:
+    """The pictures of sessions that made about as many as the session of the run's median picture."""
+    counts = pictures["session"].map(pictures["session"].value_counts())
+    return pictures[counts >= _WHOLE * counts.median()]
+
+
+def _figures(pictures: pd.DataFrame, figure: str) -> dict[int, float]:
+    """The logarithm of the figure of each session."""
+    q, table = LATENCY_STATISTICS[figure], pictures.assign(seconds=seconds(pictures))
     if q is None:
-        return np.asarray((weights @ seconds) / weights.sum(1))
-    place = np.cumsum(weights, axis=1)
-    exact = q / 100 * (place[:, -1] - 1)
-    below, above = ((place <= end[:, None]).sum(1) for end in (np.floor(exact), np.ceil(exact)))
-    return np.asarray(seconds[below] + (exact % 1) * (seconds[above] - seconds[below]))
+        means = table.groupby(["session", "prompt_id"], sort=True)["seconds"].mean().groupby(level=0).mean()
+    else:
+        means = table.groupby("session", sort=True)["seconds"].quantile(q / 100)
+    return {int(session): math.log(value) for session, value in means.items()}  # type: ignore[call-overload]

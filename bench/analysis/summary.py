@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
-from bench.analysis.columns import EARLIER_CARDS
-from bench.analysis.pairwise import BETTER, TURNED, UNLIKE
+from bench.analysis.columns import EARLIER_CARDS, score_ends
+from bench.analysis.pairwise import BETTER, SESSIONS, TURNED, UNLIKE
+from bench.analysis.ratios import ratio_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,16 +20,17 @@ if TYPE_CHECKING:
     from bench.analysis.columns import Cards
     from bench.types import Column
 
-COLUMNS = ("run", "metric", "fingerprint", "mean", "low", "high", "n", "coverage", "refused", "mean_all", "unscored", "not_applicable",
-           "unit", "higher_is_better", "reason", "environment", "note", "ceiling")  # fmt: skip
+_UNKNOWN = stats.Interval(math.nan, math.nan, math.nan)
+COLUMNS = ("run", "metric", "fingerprint", "mean", "low", "high", "n", "coverage", "refused", "mean_all", "low_all", "high_all",
+           "unscored", "not_applicable", "unit", "higher_is_better", "reason", "environment", "note", "ceiling")  # fmt: skip
 
 
 def summarise(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], cards: Cards = EARLIER_CARDS) -> pd.DataFrame:
     """The summary of long-form ``scores``; metrics that apply to nothing in any run are left out.
 
     ``mean`` is over scored pictures, seeds of a prompt first; ``n`` of them, ``coverage`` of those the metric applies to.
-    ``mean_all`` also counts every refused picture at the metric's worst value, NaN where it has none or nothing was
-    refused.
+    ``mean_all`` (``low_all``, ``high_all``) also counts every refused picture at the metric's worst value, NaN where it
+    has none or nothing was refused. An end of an interval that the pictures cannot bear is open: infinite.
     """
     rows = [_row(str(run), cards[str(metric)], group) for (run, metric), group in scores.groupby(["run", "metric"], sort=False)]
     applies = {r["metric"] for r in rows if r["n"] or r["unscored"]}
@@ -49,38 +51,40 @@ def _row(run: str, column: Column, group: pd.DataFrame) -> dict[str, Any]:
     detail = json.loads(ok["detail"].iloc[0]) if len(ok) else {}
     mean, low, high = math.nan, math.nan, math.nan
     if whole and len(ok):
-        mean, low, high = float(ok["value"].iloc[0]), _number(detail.get("low")), _number(detail.get("high"))
-    elif len(ok) and column.aggregate == "ratio":
-        parts = [json.loads(d) for d in ok["detail"]]
-        hits, words_asked = (np.array([p[key] for p in parts], dtype=float) for key in ("hits", "asked"))
-        mean, low, high = stats.cluster_ratio(hits, words_asked, ok["prompt_id"].to_numpy())
+        mean, low, high = float(ok["value"].iloc[0]), *stored_ends(detail)
     elif len(ok):
-        share = ok["unit"].iloc[0] == "share"
-        mean, low, high = stats.cluster_mean(ok["value"].to_numpy(), ok["prompt_id"].to_numpy(), proportion=bool(share))
+        mean, low, high = _mean(ok, column)
+    worst = refused["worst"].dropna()
+    everything = _mean(pd.concat([ok, refused.assign(value=refused["value"].fillna(worst.iloc[0]))]), column) if len(worst) else _UNKNOWN
     notes = [json.loads(d).get("note") for d in group["detail"]] if whole else []
     first = (ok if len(ok) else group).iloc[0]
     return {
         "run": run, "metric": column.name, "fingerprint": first["fingerprint"], "mean": mean, "low": low, "high": high,
         "n": int(detail.get("n", len(ok))) if whole else len(ok),
         "coverage": len(ok) / (len(ok) + len(unscored)) if len(ok) + len(unscored) else math.nan,
-        "refused": len(refused), "mean_all": _with_refused(ok, refused), "unscored": len(unscored),
+        "refused": len(refused), "mean_all": everything.value, "low_all": everything.low, "high_all": everything.high,
+        "unscored": len(unscored),
         "not_applicable": int((group["status"] == "not_applicable").sum()), "unit": first["unit"],
         "higher_is_better": first["higher_is_better"], "reason": next(iter(unscored["reason"].dropna()), None),
         "environment": detail.get("environment"), "note": next((s for s in notes if s), None),
     }  # fmt: skip
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+def stored_ends(detail: Mapping[str, Any]) -> tuple[float, float]:
+    """The interval that a row of a whole run keeps: JSON has no infinity, so an end that is open has no number there."""
+    low, high = detail.get("low"), detail.get("high")
+    if not detail.get("open"):
+        return (math.nan if low is None else float(low)), (math.nan if high is None else float(high))
+    return (-math.inf if low is None else float(low)), (math.inf if high is None else float(high))
 
 
-def _with_refused(ok: pd.DataFrame, refused: pd.DataFrame) -> float:
-    """Mean over prompts with refused pictures at the worst value."""
-    worst = refused["worst"].dropna()
-    if not len(worst):
-        return math.nan
-    values = pd.concat([ok["value"], refused["value"].fillna(worst.iloc[0])])
-    return float(values.groupby(pd.concat([ok["prompt_id"], refused["prompt_id"]])).mean().mean())
+def _mean(rows: pd.DataFrame, column: Column) -> stats.Interval:
+    """The mean of a column over prompts; of one whose authors sum over words, the ratio of the sums."""
+    prompts = rows["prompt_id"].to_numpy()
+    if column.aggregate == "ratio":
+        return stats.cluster_ratio(*ratio_parts(rows), prompts)
+    values = rows["value"].to_numpy(float)
+    return stats.cluster_mean(values, prompts, ends=score_ends(str(rows["unit"].iloc[0]), values))
 
 
 def mark_best(table: pd.DataFrame, pairs: pd.DataFrame, cards: Cards = EARLIER_CARDS) -> pd.DataFrame:
@@ -103,7 +107,7 @@ def mark_best(table: pd.DataFrame, pairs: pd.DataFrame, cards: Cards = EARLIER_C
         order = rivals.sort_values("mean", ascending=not rivals["higher_is_better"].iloc[0])
         name, runs = cards[str(metric)].of or str(metric), order["run"].tolist()
         verdicts_on_rivals = [verdicts.get((name, runs[0], run), UNLIKE) for run in runs[1:]]
-        compared[order.index] = UNLIKE not in verdicts_on_rivals
+        compared[order.index] = not {UNLIKE, SESSIONS}.intersection(verdicts_on_rivals)
         behind[order.index[1:]] = [verdict == BETTER for verdict in verdicts_on_rivals]
         best[order.index] = [all(verdicts.get((name, run, rival)) == BETTER for rival in runs if rival != run) for run in runs]
     return table.assign(best=best, behind=behind, compared=compared)

@@ -25,8 +25,8 @@ CARD = Column(METRIC, "share", about="people prefer it", order=50)
 VOTES = ("session", "rater", "prompt_id", "category", "a", "b", "choice", "left", "seconds", "created", "ballot", "a_request_id",
          "b_request_id", "a_seed", "b_seed", "status")  # fmt: skip
 AGREEMENT = ("kind", "metric", "share", "low", "high", "n", "prompts", "ties", "missing", "alpha", "reason")
-RANKING = ("metric", "run", "strength", "low", "high", "rank", "rank_low", "rank_high", "wins", "ties", "losses", "n")
-DUELS = ("a", "b", "prompt_id", "points")
+RANKING = ("metric", "run", "group", "strength", "low", "high", "rank", "rank_low", "rank_high", "wins", "ties", "losses", "n")
+DUELS = ("a", "b", "prompt_id", "rater", "points", "weight")
 SCORES = ("run", "metric", "fingerprint", "value", "status", "unit", "higher_is_better", "worst", "request_id", "prompt_id", "seed",
           "reason", "detail", "cause")  # fmt: skip
 COUNTED, CHANGED = "counted", "picture changed"
@@ -96,57 +96,113 @@ def votes_frame(votes: Sequence[Vote], labels: Mapping[str, Run], images: pd.Dat
 def ranking(counted: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     """The rows of frame ``ranking`` for ``human_preference``, the best first: Bradley-Terry strengths of the votes.
 
-    Intervals and ranges of ranks come from resampled prompts: votes on one prompt are not independent. ``wins``, ``ties``
-    and ``losses`` count votes, ``n`` the prompts. Runs without a vote are left out; empty with fewer than two.
+    Intervals and ranges of ranks come from resampled prompts, with the differences of people where there are three or more:
+    votes on one prompt, or of one person, are not independent. Runs of one ``group`` met, directly or through others; each
+    group has an order of its own. ``wins``, ``ties`` and ``losses`` count votes, ``n`` the prompts. Runs without a vote are left out;
+    empty with fewer than two.
     """
     voted = {*counted["a"], *counted["b"]}
     runs = [run for run in order if run in voted]
     if len(runs) < 2:
         return pd.DataFrame(columns=list(RANKING))
     place = {run: i for i, run in enumerate(runs)}
-    prompts, _ = pd.factorize(counted["prompt_id"])
+    cells, judged = counted.groupby(["prompt_id", "rater"], sort=False).ngroup(), counted.drop_duplicates(["prompt_id", "rater"])
+    prompts, people = (pd.factorize(judged[name])[0] for name in ("prompt_id", "rater"))
     a, b = (counted[side].map(place).to_numpy() for side in ("a", "b"))
     points = counted["choice"].map(_POINTS).to_numpy(float)
-    wins = np.zeros((int(prompts.max()) + 1, len(runs), len(runs)))
-    np.add.at(wins, (prompts, a, b), points)
-    np.add.at(wins, (prompts, b, a), 1 - points)
+    wins = np.zeros((len(judged), len(runs), len(runs)))
+    np.add.at(wins, (cells, a, b), points)
+    np.add.at(wins, (cells, b, a), 1 - points)
     records = [_record(points, a == i, b == i) for i in range(len(runs))]
-    return pd.DataFrame(ranking_rows(METRIC, runs, wins, records), columns=list(RANKING))
+    return pd.DataFrame(ranking_rows(METRIC, runs, wins, records, prompts=prompts, people=people), columns=list(RANKING))
 
 
-def ranking_rows(metric: str, runs: Sequence[str], wins: np.ndarray, records: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:
-    """Rows of frame ``ranking`` for one metric, best first.
+def ranking_rows(
+    metric: str,
+    runs: Sequence[str],
+    wins: np.ndarray,
+    records: Sequence[Mapping[str, float]],
+    *,
+    prompts: np.ndarray | None = None,
+    people: np.ndarray | None = None,
+) -> list[dict[str, Any]]:
+    """Rows of frame ``ranking`` for one metric, group by group, best first.
 
     Args:
         metric: what was compared.
         runs: k labels.
-        wins: float (n, k, k), how often each run beat each other one in each prompt; a tie is half a win to both.
+        wins: float (n, k, k), how often each run beat each other one in each unit; a tie is half a win to both.
         records: ``wins``, ``ties`` and ``losses`` of each run.
+        prompts: of each unit; None where each is a prompt of its own.
+        people: of each unit; None where nobody judged.
     """
+    n = len(wins) if prompts is None else int(prompts.max()) + 1
+    strengths = stats.bradley_terry(wins, prompts=prompts, people=people)
     rows = [
-        {
-            "metric": metric, "run": run, "strength": strength.value, "low": strength.low, "high": strength.high, "rank": strength.rank,
-            "rank_low": strength.rank_low, "rank_high": strength.rank_high, **record, "n": len(wins),
-        }
-        for run, strength, record in zip(runs, stats.bradley_terry(wins), records, strict=True)
-    ]  # fmt: skip
-    return sorted(rows, key=lambda row: row["rank"])
+        {"metric": metric, "run": run, **strength._asdict(), "strength": strength.value, **record, "n": n}
+        for run, strength, record in zip(runs, strengths, records, strict=True)
+    ]
+    return sorted(rows, key=lambda row: (row["group"], row["rank"]))
 
 
 def duels(counted: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
-    """Who beats whom, from the votes on those two alone: a row a pair of runs that met and prompt; ``a`` comes first in ``order``.
+    """Who beats whom, from the votes on those two alone: a row a vote; ``a`` comes first in ``order``.
 
-    ``points`` are those of a, 0 to 1; b has the rest of 1. They are the mean over the ballots of the prompt (its seeds) of
-    the mean over raters: a win 1, a tie or "both bad" ½, a loss 0.
+    ``points`` are those of a: a win 1, a tie or "both bad" ½, a loss 0; b has the rest of 1. ``weight`` is the vote's share of its
+    prompt, so that a prompt counts as the mean over its ballots (its seeds) of the mean over raters.
     """
     place = {run: i for i, run in enumerate(order)}
     turned = counted["a"].map(place) > counted["b"].map(place)
     a, b = counted["a"].where(~turned, counted["b"]), counted["b"].where(~turned, counted["a"])
     points = counted["choice"].map(_POINTS).astype(float)
-    met = counted[["prompt_id", "ballot"]].assign(a=a, b=b, points=points.where(~turned, 1 - points))
+    met = counted[["prompt_id", "ballot", "rater"]].assign(a=a, b=b, points=points.where(~turned, 1 - points))
     keys = ["a", "b", "prompt_id"]
-    by_ballot = met.groupby([*keys, "ballot"], sort=False)["points"].mean()
-    return by_ballot.groupby(keys, sort=False).mean().reset_index()[list(DUELS)]
+    ballots = met.groupby(keys, sort=False)["ballot"].transform("nunique")
+    votes = met.groupby([*keys, "ballot"], sort=False)["points"].transform("size")
+    return met.assign(weight=1.0 / (ballots * votes))[list(DUELS)]
+
+
+def share(met: pd.DataFrame) -> stats.Interval:
+    """The mean of ``points`` over prompts, ``weight`` by vote (``duels``), with its interval over prompts and, of three or more, people."""
+    prompts = met["prompt_id"].to_numpy()
+    weighted = met["points"].to_numpy(float) * met["weight"].to_numpy(float)
+    _, index = np.unique(prompts, return_inverse=True)
+    found = stats.cluster_mean(np.bincount(index, weights=weighted), np.unique(prompts), ends=(0.0, 1.0))
+    return widened(found, chance(met), (0.0, 1.0))
+
+
+def chance(met: pd.DataFrame) -> stats.Crossed | None:
+    """The chance in the mean of ``points``, of prompts and people; None with one or two people."""
+    values, weights = (met[name].to_numpy(float) for name in ("points", "weight"))
+    return stats.crossed(values, weights, met["prompt_id"].to_numpy(), met["rater"].to_numpy())
+
+
+def widened(over_prompts: stats.Interval, people: stats.Crossed | None, ends: stats.Ends) -> stats.Interval:
+    """``over_prompts``, an interval over prompts, as wide as prompts and people together make it."""
+    if people is None:
+        return over_prompts
+    both = people.interval(over_prompts.value, ends)
+    return stats.Interval(over_prompts.value, float(np.fmin(over_prompts.low, both.low)), float(np.fmax(over_prompts.high, both.high)))
+
+
+def of_whom(counted: pd.DataFrame) -> str:
+    """A sentence on what the intervals of these votes are of; "" without votes."""
+    if counted.empty:
+        return ""
+    pairs = np.sort(counted[["a", "b"]].to_numpy(dtype=object), axis=1)
+    people, fewest = int(counted["rater"].nunique()), int(counted["rater"].groupby([pairs[:, 0], pairs[:, 1]]).nunique().min())
+    if people < stats.MIN_PEOPLE:
+        these = "this one person" if people == 1 else f"these {people} people"
+        return f"What is said is of {these}: intervals are of other prompts, not of other people."
+    least = "one person" if fewest == 1 else f"{fewest} people"
+    some = f"; of pairs that fewer than {stats.MIN_PEOPLE} people judged (one by {least}), of other prompts only"
+    return f"Intervals are of other prompts and other people{some if fewest < stats.MIN_PEOPLE else ''}."
+
+
+def never_met(order: pd.DataFrame) -> str:
+    """A sentence on the groups of a ranking of which none met another; "" where all met."""
+    groups = [" and ".join(map(str, rows["run"])) for _, rows in order.groupby("group", sort=True)]
+    return f"Never met, directly or through others, and so not ranked together: {'; '.join(groups)}." if len(groups) > 1 else ""
 
 
 def agreement(counted: pd.DataFrame, scores: pd.DataFrame, timed: Collection[str]) -> pd.DataFrame:
@@ -160,7 +216,8 @@ def agreement(counted: pd.DataFrame, scores: pd.DataFrame, timed: Collection[str
       people, "both bad" taken as a tie; ``n`` such pairs; ``alpha`` is Krippendorff's for the same table (1: they
       always agree, 0: as by chance).
 
-    Shares are means over prompts with a 95 % interval over prompts, as everywhere; NaN with a ``reason`` where there is none.
+    Shares are means over prompts with a 95 % interval: of metrics as that of a share of votes (``share``), of the raters over
+    prompts, for it is of these people; NaN with a ``reason`` where there is none.
     """
     decided = counted[counted["choice"].isin(["a", "b"])]
     fit = scores[scores["request_id"].notna() & scores["higher_is_better"].notna() & ~scores["metric"].isin([METRIC, *timed])]
@@ -240,9 +297,8 @@ def _metric(metric: str, group: pd.DataFrame, decided: pd.DataFrame) -> dict[str
     decided_by_metric = np.isfinite(gap) & ~level
     right = ((gap > 0) == (decided["choice"] == "a").to_numpy())[decided_by_metric].astype(float)
     row = {"kind": "metric", "metric": metric, "ties": int(level.sum()), "missing": int((~np.isfinite(gap)).sum()), "alpha": math.nan}
-    return row | _mean(
-        right, decided["prompt_id"].to_numpy()[decided_by_metric], "no vote that decides between two pictures it scores apart"
-    )
+    met = decided[decided_by_metric][["prompt_id", "rater"]].assign(points=right)
+    return row | _mean(met, "no vote that decides between two pictures it scores apart")
 
 
 def _raters(counted: pd.DataFrame) -> dict[str, Any]:
@@ -258,11 +314,19 @@ def _raters(counted: pd.DataFrame) -> dict[str, Any]:
     codes = shared.replace({"a": 0.0, "b": 1.0, "tie": 2.0}).to_numpy(float) if len(shared) else None
     alpha = math.nan if codes is None else stats.krippendorff(codes)
     row = {"kind": "raters", "metric": METRIC, "ties": 0, "missing": 0, "alpha": alpha}
-    return row | _mean(np.array(equal), np.array(prompts), "no ballot that two people judged")
+    met = pd.DataFrame({"prompt_id": prompts, "rater": "these people", "points": equal})
+    return row | _mean(met, "no ballot that two people judged")
 
 
-def _mean(values: np.ndarray, prompts: np.ndarray, reason: str) -> dict[str, Any]:
-    if not len(values):
+def _mean(met: pd.DataFrame, reason: str) -> dict[str, Any]:
+    if met.empty:
         return {"share": math.nan, "low": math.nan, "high": math.nan, "n": 0, "prompts": 0, "reason": reason}
-    share, low, high = stats.cluster_mean(values, prompts)
-    return {"share": share, "low": low, "high": high, "n": len(values), "prompts": len(set(prompts)), "reason": None}
+    found = share(met.assign(weight=1.0 / met.groupby("prompt_id")["points"].transform("size")))
+    return {
+        "share": found.value,
+        "low": found.low,
+        "high": found.high,
+        "n": len(met),
+        "prompts": met["prompt_id"].nunique(),
+        "reason": None,
+    }

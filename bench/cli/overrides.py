@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -22,6 +23,7 @@ from bench.cli.words import TEXTS, parse, quoted, read_words
 from bench.config import presets
 from bench.config.instantiate import build, text_fields
 from bench.core import resources
+from bench.engine import Turn
 from bench.errors import BenchError, ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
 _GROUPS = ("model", "metric")
 
 
-def launch(job: Callable[[Any], Any], argv: Sequence[str]) -> None:
-    """Call ``job`` with the configuration that ``argv`` describes, in a sweep (``-m``) with each of them.
+def launch(job: Callable[[Any, Turn], Any], argv: Sequence[str]) -> None:
+    """Call ``job`` with the configuration that ``argv`` describes, in a sweep (``-m``) with each of them, and again in every round.
+
+    Half of the rounds go through the sweep backwards (``Turn.backwards``).
 
     Raises:
         ConfigError: a word that is no OPTION=VALUE, an unknown name, or a value that Hydra cannot read.
@@ -51,8 +55,37 @@ def launch(job: Callable[[Any], Any], argv: Sequence[str]) -> None:
     metrics = _chosen([*words, *read_words(defaults, _GROUPS + TEXTS)], "metric", sweep=sweep) or []
     data = [{**presets.options(), "model": presets.read("model", model), "metric": _metrics(metrics)} for model in models]
     lines = [_line(word, data, sweep=sweep) for word in words]
-    with _hydra_errors():
-        _hydra_main(job, [*flags, *defaults, *lines])
+    rounds = 1 if arguments.cfg or arguments.info else _rounds(words)
+    for turn in (Turn(index, rounds) for index in range(rounds)):
+        order = map(_backwards, lines) if sweep and turn.backwards else lines
+        with _hydra_errors():
+            _hydra_main(_in_turn(job, turn), [*flags, *defaults, *order])
+
+
+def _in_turn(job: Callable[[Any, Turn], Any], turn: Turn) -> Callable[[Any], Any]:
+    """The job of one round, as a function: Hydra takes no other callable."""
+
+    def in_turn(config: Any) -> Any:  # noqa: ANN401 - Hydra's
+        return job(config, turn)
+
+    return in_turn
+
+
+def _rounds(words: Sequence[Word]) -> int:
+    """The value of ``rounds``."""
+    given = [word for word in words if word.path == ["rounds"]]
+    value = parse(given[-1]).value() if given else presets.options()["rounds"]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{given[-1].typed}: rounds is one whole number from 1 on, like rounds=5")
+    return value
+
+
+def _backwards(line: str) -> str:
+    """The line with its choices of a sweep in reverse."""
+    override = OverridesParser.create().parse_override(line)
+    if not override.is_choice_sweep() or isinstance(override.value(), Glob):
+        return line
+    return f"{override.get_key_element()}={','.join(reversed(list(override.sweep_string_iterator())))}"
 
 
 def compose_metrics(words: Sequence[Word], stored: Mapping[str, Any] | None) -> list[Any]:

@@ -34,6 +34,36 @@ _SEEDS = (0, 1)
 
 
 @dataclass(frozen=True)
+class Turn:
+    """One of several rounds in which a run is rendered, each a session of its own: prompt i belongs to round i mod ``of``.
+
+    Attributes:
+        index: of the round, from 0.
+        of: how many rounds there are.
+    """
+
+    index: int = 0
+    of: int = 1
+
+    @property
+    def last(self) -> bool:
+        """Whether the run is whole after it."""
+        return self.index == self.of - 1
+
+    @property
+    def backwards(self) -> bool:
+        """Whether the models of a sweep take their turns in reverse: in the second and third of every four rounds.
+
+        So a machine that slows down steadily slows no model more than another, and rounds that follow each other are as often
+        alike as unlike in which model is next to which.
+        """
+        return self.index % 4 in {1, 2}
+
+    def __str__(self) -> str:
+        return f"round {self.index + 1} of {self.of}"
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a run will do; nothing is loaded, sent or written yet.
 
@@ -49,6 +79,7 @@ class Plan:
         tariff: what a picture of a hosted model costs; None for a local one.
         label: the run's name for people.
         fresh: render what is there again.
+        turn: the round whose prompts are rendered; the only one by default.
         configuration: what the run was composed of, as plain data without secrets, for run.json; None leaves that out.
         records_version: ``Run.records_version()`` of the records that ``todo`` was read from.
     """
@@ -64,8 +95,23 @@ class Plan:
     tariff: Tariff | None = None
     label: str = ""
     fresh: bool = False
+    turn: Turn = Turn()
     configuration: Mapping[str, Any] | None = None
     records_version: object = None
+
+    @property
+    def now(self) -> list[Job]:
+        """What of ``todo`` is rendered in this turn."""
+        return self._of_turn(self.todo)
+
+    @property
+    def kept(self) -> int:
+        """How many jobs of this turn have a final record."""
+        return len(self._of_turn(self.jobs)) - len(self.now)
+
+    def _of_turn(self, jobs: Sequence[Job]) -> list[Job]:
+        place = {name: i for i, name in enumerate(dict.fromkeys(job.prompt.id for job in self.jobs))}
+        return [job for job in jobs if place[job.prompt.id] % self.turn.of == self.turn.index]
 
     @property
     def takes_seeds(self) -> bool:
@@ -129,6 +175,7 @@ def plan(
     label: str | None = None,
     budget: Budget | None = None,
     fresh: bool = False,
+    turn: Turn = Turn(),
     results: Path | str = "results",
     configuration: Mapping[str, Any] | None = None,
 ) -> Plan:
@@ -144,14 +191,17 @@ def plan(
         label: a name for the run; the model's by default.
         budget: limits and prices of your own.
         fresh: render what is there again.
+        turn: render only the prompts of this round; a run in five rounds is five plans, ``Turn(0, 5)`` to ``Turn(4, 5)``.
         results: the folder of runs.
         configuration: plain data to keep in run.json, from which ``score`` knows the run's metrics.
 
     Raises:
-        ConfigError: something that the model or the prompt set cannot do, or seeds that are none.
+        ConfigError: something that the model or the prompt set cannot do, seeds that are none, or more rounds than prompts.
     """
     _check_kinds(provider, prompt_set, metrics, label)
     selected = prompts.select(prompt_set, limit=limit, categories=[categories] if isinstance(categories, str) else categories)
+    if turn.of > len(selected):
+        raise ConfigError(f"rounds={turn.of}: {len(selected)} prompts are too few to be divided over so many; use rounds={len(selected)}")
     jobs = jobs_for(provider, selected, checked_seeds(seeds, hosted=provider.hosted))
     run = run_for(
         Store(Path(results)),
@@ -181,6 +231,7 @@ def plan(
         tariff=tariff_for(hosted.vendor, hosted.model, budget.price) if hosted else None,
         label=label or provider.name,
         fresh=fresh,
+        turn=turn,
         configuration=hosted.redact(configuration) if hosted else configuration,
         records_version=version,
     )

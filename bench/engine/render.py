@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.core import environment
@@ -36,7 +36,9 @@ class Counts:
 
 
 def render(plan: Plan, progress: Progress, *, warmup: bool = True) -> Counts:
-    """Render what is missing, each picture stored before the next is waited for; opens the provider only if something is.
+    """Render what is missing of the plan's turn, each picture stored before the next is waited for.
+
+    The provider is opened only if something is missing.
 
     A local model renders in batches of one size, after untimed pictures that warm it up; a batch that fails is recorded as
     failed and the run goes on, until the same error comes three times in a row. A hosted one is asked for many pictures at
@@ -54,13 +56,12 @@ def render(plan: Plan, progress: Progress, *, warmup: bool = True) -> Counts:
         plan = plan.updated()
         if plan.budget.per_hour is not None and not hosted:
             run.update_info(per_hour=plan.budget.per_hour)
-        kept = len(plan.jobs) - len(plan.todo)
         adopt(run, plan.prompt_set, by_request(plan.provider), plan.description(run.info()))
         if aside := set_aside(run):
             progress.say(f"{run.name}: pictures of prompts that {plan.prompt_set.name} does not have: {aside}, kept, and counted nowhere")
-        if not plan.todo:
+        if not plan.now:
             run.compact([job.key for job in plan.jobs])
-            return Counts(kept=kept)
+            return Counts(kept=plan.kept)
         rendering = Rendering(plan, progress)
         rendering.describe()
         began = time.monotonic()
@@ -73,30 +74,30 @@ def render(plan: Plan, progress: Progress, *, warmup: bool = True) -> Counts:
             run.compact([job.key for job in plan.jobs])
         statuses = rendering.statuses
         failed = statuses.total() - statuses["ok"] - statuses["refused"]
-        return Counts(statuses["ok"], kept, statuses["refused"], failed, time.monotonic() - began)
+        return Counts(statuses["ok"], plan.kept, statuses["refused"], failed, time.monotonic() - began)
 
 
 class Rendering:
-    """One session that renders what a plan has left to do; the caller has locked the run.
+    """One session that renders what a plan has left to do in its turn; the caller has locked the run.
 
     Attributes:
         statuses: how many pictures ended in which status.
     """
 
     def __init__(self, plan: Plan, progress: Progress) -> None:
-        self._plan, self._run, self._progress = plan, plan.run, progress
-        self._machine, self._environment = environment.facts(), ""
+        self._plan, self._run, self._progress, self._todo = plan, plan.run, progress, plan.now
+        self._machine, self._environment, self._session = environment.facts(), "", 0
         self._earlier: dict[str, Sequence[object]] = self._run.info().get("sessions", {})
         self.statuses: Counter[str] = Counter()
 
     def describe(self) -> None:
         """Write to run.json what is rendered, and delete the scores of pictures that are rendered again."""
         self._run.update_info(**self._plan.description(self._run.info()))
-        self._run.delete_scores({job.key for job in self._plan.todo})
+        self._run.delete_scores({job.key for job in self._todo})
 
     def local(self, provider: LocalProvider, *, warmup: bool = True) -> None:
         """Render with a model on this machine, batch by batch."""
-        todo = self._plan.todo
+        todo = self._todo
         planned = list(batches(by_size(todo, provider.batch_size), provider.batch_size))
         strikes = Strikes(provider.name, len({job.prompt.id for job in todo}))
         with opened(provider, self._progress.say) as session:
@@ -123,21 +124,22 @@ class Rendering:
 
         PIL.Image.preinit()
         schema.records_table(())  # what checking and storing load at their first use takes a second: before anything is under way
-        plan, tariff, ledger = self._plan, self._plan.tariff, Ledger(self._run)
+        plan, todo, tariff, ledger = self._plan, self._todo, self._plan.tariff, Ledger(self._run)
         assert tariff is not None, "the plan of a hosted model has one"
         try:
             client = await provider.connect(self._progress.say)
             try:
-                facts = {**client.facts, "in_flight": min(provider.limits.in_flight, len(plan.todo))}
+                alike = len(plan.jobs) // plan.turn.of  # rounds differ by a prompt, and that makes no other conditions
+                facts = {**client.facts, "in_flight": min(provider.limits.in_flight, len(todo), alike)}
                 self._begin_session(facts, _NO_WARMUP)
                 began = time.monotonic()
-                with self._progress.track(f"render {provider.name}", len(plan.todo)) as advance:
+                with self._progress.track(f"render {provider.name}", len(todo)) as advance:
 
                     def save(job: Job, rendered: Rendered) -> None:
                         self._save(job, rendered)
                         advance(1)
 
-                    await Dispatch(provider, client, ledger, tariff, max_usd=plan.budget.max, save=save).run(plan.todo)
+                    await Dispatch(provider, client, ledger, tariff, max_usd=plan.budget.max, save=save).run(todo)
                 self._record_session(facts, _NO_WARMUP, time.monotonic() - began)
             finally:
                 await client.close()
@@ -145,13 +147,15 @@ class Rendering:
             self._run.update_info(spending={**ledger.spending(), "basis": tariff.basis, "as_of": tariff.as_of, "price": tariff.price})
 
     def _save(self, job: Job, rendered: Rendered) -> None:
-        self._run.save(job, rendered, prompt_set=self._plan.prompt_set, environment=self._environment)
+        told = replace(rendered, detail={**rendered.detail, "session": self._session})
+        self._run.save(job, told, prompt_set=self._plan.prompt_set, environment=self._environment)
         self.statuses[rendered.status] += 1
 
     def _begin_session(self, facts: Mapping[str, Any], warmup: Mapping[str, float]) -> None:
         """Write to run.json on which machine and under which conditions the pictures that follow are made."""
         here = {**self._machine, **environment.conditions(facts)}
         self._environment = environment.key(here)
+        self._session = len(self._earlier.get(self._environment, []))
         environments = {**self._run.info().get("environments", {}), self._environment: here}
         self._run.update_info(environments=environments, environment=self._environment)
         self._record_session(facts, warmup)
@@ -164,7 +168,8 @@ class Rendering:
             warmup: of it.
             wall_s: seconds in which all its pictures were made and stored; NaN while it goes on.
         """
-        session = {**facts, "environment": self._environment}
+        turn = self._plan.turn
+        session = {**facts, "environment": self._environment, **({"round": turn.index, "rounds": turn.of} if turn.of > 1 else {})}
         if not math.isnan(wall_s):
             session |= {"wall_s": round(wall_s, 4), "wall_pictures": self.statuses["ok"]}
         of_environment = [*self._earlier.get(self._environment, []), {**session, "warmup": dict(warmup)}]

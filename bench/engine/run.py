@@ -44,6 +44,8 @@ class Result:
 def run(plan: Plan, progress: Progress) -> Result:
     """Render what is left of ``plan``, run its scenarios, score with its metrics. Asks nobody; ``budget.max`` is kept.
 
+    Of a plan in rounds only the prompts of its round are rendered, and only the last round runs scenarios and scores.
+
     The run is locked during each of the three, and what is left to render is read again if another process has stored
     records since the plan was made: no picture is rendered twice.
 
@@ -51,6 +53,8 @@ def run(plan: Plan, progress: Progress) -> Result:
         BenchError: see ``bench.engine.render.render``; what was stored before is kept, and the same plan continues.
     """
     counts = render(plan, progress)
+    if not plan.turn.last:
+        return Result(plan.run, counts)
     from bench.engine import scenarios  # noqa: PLC0415 - slow imports
     from bench.engine import score as scoring  # noqa: PLC0415 - slow imports
 

@@ -138,7 +138,7 @@ def summarise(raw: dict[str, Any]) -> dict[str, Any]:
         more = {"early_stopping_p90": early_stopping(raw["seconds"])}
     else:
         value, more = float(pictures.sum() / seconds.sum()), {}
-        _, slow, fast = stats.cluster_mean(seconds / pictures, np.arange(len(seconds)), proportion=False)
+        _, slow, fast = stats.cluster_mean(seconds / pictures, np.arange(len(seconds)))
         low, high = 1 / fast, 1 / slow
     count, took = int(pictures.sum()), float(raw["wall_s"])
     needed = Scenario(raw["scenario"]).mlperf_min_queries(raw["jobs"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.analysis.pairwise import BETTER, FEW, LEVEL, TURNED, UNLIKE, WORSE
+from bench.analysis import votes
+from bench.analysis.pairwise import BETTER, FEW, LEVEL, SESSIONS, TURNED, UNLIKE, WORSE
 from bench.report import wording
 
 if TYPE_CHECKING:
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
     from bench.analysis.frames import Frames
 
 _UNSETTLED = 3
+_ADVICE = 0.025
+"""A model is advised where p after Holm is no larger."""
 _CENT = 0.01
 """Below so many dollars a picture, the price is that of a thousand."""
+_LOOKING_AGAIN = (
+    "Choose the number of prompts before looking: whoever renders more until a difference shows finds one that is not there about twice "
+    "as often as this report allows for."
+)
 _HOPELESS = 20
 """More prompts than so many times those there are will not be gathered."""
 
@@ -63,6 +70,8 @@ class Leader:
         run: the model.
         metrics: all that were weighed.
         ahead: metrics to the rivals it is shown better than on them.
+        best_on: metrics on which it is shown better than every rival, and so surely that it can be advised: with p after
+            Holm at most 0.025, so that a model is advised wrongly in at most 2.5 % of tables.
         level: rivals against which no difference is shown.
         apart: rivals it was not compared with.
     """
@@ -70,6 +79,7 @@ class Leader:
     run: str
     metrics: Sequence[str]
     ahead: Mapping[tuple[str, ...], Sequence[str]]
+    best_on: Sequence[str]
     level: Sequence[str]
     apart: Sequence[str]
 
@@ -78,16 +88,24 @@ Decision = TooFew | Tie | Mixed | Leader
 
 
 def verdict(tables: Frames) -> Answer:
-    """Say what the frames show, and only that: a model leads where its difference to every rival is shown."""
+    """Say what the frames show, and only that.
+
+    Quality goes by the questions of the answer (``pairwise``: ``answer``), of which one word or more is chance in at most
+    5 % of tables: a model is advised where it is shown better than every rival on one of them, and worse than none on any.
+    """
     summary, pairs = tables["summary"], tables["pairwise"]
     rivals = [run for run in dict.fromkeys(tables["images"]["run"]) if run not in set(summary.loc[summary["ceiling"].astype(bool), "run"])]
     scope = _scope(tables)
     if len(rivals) < 2:
         return Answer(scope, tuple(_caveats(tables)))
-    weighed, timed = (pairs["metric"].isin(chosen(pairs["metric"])) for chosen in (tables.cards.weighed, tables.cards.timed))
-    quality, others = pairs[weighed], pairs[~weighed & ~timed]
+    timed = pairs["metric"].isin(tables.cards.timed(pairs["metric"]))
+    quality = pairs[pairs["answer"].notna()]
+    quality, others = quality.assign(verdict=quality["answer"]), pairs[pairs["answer"].isna() & ~timed]
     sentences = [_quality(quality, others, rivals), _speed(pairs, summary, rivals), _price(tables, rivals)]
-    return Answer(" ".join(filter(None, sentences)), (scope, *_caveats(tables), *_elsewhere(quality, others, rivals), *_unsettled(quality)))
+    return Answer(
+        " ".join(filter(None, sentences)),
+        (scope, *_caveats(tables), *_carried(quality), *_elsewhere(quality, others, rivals), *_unsettled(quality)),
+    )
 
 
 def listed(names: Sequence[str]) -> str:
@@ -113,7 +131,17 @@ def _caveats(tables: Frames) -> list[str]:
     sentences = [f"Not every model has every prompt: {'; '.join(short)}. Differences count shared prompts only."] if short else []
     groups = tables["images"].groupby("run", sort=False)["status"]
     refused = [f"{run} refused {n:,} of {len(group):,} pictures" for run, group in groups if (n := int((group == "refused").sum()))]
-    return [*sentences, f"{listed(refused)}; means are over the others."] if refused else sentences
+    sentences += [f"{listed(refused)}; means are over the others."] if refused else []
+    return [*sentences, *_people(tables)]
+
+
+def _people(tables: Frames) -> list[str]:
+    """Whose preferences they are, where the answer weighs votes that speak of no other people."""
+    weighed = tables["pairwise"].loc[tables["pairwise"]["answer"].notna(), "metric"]
+    if "votes" not in tables or votes.METRIC not in set(weighed):
+        return []
+    whom = votes.of_whom(tables["votes"][tables["votes"]["status"] == votes.COUNTED])
+    return [f"{votes.METRIC}: {whom}"]
 
 
 _Line = tuple[str, str, str]
@@ -143,7 +171,10 @@ def decide(pairs: pd.DataFrame, rivals: Sequence[str]) -> Decision:
     unbeaten = [run for run in rivals if lines[run] and not _lost(lines[run])]
     if not unbeaten:
         return Mixed({run: where for run in rivals if (where := _leads(able, run, rivals))}, apart)
-    return _leader(unbeaten[0], metrics, lines) if len(unbeaten) == 1 else _tie(unbeaten, metrics, lines, apart)
+    if len(unbeaten) > 1:
+        return _tie(unbeaten, metrics, lines, apart)
+    sure = able[~able["verdict"].isin([BETTER, WORSE]) | able["p_answer"].le(_ADVICE)]
+    return _leader(unbeaten[0], metrics, lines, _leads(sure, unbeaten[0], rivals))
 
 
 def _lost(lines: Sequence[_Line]) -> list[_Line]:
@@ -158,7 +189,7 @@ def _tie(unbeaten: Sequence[str], metrics: tuple[str, ...], lines: Mapping[str, 
     return Tie(tuple(unbeaten), metrics, behind, tuple(sorted(lost, key=metrics.index)), apart)
 
 
-def _leader(first: str, metrics: tuple[str, ...], lines: Mapping[str, Sequence[_Line]]) -> Leader:
+def _leader(first: str, metrics: tuple[str, ...], lines: Mapping[str, Sequence[_Line]], best_on: Sequence[str]) -> Leader:
     """Of the one run that is shown worse than no rival."""
     ahead: dict[tuple[str, ...], list[str]] = {}
     for rival in lines:
@@ -166,7 +197,7 @@ def _leader(first: str, metrics: tuple[str, ...], lines: Mapping[str, Sequence[_
             ahead.setdefault(led, []).append(rival)
     met = {rival for _, rival, _ in lines[first]}
     level = tuple(rival for rival in lines if rival in met and not _ahead_on(lines[first], rival))
-    return Leader(first, metrics, ahead, level, tuple(rival for rival in lines if rival not in met | {first}))
+    return Leader(first, metrics, ahead, tuple(best_on), level, tuple(rival for rival in lines if rival not in met | {first}))
 
 
 def _quality(pairs: pd.DataFrame, others: pd.DataFrame, rivals: Sequence[str]) -> str:
@@ -185,7 +216,7 @@ def _quality(pairs: pd.DataFrame, others: pd.DataFrame, rivals: Sequence[str]) -
 def _few_words(few: TooFew) -> str:
     if few.prompts is None:
         return "No quality metric compares these models."
-    return f"Too few prompts to compare quality: {few.prompts}, and no difference can be shown below 6."
+    return f"Too few prompts to compare quality: with {few.prompts} no test can show a difference between so many models and metrics."
 
 
 def _tie_words(tie: Tie) -> str:
@@ -210,6 +241,9 @@ def _leader_words(leader: Leader, amounts: str, behind: Sequence[str]) -> str:
     but = f"but shown worse on {listed(behind)}" if behind else "and shown worse on nothing"
     tail = f"; against {listed(leader.level)} no difference is shown" if leader.level else ""
     tail += _apart_words(leader.apart, "not compared with it")
+    if not leader.best_on:
+        unsure = "" if leader.level or leader.apart or len(leader.ahead) > 1 else ", but not so surely that it is the one to choose"
+        return f"No model is shown to be the best: {leader.run} is better {listed(ways)}, {but}{tail}{unsure}."
     return f"For quality choose {leader.run}: {amounts}it is better {listed(ways)}, {but}{tail}."
 
 
@@ -253,6 +287,10 @@ def _speed(pairs: pd.DataFrame, summary: pd.DataFrame, rivals: Sequence[str]) ->
     if (timed["verdict"] == UNLIKE).any():
         return f"Speeds are not all comparable ({timed.loc[timed['verdict'] == UNLIKE, 'reason'].iloc[0]})."
     first = str(pace.idxmin())
+    few = timed.loc[timed["verdict"] == SESSIONS].sort_values("n", kind="stable")["reason"]
+    if len(few):
+        others = listed([f"{run} {pace[run] / pace[first]:.1f}" for run in pace.sort_values(kind="stable").index if run != first])
+        return f"{first} takes {wording.number(pace[first], 's')} s a picture, {others} times as long, {few.iloc[0]}."
     slower = [run for run in pace.sort_values().index if ("latency", run, BETTER) in _against(timed, first)]
     if not slower:
         return "No model is shown to be the fastest."
@@ -280,6 +318,14 @@ def _price(tables: Frames, rivals: Sequence[str]) -> str:
     return f"{opening} {low} USD with {cost.index[0]} and {high} USD with {cost.index[-1]}, the dearest{tail}."
 
 
+def _carried(quality: pd.DataFrame) -> list[str]:
+    """Shown differences of which a single prompt makes half or more."""
+    rows = quality[quality["verdict"].isin([BETTER, WORSE]) & quality["carried_by"].notna()].to_dict("records")
+    return [
+        f"One prompt, {r['carried_by']}, makes half or more of the difference between {r['a']} and {r['b']} on {r['metric']}." for r in rows
+    ]
+
+
 def _elsewhere(quality: pd.DataFrame, others: pd.DataFrame, rivals: Sequence[str]) -> list[str]:
     """What is shown by metrics that the answer does not weigh, less the parts of a metric that shows the same."""
     same: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
@@ -304,10 +350,12 @@ def _unsettled(pairs: pd.DataFrame) -> list[str]:
     for row in near.to_dict("records"):
         key = row["metric"], wording.rounded(row["more"]), wording.number(abs(row["difference"]), row["unit"])
         alike.setdefault(key, []).append((row["a"], row["b"]))
-    return [
-        f"Not settled: {_met(matches)} on {metric}; about {more} more prompts would settle it if the difference is the {gap} seen here."
+    points = [
+        f"Not settled: {_met(matches)} on {metric}; about {more} more prompts would show it four times in five if the difference is the "
+        f"{gap} seen here."
         for (metric, more, gap), matches in list(alike.items())[:_UNSETTLED]
     ]
+    return [*points, _LOOKING_AGAIN] if points else []
 
 
 def _met(matches: Sequence[tuple[str, str]]) -> str:

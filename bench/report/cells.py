@@ -36,9 +36,8 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 def summary_cell(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the frame ``summary`` as a cell: ``known`` or the ``reason``, ``mean``, ``interval``, ``n`` and what to add."""
     has_mean = row["mean"] == row["mean"]
-    low, high = (wording.number(row[k], row["unit"]) for k in ("low", "high"))
     return {
-        "known": has_mean, "mean": wording.number(row["mean"], row["unit"]), "interval": f"{low} to {high}" if low != "–" else "",
+        "known": has_mean, "mean": wording.number(row["mean"], row["unit"]), "interval": wording.span(row["low"], row["high"], row["unit"]),
         "n": f"n\u00a0{row['n']:,}" if has_mean else "", "best": bool(row["best"]),
         "coverage": f"{100 * row['coverage']:.0f} % scored" if row["coverage"] < 1 else "",
         "refused": "" if math.isnan(row["mean_all"]) else f"{wording.number(row['mean_all'], row['unit'])} with refusals",
@@ -92,11 +91,16 @@ def chance(q: float) -> str:
 
 
 def placed(rows: pd.DataFrame, *, min_models: int = 2) -> list[dict[str, Any]] | None:
-    """A ranking for reading, best first; ``left``, ``width`` and ``at`` place the interval on a line, in percent of it."""
+    """A ranking for reading, best first; ``left``, ``width`` and ``at`` place the interval on a line, in percent of it.
+
+    ``group``: of the models that met, where not all did; "" where all did.
+    """
     if len(rows) < min_models:
         return None
+    parts = len(set(rows["group"])) > 1
     low, high = float(np.nanmin(rows[["low", "strength"]])), float(np.nanmax(rows[["high", "strength"]]))
-    return [_place(row, low, (high - low) or 1.0) for row in records(rows.sort_values("rank"))]
+    ordered = records(rows.sort_values(["group", "rank"]))
+    return [{**_place(row, low, (high - low) or 1.0), "group": f"group {row['group']}" if parts else ""} for row in ordered]
 
 
 def _place(row: Mapping[str, Any], start: float, span: float) -> dict[str, Any]:

@@ -45,9 +45,12 @@ def summary_latex(tables: Frames) -> str:
 
 
 def _cell(row: Mapping[Hashable, Any]) -> str:
-    mean, low, high = (_number(row[key], row["unit"]) for key in ("mean", "low", "high"))
+    mean = _number(row["mean"], row["unit"])
     mean = rf"\textbf{{{mean}}}" if row["best"] else mean
-    return mean if math.isnan(row["low"]) else f"{mean} [{low}, {high}]"
+    if math.isnan(row["low"]):
+        return mean
+    ends = [r"$\infty$" if math.isinf(row[key]) else _number(row[key], row["unit"]) for key in ("low", "high")]
+    return f"{mean} [{ends[0]}, {ends[1]}{')' if math.isinf(row['high']) else ']'}"
 
 
 def _number(value: float, unit: str) -> str:

@@ -66,7 +66,7 @@ def _differences(tables: Frames) -> list[str]:
     lines = ["", "## Differences", "", "| metric | model | against | difference | verdict | won / tied / lost | q | about more prompts |"]
     lines.append("|---|---|---|---|---|---|---|---|")
     for row in pairs[pairs["metric"].isin(shown)].to_dict("records"):
-        words = f"{row['verdict']}: {row['reason']}" if row["verdict"] == pairwise.UNLIKE else row["verdict"]
+        words = f"{row['verdict']}: {row['reason']}" if row["verdict"] in {pairwise.UNLIKE, pairwise.SESSIONS} else row["verdict"]
         gap, low, high = (wording.number(row[key], row["unit"]) for key in ("difference", "low", "high"))
         shares = "–" if math.isnan(row["win"]) else " / ".join(f"{100 * row[key]:.0f} %" for key in ("win", "tie", "loss"))
         cells = [row["metric"], _plain(row["a"]), _plain(row["b"]), f"{gap} [{low}, {high}]", words, shares]

@@ -43,12 +43,23 @@ def number(value: float, unit: str = "") -> str:
     return f"{value / 10**power:.2f}e{power}" if power < _LEAST_POWER else f"{value:.{max(0, 2 - power)}f}"
 
 
+def span(low: float, high: float, unit: str = "", *, between: str = " to ") -> str:
+    """An interval; an end that is open is not named, "" where there is none.
+
+    >>> span(0.5, 0.75, "share"), span(2.1, float("inf"), "s"), span(-float("inf"), 2.1, "s"), span(float("nan"), float("nan"))
+    ('0.500 to 0.750', '≥ 2.10', '≤ 2.10', '')
+    """
+    if math.isnan(low) or math.isnan(high) or (math.isinf(low) and math.isinf(high)):
+        return ""
+    if math.isinf(high):
+        return f"≥ {number(low, unit)}"
+    return f"≤ {number(high, unit)}" if math.isinf(low) else f"{number(low, unit)}{between}{number(high, unit)}"
+
+
 def cell(row: pd.Series[Any]) -> str:
     """A mean with its interval."""
-    text = number(row["mean"], row["unit"])
-    if math.isnan(row["low"]):
-        return text
-    return f"{text} [{number(row['low'], row['unit'])}, {number(row['high'], row['unit'])}]"
+    text, ends = number(row["mean"], row["unit"]), span(row["low"], row["high"], row["unit"], between=", ")
+    return f"{text} [{ends}]" if ends else text
 
 
 def arrow(*, higher: bool | None) -> str:
@@ -65,7 +76,9 @@ def with_refused(row: pd.Series[Any]) -> str:
     """How many pictures were refused and, where the metric has a worst value, the mean that counts them at it."""
     if not row["refused"]:
         return ""
-    counted = "" if math.isnan(row["mean_all"]) else f"; {number(row['mean_all'], row['unit'])} with them at worst"
+    ends = span(row["low_all"], row["high_all"], row["unit"], between=", ")
+    whole = f"{number(row['mean_all'], row['unit'])}{f' [{ends}]' if ends else ''}"
+    counted = "" if math.isnan(row["mean_all"]) else f"; {whole} with them at worst"
     return f"{row['refused']} refused{counted}"
 
 

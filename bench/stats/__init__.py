@@ -6,42 +6,64 @@ same scores give the same interval. ``docs/statistics.md`` has the formulas and 
 
 from bench.stats.agreement import krippendorff
 from bench.stats.bradley_terry import Strength, bradley_terry
+from bench.stats.crossed import MIN_PEOPLE, Crossed, crossed
 from bench.stats.half_sampling import Halves, half_interval, halves, resampled_difference
-from bench.stats.intervals import (
-    Interval,
-    cluster_mean,
-    cluster_ratio,
-    mean_interval,
-    mean_intervals,
-    paired_share_interval,
-    percentile_interval,
-    wilson,
+from bench.stats.intervals import Ends, Interval, cluster_mean, cluster_ratio, mean_interval, mean_intervals, near_ends, wilson
+from bench.stats.paired import MIN_PROMPTS, Paired, extremes, paired, paired_many, ties
+from bench.stats.power import (
+    adjust,
+    assurance,
+    detectable,
+    fewest_differing,
+    fewest_prompts,
+    holm,
+    needed,
+    needed_if_true,
+    needed_within,
+    needed_yes_no,
 )
-from bench.stats.paired import MIN_PROMPTS, Paired, paired, paired_many, ties
-from bench.stats.power import adjust, detectable, needed
+from bench.stats.quantiles import enough_values, percentile_interval
+from bench.stats.series import drift, lag1
+from bench.stats.student import student
 
 __all__ = [
+    "MIN_PEOPLE",
     "MIN_PROMPTS",
+    "Crossed",
+    "Ends",
     "Halves",
     "Interval",
     "Paired",
     "Strength",
     "adjust",
+    "assurance",
     "bradley_terry",
     "cluster_mean",
     "cluster_ratio",
+    "crossed",
     "detectable",
+    "drift",
+    "enough_values",
+    "extremes",
+    "fewest_differing",
+    "fewest_prompts",
     "half_interval",
     "halves",
+    "holm",
     "krippendorff",
+    "lag1",
     "mean_interval",
     "mean_intervals",
+    "near_ends",
     "needed",
+    "needed_if_true",
+    "needed_within",
+    "needed_yes_no",
     "paired",
     "paired_many",
-    "paired_share_interval",
     "percentile_interval",
     "resampled_difference",
+    "student",
     "ties",
     "wilson",
 ]

@@ -42,8 +42,10 @@ def halves(prompts: Sequence[str], resamples: int, seed: int = 0) -> Halves:
     return Halves(chosen[:, index], n, n // 2)
 
 
-def half_interval(value: float, draws: np.ndarray, prompts: int, *, minimum: float = -math.inf, maximum: float = math.inf) -> Interval:
-    """``value`` -+ t sd(draws), the 95 % interval, cut at ``minimum`` and ``maximum``.
+def half_interval(
+    value: float, draws: np.ndarray, prompts: int, *, minimum: float = -math.inf, maximum: float = math.inf, besides: float = 0.0
+) -> Interval:
+    """``value`` -+ t sqrt(sd(draws)^2 + besides^2), the 95 % interval, cut at ``minimum`` and ``maximum``.
 
     As each draw leaves half of the prompts out, the variance of the draws estimates the value's own (delete-half jackknife,
     Shao and Wu 1989). t is Student's with 1 / (1 / (R - 1) + 1 / (prompts - 1)) degrees of freedom, because the standard
@@ -55,8 +57,10 @@ def half_interval(value: float, draws: np.ndarray, prompts: int, *, minimum: flo
         prompts: number of prompts that were halved.
         minimum: the smallest possible value.
         maximum: the largest possible value.
+        besides: standard error of what is chance besides the prompts.
     """
-    reach = float(stdtrit(_degrees_of_freedom(len(draws), prompts), 0.975)) * float(np.std(draws, ddof=1))
+    error = math.hypot(float(np.std(draws, ddof=1)), besides)
+    reach = float(stdtrit(_degrees_of_freedom(len(draws), prompts), 0.975)) * error
     return Interval(value, max(minimum, value - reach), min(maximum, value + reach))
 
 

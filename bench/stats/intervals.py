@@ -1,4 +1,4 @@
-"""95 % intervals of means, shares, ratios and percentiles."""
+"""95 % intervals of means, shares and ratios."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ _Z = 1.959963984540054
 """The 97.5 % point of the normal distribution."""
 _SLACK = 1e-4
 """Draws this near to the observed value, in standard errors, count as equal to it; single-precision errors are smaller."""
-_PERCENTILE_RESAMPLES = 2000
+_NEAR = 0.1
+"""A value within this share of the scale from an end is near it."""
+_FEW = 8
+"""Below so many units without known ends the interval is Student's: hardly anything can be resampled."""
+
+Ends = tuple[float, float]
+"""The lowest and the highest value that one more unit could have."""
 
 
 class Interval(NamedTuple):
@@ -26,35 +32,48 @@ class Interval(NamedTuple):
     high: float
 
 
-def mean_interval(values: np.ndarray, *, seed: int = 0) -> Interval:
-    """Mean of independent units with its BCa bootstrap interval, widened for few units.
+def mean_interval(values: np.ndarray, *, ends: Ends | None = None, seed: int = 0) -> Interval:
+    """Mean of independent units with its 95 % interval.
 
-    Units are resampled with replacement 10,000 times (fewer above 2,000 units, never below 2,000 times). With z0 the normal
-    quantile of the share of draws below the mean and a = sum(d^3) / (6 sum(d^2)^1.5), d = x - mean, the ends are the
-    quantiles Phi(z0 + (z0 + z) / (1 - a (z0 + z))) of the draws, z = -+ sqrt(n / (n - 1)) t(0.975, n - 1) (BCa: Efron and
-    Tibshirani 1993, ch. 14; the wider z: Hesterberg 2015, "expanded percentiles", where plain BCa has 1.96). Below about 8
-    units the interval is hardly more than the range of the draws.
+    With known ends: one unit at each end is added, and the interval is Student's around the mean of all N = n + 2,
+    m -+ t(0.975, N - 1) s / sqrt(N), cut at the ends, so that it has a width where all units are alike and looks further
+    towards the far end, where the values not yet seen are (as Bonett and Price 2012 do for shares). Without known ends: BCa
+    bootstrap, widened for few units; Student's below 8 units.
+
+    BCa: units are resampled with replacement 10,000 times (fewer above 2,000 units, never below 2,000 times). With z0 the
+    normal quantile of the share of draws below the mean and a = sum(d^3) / (6 sum(d^2)^1.5), d = x - mean, the ends are the
+    quantiles Phi(z0 + (z0 + z) / (1 - a (z0 + z))) of the draws, z = -+ sqrt(n / (n - 1)) t(0.975, n - 1) (Efron and
+    Tibshirani 1993, ch. 14; the wider z: Hesterberg 2015, "expanded percentiles", where plain BCa has 1.96).
 
     Args:
         values: float (n,), no NaN, n >= 1.
+        ends: the lowest and highest value that a unit can have; None where it has none or they are far from every value.
         seed: of the resampling.
 
     Returns:
-        The mean and both ends: NaN for one unit, no width where all values are equal.
+        The mean and both ends: NaN for one unit; no width where all values are equal and no ends are known.
     """
-    return mean_intervals(np.asarray(values, dtype=np.float64)[:, None], seed=seed)[0]
+    values = np.asarray(values, dtype=np.float64)
+    if ends is None:
+        return mean_intervals(values[:, None], seed=seed)[0]
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Interval(mean, math.nan, math.nan)
+    return _around(mean, _student(np.append(values, ends)), ends)
 
 
 def mean_intervals(columns: np.ndarray, *, seed: int = 0) -> list[Interval]:
-    """``mean_interval`` of each column of float ``columns`` (n, k): the same numbers, in less time."""
+    """``mean_interval`` of each column of float ``columns`` (n, k), without known ends: the same numbers, in less time."""
     columns = np.asarray(columns, dtype=np.float64)
     n, nan = len(columns), math.nan
     means = columns.mean(0)
+    if n < 2:
+        return [Interval(float(m), nan, nan) for m in means]
     deviations = columns - means
     spread = np.sqrt(np.square(deviations).sum(0) / n)
     flat = spread <= 1e-12 * np.abs(means)
-    if n < 2:
-        return [Interval(float(m), nan, nan) for m in means]
+    if n < _FEW:
+        return [Interval(m, m, m) if flat[i] else _student(columns[:, i]) for i, m in enumerate(means.tolist())]
     scaled = np.divide(deviations, spread, out=np.zeros_like(deviations), where=~flat)
     acceleration = np.power(scaled, 3).sum(0) / (6 * n**1.5)
     draws = drawn_sums(scaled, seed) / math.sqrt(n)
@@ -65,66 +84,66 @@ def mean_intervals(columns: np.ndarray, *, seed: int = 0) -> list[Interval]:
             continue
         low, high = _ends(draws[:, i], 0.0, float(acceleration[i]), n, _SLACK)
         unit, smallest, largest = float(spread[i]) / math.sqrt(n), float(columns[:, i].min()), float(columns[:, i].max())
-        intervals.append(Interval(mean, max(mean + unit * low, smallest), min(mean + unit * high, largest)))
+        intervals.append(_around(mean, Interval(mean, mean + unit * low, mean + unit * high), (smallest, largest)))
     return intervals
 
 
-def cluster_mean(values: np.ndarray, clusters: np.ndarray, *, seed: int = 0, proportion: bool = True) -> Interval:
+def cluster_mean(values: np.ndarray, clusters: np.ndarray, *, ends: Ends | None = None, seed: int = 0) -> Interval:
     """Mean of cluster means: the seeds of a prompt are averaged first, then prompts are the units of ``mean_interval``.
 
-    Where every cluster's mean is 0 or 1 (yes or no, seeds of a prompt alike) the interval is Wilson's, which has a width
-    even where all prompts have the same answer.
+    Where every cluster's mean is one of the ``ends`` (yes or no, seeds of a prompt alike) the interval is Wilson's.
 
     Args:
         values: float (N,), no NaN, N >= 1.
         clusters: (N,), the prompt each value belongs to.
+        ends: the lowest and highest value that a picture can have; None for seconds, dollars, counts, cosines.
         seed: of the resampling.
-        proportion: whether 0 and 1 mean no and yes; false for seconds, dollars, counts.
 
     Returns:
         The mean and both ends, which are NaN below two clusters.
     """
     _, index = np.unique(clusters, return_inverse=True)
     means = np.bincount(index, weights=values) / np.bincount(index)
-    if len(means) < 2:
-        return Interval(float(means.mean()), math.nan, math.nan)
-    if proportion and ((means == 0) | (means == 1)).all():
-        return wilson(int(means.sum()), len(means))
-    return mean_interval(means, seed=seed)
+    if ends is not None and len(means) > 1 and np.isin(means, ends).all():
+        scale = ends[1] - ends[0]
+        return Interval(*(ends[0] + scale * end for end in wilson(int((means == ends[1]).sum()), len(means))))
+    return mean_interval(means, ends=ends, seed=seed)
 
 
-def cluster_ratio(top: np.ndarray, bottom: np.ndarray, clusters: np.ndarray, *, seed: int = 0) -> Interval:
-    """sum(top) / sum(bottom) (a micro average) with its BCa interval over clusters, widened for few as in ``mean_interval``.
+def cluster_ratio(top: np.ndarray, bottom: np.ndarray, clusters: np.ndarray) -> Interval:
+    """sum(top) / sum(bottom) (a micro average between 0 and 1) with its 95 % interval over clusters.
 
-    The acceleration is the jackknife's. Draws and jackknife values with a denominator of 0 are left out.
+    Two clusters of mean length are added, one all wrong and one all right. The ratio r of all N is linear in the residuals
+    e = top - r bottom: the ends are r -+ t(0.975, N - 1) sqrt(N sum(e^2) / (N - 1)) / sum(bottom), cut at 0 and 1.
 
     Args:
-        top: float (N,), no NaN.
+        top: float (N,), no NaN, 0 to ``bottom``.
         bottom: float (N,), no NaN; its sum is above 0.
         clusters: (N,), the prompt each pair belongs to.
-        seed: of the resampling.
 
     Returns:
         The ratio and both ends, which are NaN below two clusters.
     """
     _, index = np.unique(clusters, return_inverse=True)
-    both = np.stack([np.bincount(index, weights=top), np.bincount(index, weights=bottom)], axis=1)
-    total = both.sum(0)
-    ratio, n = float(total[0] / total[1]), len(both)
-    if n < 2:
+    parts = np.stack([np.bincount(index, weights=top), np.bincount(index, weights=bottom)], axis=1)
+    total = parts.sum(0)
+    ratio, length = float(total[0] / total[1]), float(parts[:, 1].mean())
+    if len(parts) < 2:
         return Interval(ratio, math.nan, math.nan)
-    sums = drawn_sums(both / np.abs(both).max(0).clip(1e-300), seed) * np.abs(both).max(0)
-    draws = sums[sums[:, 1] > 0]
-    draws = draws[:, 0] / draws[:, 1]
-    rest = total - both
-    rest = rest[rest[:, 1] > 0]
-    without = rest[:, 0] / rest[:, 1]
-    influence = without.mean() - without if len(without) else np.zeros(1)
-    error = float(np.sqrt(np.square(influence).sum()))
-    if error <= 1e-12 * abs(ratio):
-        return Interval(ratio, ratio, ratio)
-    low, high = _ends(draws, ratio, float(np.power(influence / error, 3).sum() / 6), n, _SLACK * error)
-    return Interval(ratio, low, high)
+    parts = np.vstack([parts, [[0.0, length], [length, length]]])
+    n, (right, asked) = len(parts), parts.sum(0)
+    residuals = parts[:, 0] - right / asked * parts[:, 1]
+    reach = float(stdtrit(n - 1, (1 + _LEVEL) / 2)) * math.sqrt(n * float(np.square(residuals).sum()) / (n - 1)) / float(asked)
+    return _around(ratio, Interval(ratio, float(right / asked) - reach, float(right / asked) + reach), (0.0, 1.0))
+
+
+def near_ends(values: np.ndarray, ends: Ends) -> bool:
+    """Whether at least half of ``values`` lie within a tenth of the scale of one of its ``ends``.
+
+    There a few prompts far from the others decide the mean, and they may not have been met yet.
+    """
+    margin = _NEAR * (ends[1] - ends[0])
+    return bool(np.mean((values <= ends[0] + margin) | (values >= ends[1] - margin)) >= 0.5)
 
 
 def wilson(k: int, n: int) -> Interval:
@@ -147,63 +166,16 @@ def wilson(k: int, n: int) -> Interval:
     return Interval(share, 0.0 if k == 0 else centre - half, 1.0 if k == n else centre + half)
 
 
-def paired_share_interval(values: np.ndarray, worst: float = -1.0, best: float = 1.0) -> Interval:
-    """Mean difference of paired yes-or-no answers with Bonett and Price's interval, which has a width even where all pairs agree.
-
-    Two pairs are added, one disagreeing each way: m -+ z s / sqrt(N) with m the mean and s the standard deviation (over N)
-    of all N = n + 2 differences, z = 1.95996 (Bonett and Price 2012, "Adjusted Wald confidence interval for a difference
-    of binomial proportions based on paired data").
-
-    Args:
-        values: float (n,), no NaN, n >= 1: each ``worst``, ``best`` or a value between them.
-        worst: the value of a pair that disagrees one way.
-        best: the value of a pair that disagrees the other way.
-
-    Returns:
-        The mean of ``values`` and both ends.
-
-    >>> [round(x, 4) for x in paired_share_interval(np.zeros(30))]
-    [0.0, -0.0866, 0.0866]
-    """
-    whole = np.append(np.asarray(values, dtype=np.float64), [worst, best])
-    centre, half = float(whole.mean()), _Z * float(whole.std()) / math.sqrt(len(whole))
-    return Interval(float(np.mean(values)), centre - half, centre + half)
+def _student(values: np.ndarray) -> Interval:
+    """Student's 95 % interval of a mean of two values or more."""
+    n, mean = len(values), float(values.mean())
+    reach = float(stdtrit(n - 1, (1 + _LEVEL) / 2)) * float(values.std(ddof=1)) / math.sqrt(n)
+    return Interval(mean, mean - reach, mean + reach)
 
 
-def percentile_interval(values: np.ndarray, clusters: np.ndarray, q: float, seed: int = 0) -> Interval:
-    """The ``q``-th percentile with its 95 % percentile-bootstrap interval over clusters.
-
-    Prompts are resampled with replacement, each with all its values, and the percentile of the pooled values is taken;
-    the interval runs from the 2.5th to the 97.5th percentile of 2,000 such draws (Efron and Tibshirani 1993, ch. 13).
-    Percentiles interpolate linearly, as numpy's do. No draw exceeds the largest value, so the upper end of a high percentile
-    of few values is that value.
-
-    Args:
-        values: float (N,), no NaN, N >= 1.
-        clusters: (N,), the prompt each value belongs to.
-        q: 0 to 100.
-        seed: of the resampling.
-
-    Returns:
-        The percentile and both ends, which are NaN below two clusters.
-    """
-    point = float(np.percentile(values, q))
-    _, index = np.unique(clusters, return_inverse=True)
-    total = int(index.max()) + 1
-    if total < 2:
-        return Interval(point, math.nan, math.nan)
-    order = np.argsort(values, kind="stable")
-    ordered, index = np.asarray(values, dtype=np.float64)[order], index[order]
-    rng = np.random.default_rng(seed)
-    draws = np.empty(_PERCENTILE_RESAMPLES)
-    for i in range(_PERCENTILE_RESAMPLES):
-        counts = np.bincount(rng.integers(total, size=total), minlength=total)
-        place = np.cumsum(counts[index])
-        exact = q / 100 * (place[-1] - 1)
-        below, above = np.searchsorted(place, [np.floor(exact), np.ceil(exact)], side="right")
-        draws[i] = ordered[below] + (exact % 1) * (ordered[above] - ordered[below])
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return Interval(point, float(low), float(high))
+def _around(value: float, interval: Interval, ends: Ends) -> Interval:
+    """``interval`` cut at ``ends``, and wide enough to hold ``value``."""
+    return Interval(value, min(value, max(ends[0], interval.low)), max(value, min(ends[1], interval.high)))
 
 
 def _ends(draws: np.ndarray, observed: float, acceleration: float, n: int, slack: float) -> tuple[float, float]:

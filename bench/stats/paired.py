@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import bdtr
 
-from bench.stats.intervals import Interval, mean_intervals, paired_share_interval
+from bench.stats.intervals import Ends, Interval, mean_interval, mean_intervals, near_ends
 from bench.stats.resampling import all_signs, coins
 
 MIN_PROMPTS = 6
@@ -30,14 +31,16 @@ class Paired(NamedTuple):
 
     Attributes:
         n: number of prompts.
-        difference: mean of a - b with its 95 % interval: BCa, or Bonett and Price's where every value is yes or no.
+        difference: mean of a - b with its 95 % interval (``bench.stats.intervals.mean_interval``).
         sd: standard deviation of a - b over prompts (denominator n - 1); NaN for one prompt.
-        p: two-sided, of the sign-flip test.
+        p: two-sided, of the sign-flip test, or of the sign test with mid-p where all differences have one size.
         wins: share of prompts with a > b.
         ties: share with a = b up to a millionth of the larger, the noise of single precision.
         losses: share with a < b.
         cliff: wins - losses, -1 to 1: Cliff's (1993) dominance within pairs.
         effect: difference / sd; 0 where all differences are 0, NaN where they are equal and not 0.
+        even: whether all differences that are not 0 have one size, as those of yes or no have.
+        carrier: which prompt makes half of the difference or more, by its place; None where no single one does.
     """
 
     n: int
@@ -49,44 +52,58 @@ class Paired(NamedTuple):
     losses: float
     cliff: float
     effect: float
+    even: bool
+    carrier: int | None
+
+    @property
+    def differing(self) -> int:
+        """How many prompts are no tie: what a test of signs goes by."""
+        return round(self.n * (self.wins + self.losses))
 
 
-def paired(a: np.ndarray, b: np.ndarray, *, seed: int = 0, proportion: bool = True) -> Paired:
+def paired(a: np.ndarray, b: np.ndarray, *, seed: int = 0, ends: Ends | None = None) -> Paired:
     """Compare two runs prompt by prompt.
 
     If only chance told the two apart, each difference a - b could as well have the other sign. ``p`` is the share of choices
     of signs whose mean is at least as far from 0 as the observed one. With up to 13 nonzero differences all choices are
     tried; with more, B random ones, and p = (k + 1) / (B + 1), where k of them are as extreme (Efron and Tibshirani 1993,
-    ch. 15). B is 10,000, or 100,000 where k is below 10.
+    ch. 15). B is 10,000, or 100,000 where k is below 10. Where all nonzero differences have one size the test is the sign
+    test, whose p counts half of what is exactly as extreme (mid-p: Fagerland, Lydersen and Laake 2013).
 
     Args:
         a: float (n,), no NaN: for each prompt the mean over its seeds.
         b: float (n,), the same prompts in the same order.
         seed: of the bootstrap and of the flips.
-        proportion: whether 0 and 1 mean no and yes; false for seconds and counts.
+        ends: the lowest and highest value that a score can have. Where the scores lie near them (``near_ends``), the interval
+            reckons with a pair that differs fully, one each way.
 
     Raises:
         ValueError: different lengths, or no prompt.
     """
-    return paired_many([(a, b)], seed=seed, proportions=[proportion])[0]
+    return paired_many([(a, b)], seed=seed, extremes=[extremes(a, b, ends)])[0]
+
+
+def extremes(a: np.ndarray, b: np.ndarray, ends: Ends | None) -> Ends | None:
+    """The differences of the two pairs that the interval of a - b reckons with; None where scores are not near known ``ends``."""
+    if ends is None or not near_ends(np.concatenate([a, b]), ends):
+        return None
+    return ends[0] - ends[1], ends[1] - ends[0]
 
 
 def paired_many(
-    pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int = 0, proportions: Sequence[bool] | None = None
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int = 0, extremes: Sequence[Ends | None] | None = None
 ) -> list[Paired]:
-    """``paired`` of each pair: the same numbers, in less time. ``proportions``: one a pair, None for all true.
+    """``paired`` of each pair: the same numbers, in less time. ``extremes``: one a pair; None for no known ends.
 
     Raises:
         ValueError: as ``paired``.
     """
     gaps = [_gap(a, b) for a, b in pairs]
-    shares = proportions or [True] * len(gaps)
-    binary = [share and all(np.isin(side, (0.0, 1.0)).all() for side in pair) for share, pair in zip(shares, pairs, strict=True)]
+    known = extremes or [None] * len(gaps)
     results: list[Paired] = []
     for start in range(0, len(gaps), _BATCH):
         part = slice(start, start + _BATCH)
-        intervals = _intervals(gaps[part], binary[part], seed)
-        results += map(_paired, gaps[part], intervals, flip_tests(gaps[part], seed))
+        results += map(_paired, gaps[part], _intervals(gaps[part], known[part], seed), flip_tests(gaps[part], seed))
     return results
 
 
@@ -107,9 +124,9 @@ def _gap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(ties(x, y), 0.0, x - y)
 
 
-def _intervals(gaps: Sequence[np.ndarray], binary: Sequence[bool], seed: int) -> list[Interval]:
+def _intervals(gaps: Sequence[np.ndarray], extremes: Sequence[Ends | None], seed: int) -> list[Interval]:
     """The interval of each mean difference; arrays of one length share their resamples."""
-    intervals = {i: paired_share_interval(gap) for i, gap in enumerate(gaps) if binary[i] and len(gap) > 1}
+    intervals = {i: mean_interval(gap, ends=known) for i, (gap, known) in enumerate(zip(gaps, extremes, strict=True)) if known}
     for n in {len(gap) for i, gap in enumerate(gaps) if i not in intervals}:
         places = [i for i, gap in enumerate(gaps) if len(gap) == n and i not in intervals]
         intervals |= dict(zip(places, mean_intervals(np.stack([gaps[i] for i in places], axis=1), seed=seed), strict=True))
@@ -120,7 +137,23 @@ def _paired(gap: np.ndarray, difference: Interval, p: float) -> Paired:
     sd = float(gap.std(ddof=1)) if len(gap) > 1 else math.nan
     won, lost = float((gap > 0).mean()), float((gap < 0).mean())
     effect = 0.0 if won + lost == 0 else difference.value / sd if sd > 1e-12 * abs(difference.value) else math.nan
-    return Paired(len(gap), difference, sd, p, won, max(0.0, 1 - won - lost), lost, won - lost, effect)
+    tied = max(0.0, 1 - won - lost)
+    return Paired(len(gap), difference, sd, p, won, tied, lost, won - lost, effect, one_size(gap), _carrier(gap))
+
+
+def one_size(gap: np.ndarray) -> bool:
+    """Whether all differences that are not 0 have one size."""
+    sizes = np.abs(gap[gap != 0])
+    return bool(len(sizes) and np.ptp(sizes) <= _NOISE * sizes[0])
+
+
+def _carrier(gap: np.ndarray) -> int | None:
+    """The prompt without which the mean difference is half as large or less, or turned round."""
+    total, n = float(gap.sum()), len(gap)
+    if n < 2 or total == 0:
+        return None
+    most = int(np.argmax(gap * np.sign(total)))
+    return most if (total - gap[most]) / total <= (n - 1) / (2 * n) else None
 
 
 def flip_tests(gaps: Sequence[np.ndarray], seed: int) -> list[float]:
@@ -132,11 +165,14 @@ def flip_tests(gaps: Sequence[np.ndarray], seed: int) -> list[float]:
     for i, gap in enumerate(gaps):
         scaled[: len(gap), i] = gap / (np.abs(gap).max() or 1.0)
     nonzero = np.count_nonzero(scaled, axis=0)
+    even = np.array([one_size(gap) for gap in gaps])
     p = np.ones(len(gaps))
-    for few in np.flatnonzero((nonzero > 0) & (nonzero <= _MAX_EXACT)):
+    for i in np.flatnonzero(even).tolist():
+        p[i] = sign_test(int((gaps[i] > 0).sum()), int(nonzero[i]))
+    for few in np.flatnonzero(~even & (nonzero > 0) & (nonzero <= _MAX_EXACT)):
         some = scaled[scaled[:, few] != 0, few]
         p[few] = (np.abs(all_signs(len(some)) @ some) >= abs(some.sum()) * (1 - 1e-12) - 1e-12).mean()
-    many = np.flatnonzero(nonzero > _MAX_EXACT)
+    many = np.flatnonzero(~even & (nonzero > _MAX_EXACT))
     if len(many):
         extreme = _count(scaled[:, many], seed, 0, _FLIPS)
         p[many] = (extreme + 1) / (_FLIPS + 1)
@@ -145,6 +181,17 @@ def flip_tests(gaps: Sequence[np.ndarray], seed: int) -> list[float]:
             more = extreme[extreme < _RARE] + _count(scaled[:, rare], seed, _FLIPS, _MORE_FLIPS - _FLIPS)
             p[rare] = (more + 1) / (_MORE_FLIPS + 1)
     return [float(value) for value in p]
+
+
+def sign_test(won: int, differing: int) -> float:
+    """Two-sided mid-p of ``won`` of ``differing`` pairs, were each won by chance: 2 P(B < k) + P(B = k), k the rarer side's.
+
+    >>> sign_test(6, 6), sign_test(3, 6)
+    (0.015625, 1.0)
+    """
+    fewer = min(won, differing - won)
+    less = float(bdtr(fewer - 1, differing, 0.5)) if fewer else 0.0
+    return min(1.0, less + float(bdtr(fewer, differing, 0.5)))
 
 
 def _count(scaled: np.ndarray, seed: int, start: int, total: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from bench.config import presets
 from bench.config.instantiate import build
 from bench.metrics.alignment import clip, pickscore, vqa_score
 from bench.metrics.distribution import duplicates
+from bench.metrics.distribution.base import Pictures
 from bench.metrics.distribution.diversity import Diversity
 from bench.metrics.distribution.formulas import frechet
 from bench.metrics.distribution.frechet import FrechetDistance, FrechetInfinity
@@ -120,7 +121,9 @@ _VECTORS: Mapping[type, _Vector] = {
 
 def _measured(name: str, vector: _Vector) -> str:
     metric = build({**presets.read("metric", name), **vector.changes})
-    values, _ = metric.measure(vector.features, ReferenceFeatures(features=vector.reference, n=len(vector.reference)))
+    own = [str(i) for i in range(len(vector.features))]
+    pictures = Pictures(vector.features, own, own)
+    values, _ = metric.measure(pictures, ReferenceFeatures(features=vector.reference, n=len(vector.reference)))
     return "; ".join(expect(seen, expected) for seen, expected in zip(values, vector.expected, strict=True))
 
 

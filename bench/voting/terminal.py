@@ -31,11 +31,13 @@ def ranking_table(rows: Sequence[Mapping[str, Any]]) -> Table | str:
     if not rows:
         return "no votes yet"
     table = _table(f"human preference, {sum(r['wins'] + r['ties'] + r['losses'] for r in rows) // 2} votes on {rows[0]['n']} prompts")
-    _columns(table, "rank", "run", "points", "strength", "95 %", "won", "tied", "lost")
+    parts = len({row["group"] for row in rows}) > 1
+    _columns(table, *(["group"] if parts else []), "rank", "run", "points", "strength", "95 %", "won", "tied", "lost")
     for row in rows:
         span = "" if row["rank_low"] == row["rank_high"] else f" ({row['rank_low']:.0f}-{row['rank_high']:.0f})"
+        group = [f"{row['group']:.0f}"] if parts else []
         table.add_row(
-            f"{row['rank']:.0f}{span}", str(row["run"]), _percent(row["share"]), f"{row['strength']:+.2f}",
+            *group, f"{row['rank']:.0f}{span}", str(row["run"]), _percent(row["share"]), f"{row['strength']:+.2f}",
             f"{row['low']:+.2f} to {row['high']:+.2f}", str(row["wins"]), str(row["ties"]), str(row["losses"]),
         )  # fmt: skip
     return table
@@ -45,7 +47,11 @@ def print_summary(votes: Sequence[Vote], labels: Mapping[str, Run], console: Con
     """Print the ranking, each pair of runs, how each rater votes, and which metrics predict people."""
     table = tally.votes_frame(votes, labels, tally.pictures(labels))
     counted = table[table["status"] == tally.COUNTED]
-    console.print(ranking_table(tally.ranked(votes, labels)))
+    order = tally.ranked(votes, labels)
+    console.print(ranking_table(order))
+    for sentence in (tally.of_whom(counted), tally.never_met(pd.DataFrame(order, columns=list(tally.RANKING)))):
+        if sentence:
+            console.print(sentence, highlight=False, markup=False, soft_wrap=True)
     changed = len(table) - len(counted)
     if changed:
         console.print(f"{changed} more votes do not count: a picture was rendered again since", highlight=False)
@@ -69,19 +75,19 @@ def print_summary(votes: Sequence[Vote], labels: Mapping[str, Run], console: Con
 
 
 def _pairs(counted: pd.DataFrame, labels: Sequence[str]) -> Table:
-    table = _table("two by two; points of the first, 95 % over prompts")
-    _columns(table, "first", "second", "votes", "won", "tied", "bad", "lost", "points", "95 %")
+    table = _table(f"two by two; points of the first, 95 % over prompts and, of {stats.MIN_PEOPLE} people or more, over people")
+    _columns(table, "first", "second", "people", "votes", "won", "tied", "bad", "lost", "points", "95 %")
     for first, second in combinations(labels, 2):
         straight = counted[(counted["a"] == first) & (counted["b"] == second)]
         swapped = counted[(counted["a"] == second) & (counted["b"] == first)]
         choices = pd.concat([straight["choice"], swapped["choice"].replace({"a": "b", "b": "a"})])
         if choices.empty:
             continue
-        duels = tally.duels(pd.concat([straight, swapped]), labels)
-        share, low, high = stats.cluster_mean(duels["points"].to_numpy(float), duels["prompt_id"].to_numpy())
+        met = pd.concat([straight, swapped])
+        share, low, high = tally.share(tally.duels(met, labels))
         numbers = choices.value_counts()
         counts = [str(int(numbers.get(choice, 0))) for choice in ("a", "tie", "bad", "b")]
-        table.add_row(first, second, str(len(choices)), *counts, _percent(share), _span(low, high))
+        table.add_row(first, second, str(met["rater"].nunique()), str(len(choices)), *counts, _percent(share), _span(low, high))
     return table
 
 

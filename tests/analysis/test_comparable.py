@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from bench import engine, prompts
+from bench.analysis.drops import GateRun
 from bench.analysis.frames import frames
-from bench.analysis.gate import GateRun, judge
+from bench.analysis.gate import judge
 from bench.analysis.limits import parse
 from bench.config import presets
 from bench.core.progress import Progress

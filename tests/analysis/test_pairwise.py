@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_1samp, ttest_ind
 
 from bench import stats
-from bench.analysis import pairwise, ranking
+from bench.analysis import pairwise, ranking, slowdown
 from bench.analysis.summary import mark_best, summarise
 
 if TYPE_CHECKING:
@@ -86,39 +87,75 @@ def test_an_open_question_says_how_many_prompts_would_settle_it() -> None:
     assert row["detectable"] == pytest.approx(stats.detectable(gap.std(ddof=1), 30), rel=0.01)
 
 
-def pictures(seconds: Sequence[float], machine: str = "one", batch: int = 1) -> pd.DataFrame:
-    """What ``bench.analysis.slowdown.timed`` gives: a picture a prompt."""
-    names = [f"p{i}" for i in range(len(seconds))]
-    return pd.DataFrame({"prompt_id": names, "latency_s": seconds, "environment": machine, "batch_size": batch})
+def pictures(seconds: Sequence[float], machine: str = "one", batch: int = 1, sessions: int = 5, start: float = 0.0) -> pd.DataFrame:
+    """What ``bench.analysis.slowdown.timed`` gives: a picture a prompt, in so many sessions, an hour from one to the next."""
+    names, session = [f"p{i}" for i in range(len(seconds))], [i * sessions // len(seconds) for i in range(len(seconds))]
+    created = [pd.Timestamp("2026-01-01", tz="UTC") + pd.Timedelta(hours=s + start) for s in session]
+    return pd.DataFrame(
+        {"prompt_id": names, "latency_s": seconds, "retry_s": math.nan, "environment": machine, "batch_size": batch, "session": session,
+         "created": [at.isoformat() for at in created]}
+    )  # fmt: skip
+
+
+def paced(held: Mapping[str, pd.DataFrame], told: Mapping[str, dict[str, Any]] | None = None) -> pd.DataFrame:
+    rows = scores({run: of["latency_s"].tolist() for run, of in held.items()}, metric="latency", unit="s", higher_is_better=False)
+    return pairwise.table(rows, told or infos(*held), held).set_index(["a", "b"])
 
 
 def test_timings_of_two_machines_are_not_compared() -> None:
-    timed = scores({"a": [1.0] * 8, "b": [2.0] * 8, "c": [3.0] * 8}, metric="latency", unit="s", higher_is_better=False)
-    told = {"a": {}, "b": {}, "c": {"hosted": True}}
-    one = pictures([1.0] * 8)
-    table = pairwise.table(timed, told, {"a": one, "b": pictures([2.0] * 8, "other"), "c": one}).set_index(["a", "b"])
+    one = pictures([1.0] * 10)
+    held = {"a": one, "b": pictures([2.0] * 10, "other"), "c": one}
+    table = paced(held, {"a": {}, "b": {}, "c": {"hosted": True}})
     assert set(table["verdict"]) == {"not comparable"}
     assert table.loc[("a", "b"), "reason"] == "timed on different machines"
     assert "hosted" in table.loc[("a", "c"), "reason"]
-    same = pairwise.table(timed, infos("a", "b", "c"), dict.fromkeys("abc", one))
-    assert set(same["verdict"]) == {"better"}
 
 
-def test_pictures_of_a_batch_are_one_observation_and_unlike_batches_are_not_compared() -> None:
-    """Two batches of 16 are two times, however many prompts share them."""
-    seconds = {"a": [2.0] * 16 + [2.1] * 16, "b": [2.2] * 16 + [2.3] * 16, "c": [1.0] * 32}
-    rows = scores(seconds, metric="latency", unit="s", higher_is_better=False)
-    held = {run: pictures(mine, batch=16 if run != "c" else 1) for run, mine in seconds.items()}
-    table = pairwise.table(rows, infos("a", "b", "c"), held).set_index(["a", "b"])
-    assert (table.loc[("a", "b"), "n"], table.loc[("a", "b"), "verdict"]) == (2, "too few prompts")
-    assert table.loc[("a", "c"), "reason"] == "pictures made 16 at a time against 1 at a time"
-    assert ranking.table(rows, infos("a", "b", "c"), held).empty
+def test_one_session_each_has_no_verdict_however_many_pictures_and_however_far_apart() -> None:
+    """12 of 15 pairs of six runs of one model, one session each, were told apart when prompts were the observations."""
+    held = {run: pictures([mine] * 200, sessions=1) for run, mine in (("a", 1.0), ("b", 3.0))}
+    held["c"] = pictures([2.0] * 200, sessions=2)
+    table = paced(held)
+    assert set(table["verdict"]) == {"too few sessions"}
+    assert table.loc[("a", "b"), "reason"] == "one session each; repeat with rounds=5 to know"
+    assert table.loc[("a", "c"), "reason"] == "1 and 2 sessions; repeat with rounds=5 to know"
+    assert (table.loc[("a", "b"), "n"], table.loc[("a", "b"), "difference"]) == (1, pytest.approx(-2.0))
+    assert table[["low", "high", "p", "q", "more"]].isna().all(axis=None)
+
+
+def test_rounds_in_turns_are_paired_and_share_what_the_machine_did() -> None:
+    """b is 10 % slower in every round, on a machine that is three times as slow in the last as in the first."""
+    machine = np.repeat([1.0, 1.4, 1.7, 2.5, 3.0], 2)
+    drawn = np.random.default_rng(3).normal(1, 0.01, 10)
+    turns = paced({"a": pictures(machine), "b": pictures(1.1 * machine * drawn, start=0.5)}).loc[("a", "b")]
+    assert (turns["verdict"], turns["n"]) == ("better", 5)
+    figures = (1.1 * machine * drawn).reshape(5, 2).mean(1) / machine[::2]
+    assert turns["mean_b"] / turns["mean_a"] == pytest.approx(float(np.exp(np.log(figures).mean())))
+    assert turns["p"] == pytest.approx(ttest_1samp(np.log(figures), 0).pvalue)
+    later = paced({"a": pictures(machine), "b": pictures(1.1 * machine * drawn, start=100)}).loc[("a", "b")]
+    assert later["verdict"] == "no difference shown", "one after the other is not in turns"
+    welch = ttest_ind(np.log(machine[::2]), np.log(figures * machine[::2]), equal_var=False).pvalue
+    assert later["p"] == pytest.approx(welch)
+
+
+def test_a_session_that_only_tried_failures_again_is_none() -> None:
+    odd = pictures([1.0] * 60, sessions=1)
+    odd.loc[59, ["session", "latency_s"]] = [1, 9.0]
+    found = slowdown.compare(odd, odd, odd["prompt_id"].tolist())
+    assert (found.sessions, found.baseline) == ((1, 1), pytest.approx(1.0))
+
+
+def test_unlike_batches_are_not_compared_and_no_time_is_ranked() -> None:
+    held = {run: pictures([2.0] * 32, batch=16 if run != "b" else 1) for run in "ab"}
+    assert paced(held).loc[("a", "b"), "reason"] == "pictures made 16 at a time against 1 at a time"
+    rows = scores({"a": [1.0] * 8, "b": [2.0] * 8}, metric="latency", unit="s", higher_is_better=False)
+    assert ranking.table(rows, infos("a", "b")).empty
 
 
 def test_answers_that_never_differ_have_an_interval_and_counts_that_do_not_have_none() -> None:
     right = {"a": [1.0] * 20, "b": [1.0] * 20}
     (share,) = pairwise.table(scores(right, unit="share"), infos("a", "b"), {}).to_dict("records")
-    assert (share["low"], share["high"]) == (pytest.approx(-0.126, abs=1e-3), pytest.approx(0.126, abs=1e-3))
+    assert (share["low"], share["high"]) == (pytest.approx(-0.137, abs=1e-3), pytest.approx(0.137, abs=1e-3))
     (count,) = pairwise.table(scores(right, unit=""), infos("a", "b"), {}).to_dict("records")
     assert (count["low"], count["high"]) == (0, 0)
 
@@ -133,7 +170,7 @@ def test_ceilings_and_metrics_without_a_better_end_are_left_out(planted: pd.Data
     told = infos("a", "b", "c") | {"c": {"ceiling": True}}
     assert pairwise.table(planted, told, {})[["a", "b"]].to_numpy().tolist() == [["a", "b"]]
     assert pairwise.table(planted.assign(higher_is_better=None), infos("a", "b", "c"), {}).empty
-    assert ranking.table(planted, told, {})["run"].tolist() == ["a", "b"]
+    assert ranking.table(planted, told)["run"].tolist() == ["a", "b"]
 
 
 def test_sets_are_compared_where_they_were_resampled_by_the_same_prompts() -> None:
@@ -155,15 +192,54 @@ def test_sets_are_compared_where_they_were_resampled_by_the_same_prompts() -> No
     assert table.loc[("a", "c"), "verdict"] == "not comparable"
 
 
+FEW = "100 pictures for 2,048 features: below about 40,960 a Fréchet distance prefers the less varied model;"
+
+
+@pytest.mark.parametrize(
+    ("metric", "change", "reason"),
+    [
+        ("fid", {}, f"{FEW} kid decides"),
+        ("fd_clip_tiny", {}, f"{FEW} kid_clip_tiny decides"),
+        ("fid_clean", {"n": 40_960}, None),
+        ("kid", {}, None),
+        ("cmmd", {}, None),
+        ("prdc.coverage", {}, "100 pictures: below 200 coverage depends on how many there are"),
+        ("prdc_clip_tiny.recall", {"n": 199}, "199 pictures: below 200 recall depends on how many there are"),
+        ("prdc.recall", {"n": 200}, None),
+        ("prdc.precision", {}, None),
+    ],
+)
+def test_a_set_that_is_too_small_for_its_distance_has_no_verdict(metric: str, change: dict[str, int], reason: str | None) -> None:
+    """Nor has one with other pictures a prompt than its rival."""
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 50))
+    about = {"n": 100, "prompts": 50, "dimensions": 2048, "drawn": "k", **change}
+
+    def verdict(**other: int) -> tuple[str, str | None, float]:
+        rows = [
+            {**BASE, "run": run, "metric": metric, "unit": "distance", "higher_is_better": False, "request_id": None, "prompt_id": None,
+             "value": value, "detail": json.dumps({**about, "draws": list(value + noise[i]), **(other if i else {})})}
+            for i, (run, value) in enumerate([("a", 10.0), ("b", 12.0)])
+        ]  # fmt: skip
+        (row,) = pairwise.table(pd.DataFrame(rows), infos("a", "b"), {}).to_dict("records")
+        return row["verdict"], row["reason"], row["p"]
+
+    word, why, p = verdict()
+    assert (word, why) == (("not comparable", reason) if reason else ("better", None))
+    assert math.isnan(p) == bool(reason), "what has no verdict is no question of the table"
+    unlike = verdict(n=4 * about["n"])
+    assert unlike[0] == "not comparable"
+    assert f"{about['n']:,} pictures of 50 prompts against {4 * about['n']:,} pictures of 50 prompts" in str(unlike[1])
+
+
 def test_one_run_has_frames_with_columns_and_no_rows(planted: pd.DataFrame) -> None:
     alone = planted[planted["run"] == "a"]
     assert list(pairwise.table(alone, infos("a"), {}).columns) == list(pairwise.COLUMNS)
     assert pairwise.table(alone, infos("a"), {}).empty
-    assert list(ranking.table(alone, infos("a"), {}).columns) == list(ranking.COLUMNS)
+    assert list(ranking.table(alone, infos("a")).columns) == list(ranking.COLUMNS)
 
 
 def test_the_ranking_follows_the_wins_and_tells_ties_apart(planted: pd.DataFrame) -> None:
-    table = ranking.table(planted, infos("a", "b", "c"), {}).set_index("run")
+    table = ranking.table(planted, infos("a", "b", "c")).set_index("run")
     assert table.loc["b", "rank"] == 3
     assert table.loc["b", "rank_low"] == 3
     assert table["strength"].mean() == pytest.approx(0, abs=1e-9)

@@ -18,7 +18,7 @@ def test_means_that_differ_by_the_noise_of_a_batch_are_ties_in_the_ranking_as_in
     ]  # fmt: skip
     scores, infos = pd.DataFrame(rows), {run: {} for run in "abc"}
     assert set(pairwise.table(scores, infos, {})["tie"]) == {1.0}
-    found = ranking.table(scores, infos, {})
+    found = ranking.table(scores, infos)
     assert found[["wins", "ties", "losses"]].to_numpy().tolist() == [[0, 40, 0]] * 3
     assert found["rank"].tolist() == [1, 1, 1]
 
@@ -30,21 +30,5 @@ def test_a_difference_above_the_noise_is_a_win() -> None:
         for i in range(8)
     ]
     for higher, first in ((True, "a"), (False, "b")):
-        found = ranking.table(pd.DataFrame(rows).assign(higher_is_better=higher), {"a": {}, "b": {}}, {})
+        found = ranking.table(pd.DataFrame(rows).assign(higher_is_better=higher), {"a": {}, "b": {}})
         assert found[["run", "wins", "ties", "losses"]].to_numpy().tolist()[0] == [first, 8, 0, 0]
-
-
-def test_times_that_pictures_of_a_batch_share_are_not_ranked_and_quality_is() -> None:
-    def ranked(size: int) -> set[str]:
-        rows = [
-            {"run": run, "metric": metric, "status": "ok", "unit": "s", "request_id": "r", "prompt_id": f"p{i}", "value": 0.5 + lead,
-             "higher_is_better": metric == "clip"}
-            for metric in ("latency", "clip")
-            for run, lead in (("a", 0.1), ("b", 0.0))
-            for i in range(8)
-        ]  # fmt: skip
-        timed = {run: pd.DataFrame({"environment": ["m"] * 8, "batch_size": [size] * 8}) for run in "ab"}
-        return set(ranking.table(pd.DataFrame(rows), {"a": {}, "b": {}}, timed)["metric"])
-
-    assert ranked(1) == {"latency", "clip"}
-    assert ranked(2) == {"clip"}

@@ -42,7 +42,7 @@ def test_refused_pictures_count_at_the_worst_value_beside_the_conditional_mean()
     (row,) = table.to_dict("records")
     assert (row["mean"], row["refused"], row["not_applicable"], row["coverage"]) == (0.9, 1, 2, 1.0)
     assert row["mean_all"] == pytest.approx(0.45)
-    assert wording.with_refused(table.iloc[0]) == "1 refused; 0.450 with them at worst"
+    assert wording.with_refused(table.iloc[0]) == "1 refused; 0.450 [0.000, 1.000] with them at worst"
 
 
 def test_a_metric_without_worst_value_has_no_unconditional_mean() -> None:

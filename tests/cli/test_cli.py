@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,10 @@ from support.command import bench, bench_process
 from support.machines import nvidia_smi
 from support.paths import ROOT
 
+from bench.analysis import slowdown
+from bench.analysis.frames import frames
 from bench.cli.app import COMMANDS
+from bench.store import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -115,6 +119,34 @@ def test_a_sweep_ends_with_one_comparison(tmp_path: Path) -> None:
     assert done.stderr.count("comparison:") == 1
     assert [p.name.split(".")[0] for p in sorted((tmp_path / "results").glob("*/run.json"), key=str) for p in [p.parent]] == ["one", "two"]
     assert [p.name for p in tmp_path.iterdir()] == ["results"]
+
+
+def test_a_sweep_in_rounds_renders_the_models_in_turns_and_compares_once(tmp_path: Path) -> None:
+    words = ["run", "-m", "model=tiny-oracle", "label=one,two", "limit=5", "metric=[latency]", "rounds=5"]
+    done = bench(words, tmp_path)
+    assert done.returncode == 0, done.stderr
+    order = re.findall(r"^(one|two)\.\S+, round (\d) of 5: 2 rendered, 0 kept", done.stderr, re.MULTILINE)
+    assert [label for label, _ in order] == ["one", "two", "two", "one", "two", "one", "one", "two", "one", "two"]
+    assert [number for _, number in order] == list("1122334455")
+    assert done.stderr.count("comparison:") == 1
+    one, two = (Run(path.parent) for path in sorted((tmp_path / "results").glob("*/run.json")))
+    assert [(r.prompt_id, r.session) for r in one.current()] == [(r.prompt_id, r.session) for r in two.current()]
+    assert [r.session for r in one.current()] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4], "a prompt a round, in the order of the set"
+    ((sessions,),) = [one.info()["sessions"].values()]
+    assert [(s["round"], s["wall_pictures"]) for s in sessions] == [(i, 2) for i in range(5)]
+    sides = [slowdown.timed(images) for _, images in frames([one, two])["images"].groupby("run")]
+    change = slowdown.compare(*sides, sides[0]["prompt_id"].tolist())
+    assert (change.sessions, change.in_turns, change.few) == ((5, 5), True, None)
+    names = [path.name for path in (tmp_path / "results").iterdir()]
+    again = bench([*words[:-1], "rounds=2"], tmp_path)
+    assert again.stderr.count("0 rendered") == 4, "what is final is kept, however it is divided"
+    assert [path.name for path in (tmp_path / "results").iterdir()] == names, "rounds are in no name"
+
+
+def test_more_rounds_than_prompts_are_refused(tmp_path: Path) -> None:
+    done = bench(["run", "model=tiny-oracle", "limit=2", "rounds=3"], tmp_path)
+    assert done.returncode == 2
+    assert "rounds=3: 2 prompts are too few to be divided over so many; use rounds=2" in done.stderr
 
 
 def test_a_model_that_fails_leaves_the_rest_of_a_sweep_its_memory_and_the_comparison(

@@ -27,7 +27,7 @@ def configurations(words: Sequence[str]) -> list[Any]:
     from omegaconf import OmegaConf
 
     composed: list[Any] = []
-    overrides.launch(lambda config: composed.append(OmegaConf.to_container(config, resolve=True)), words)
+    overrides.launch(lambda config, _turn: composed.append(OmegaConf.to_container(config, resolve=True)), words)
     return composed
 
 
@@ -125,6 +125,8 @@ def test_a_sweep_takes_fields_that_the_default_model_lacks_and_patterns() -> Non
         ("model=gpt-image model.limits=3", "set one of model.limits.in_flight"),
         ("model=a(b", "unknown model 'a(b'"),
         ("limit=[1", "one is missing here"),
+        ("rounds=0", "rounds=0: rounds is one whole number from 1 on, like rounds=5"),
+        ("-m rounds=2,5", "rounds=2,5: rounds is one whole number from 1 on"),
         ("limit", "'limit' is no OPTION=VALUE"),
         ("job", "'job' is no OPTION=VALUE"),
         ("--cfg job limit", "'limit' is no OPTION=VALUE"),

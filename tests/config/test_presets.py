@@ -65,7 +65,7 @@ def test_several_metrics_compose_under_their_own_keys() -> None:
 def test_pictures_from_elsewhere_are_scored_with_what_all_models_of_their_prompts_are() -> None:
     assert usual_metrics("core") == ["clip", "ocr", "latency"]
     assert usual_metrics("a set of one's own") == ["clip", "ocr", "latency"]
-    assert {"clip_tiny", "ocr", "scene", "fd_clip_tiny", "latency"} <= set(usual_metrics("tiny"))
+    assert {"clip_tiny", "ocr", "scene", "kid_clip_tiny", "latency"} <= set(usual_metrics("tiny"))
 
 
 def test_a_field_that_a_preset_does_not_have_is_named_with_the_nearest() -> None:

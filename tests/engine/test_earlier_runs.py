@@ -53,6 +53,10 @@ def test_an_earlier_comparison_opens(results: Path) -> None:
     assert (folder / "index.html").is_file()
 
 
+REDEFINED = {"duplicates", "kid_clip_tiny", "refusals", "refused"}
+"""Columns whose definition is another one since: their fingerprints say so, and old and new are not compared."""
+
+
 def test_an_earlier_run_scores_again_to_the_same_values_and_fingerprints(results: Path) -> None:
     before = {(s.metric, s.prompt_id, s.seed): s for s in Run(results / SCHNELL).scores()}
     (results / SCHNELL / "scores.parquet").unlink()
@@ -63,9 +67,9 @@ def test_an_earlier_run_scores_again_to_the_same_values_and_fingerprints(results
     assert after.keys() - before.keys() == {("ocr.strict", *key[1:]) for key in before if key[0] == "ocr.exact"}
     for key, stored in before.items():
         score = after[key]
-        assert settings(score.fingerprint) == settings(stored.fingerprint), key
+        assert (settings(score.fingerprint) == settings(stored.fingerprint)) == (score.metric not in REDEFINED), key
         assert score.status == stored.status
-        assert score.value == pytest.approx(stored.value, abs=1e-4, nan_ok=True), key
+        assert score.metric in REDEFINED or score.value == pytest.approx(stored.value, abs=1e-4, nan_ok=True), key
         assert math.isnan(score.value) == math.isnan(stored.value)
 
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+ANSWERS = {"scene", "clip"}
+"""Metrics that are questions of the answer."""
+
+
 def tables(
     pairs: Sequence[tuple[Any, ...]],
     *,
@@ -26,6 +30,7 @@ def tables(
     runs: Sequence[str] = ("pro", "dev", "fast"),
     ceilings: Sequence[str] = (),
     status: str = "ok",
+    p: float = 0.001,
     **changed: pd.DataFrame,
 ) -> Frames:
     """Frames with the columns the answer reads; a pair is metric, a, b, verdict and optionally more."""
@@ -33,6 +38,7 @@ def tables(
         {"run": run, "prompt_id": f"p{i}", "status": status if run == runs[0] and i == 0 else "ok"} for run in runs for i in range(10)
     ])  # fmt: skip
     made = [dict(zip(("metric", "a", "b", "verdict", "more"), pair, strict=False)) for pair in pairs]
+    made = [row | {"answer": row["verdict"] if row["metric"] in ANSWERS else None, "p_answer": p} for row in made]
     base = {"n": 10, "unit": "share", "higher_is_better": True, "mean_a": 0.9, "mean_b": 0.8, "difference": 0.1, "low": 0.05, "high": 0.15,
             "more": math.nan, "reason": "timed on different machines"}  # fmt: skip
     timed = [{"run": r, "metric": "latency.p50", "mean": s} for r, s in (latency or {}).items()]
@@ -55,6 +61,25 @@ def test_one_leader_is_named_with_its_amount() -> None:
     assert told.points[0] == "3 models, 10 prompts, 30 pictures."
 
 
+def test_a_model_is_advised_only_where_it_is_better_than_every_rival_on_one_metric() -> None:
+    level = verdict(tables([("scene", "pro", "dev", "better"), ("scene", "pro", "fast", LEVEL), ("clip", "dev", "fast", "better")]))
+    assert level.answer == (
+        "No model is shown to be the best: pro is better than dev on scene, and shown worse on nothing; "
+        "against fast no difference is shown."
+    )
+    unsure = verdict(tables([("scene", "pro", "dev", "better")], runs=("pro", "dev"), p=0.04))
+    assert unsure.answer.endswith("and shown worse on nothing, but not so surely that it is the one to choose.")
+    split = verdict(tables([("scene", "pro", "dev", "better"), ("clip", "pro", "fast", "better")]))
+    assert split.answer.startswith("No model is shown to be the best: pro is better than dev on scene and than fast on clip")
+
+
+def test_a_difference_that_one_prompt_carries_is_said_to_be_so() -> None:
+    pairs = [("scene", "pro", "dev", "better")]
+    table = tables(pairs, runs=("pro", "dev"))["pairwise"].assign(carried_by="shape-06")
+    points = verdict(tables(pairs, runs=("pro", "dev"), pairwise=table)).points
+    assert "One prompt, shape-06, makes half or more of the difference between pro and dev on scene." in points
+
+
 def test_a_leader_that_another_metric_puts_behind_is_not_said_to_lead_everywhere() -> None:
     pairs = [("clip", "pro", "dev", "better"), ("clip.score100", "pro", "dev", "better"), ("ocr.ned", "pro", "dev", "worse")]
     told = verdict(tables(pairs, runs=("pro", "dev")))
@@ -65,7 +90,9 @@ def test_a_leader_that_another_metric_puts_behind_is_not_said_to_lead_everywhere
 def test_who_was_not_compared_or_timed_is_not_said_to_be_level() -> None:
     few = ("clip", "pro", "fast", "too few prompts")
     led = verdict(tables([("clip", "pro", "dev", "better"), few]))
-    assert led.answer.endswith("and shown worse on nothing; fast is not compared with it.")
+    assert led.answer == (
+        "No model is shown to be the best: pro is better than dev on clip, and shown worse on nothing; fast is not compared with it."
+    )
     level = verdict(tables([("clip", "pro", "dev", LEVEL), few, ("latency", "pro", "dev", "better")], latency={"pro": 1.0, "dev": 2.0}))
     assert "between pro and dev on clip; fast is not compared." in level.answer
     assert level.answer.endswith("dev takes 2.0 times as long; fast was not timed.")
@@ -86,7 +113,8 @@ def test_metrics_that_disagree_name_no_winner() -> None:
 def test_nothing_shown_is_said_with_what_would_settle_it() -> None:
     told = verdict(tables([("scene", "pro", "dev", LEVEL, 33.0)], runs=("pro", "dev")))
     assert told.answer == "No difference in quality is shown between pro and dev on scene."
-    assert told.points[-1].startswith("Not settled: pro against dev on scene; about 33 more prompts would settle it")
+    assert told.points[-2].startswith("Not settled: pro against dev on scene; about 33 more prompts would show it four times in five")
+    assert told.points[-1].startswith("Choose the number of prompts before looking")
 
 
 def test_one_open_question_is_asked_once_of_all_rivals() -> None:
@@ -104,6 +132,11 @@ def test_speed_is_told_only_where_it_is_shown_and_comparable() -> None:
     assert told.answer.endswith("fast is the fastest, 1.00 s a picture: pro takes 4.0 times as long.")
     level = verdict(tables([*quality, ("latency", "pro", "fast", LEVEL)], latency=pace, runs=("pro", "fast")))
     assert level.answer.endswith("No model is shown to be the fastest.")
+    once = pd.DataFrame([{"metric": "latency", "a": "pro", "b": "fast", "verdict": "too few sessions", "n": 1,
+                          "reason": "one session each; repeat with rounds=5 to know"}], columns=[*pairwise.COLUMNS])  # fmt: skip
+    few = verdict(tables(quality, latency=pace, runs=("pro", "fast"), pairwise=once))
+    said = "fast takes 1.00 s a picture, pro 4.0 times as long, one session each; repeat with rounds=5 to know."
+    assert few.answer.endswith(said)
     unlike = verdict(tables([*quality, ("latency", "pro", "fast", "not comparable")], latency=pace, runs=("pro", "fast")))
     assert unlike.answer.endswith("Speeds are not all comparable (timed on different machines).")
 
@@ -187,9 +220,9 @@ def test_the_latex_table_prints_both_ends_of_an_interval(unit: str, mean: float,
                 ("scene", "dev", "fast", "better"),
                 ("clip", "pro", "fast", LEVEL),
             ],
-            Leader("pro", ("scene", "clip"), {("scene", "clip"): ["dev"]}, ("fast",), ()),
+            Leader("pro", ("scene", "clip"), {("scene", "clip"): ["dev"]}, (), ("fast",), ()),
         ),
-        ([("scene", "dev", "pro", "worse")], Leader("pro", ("scene",), {("scene",): ["dev"]}, (), ("fast",))),
+        ([("scene", "dev", "pro", "worse")], Leader("pro", ("scene",), {("scene",): ["dev"]}, (), (), ("fast",))),
     ],
 )
 def test_who_leads_is_decided_before_it_is_worded(pairs: Sequence[tuple[Any, ...]], decision: object) -> None:

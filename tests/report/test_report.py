@@ -83,14 +83,14 @@ def test_frames_have_a_row_a_picture_and_a_mean_with_its_interval(runs: list[Run
     assert row["n"] == len(values)
 
 
-def timed(results: Path, label: str, seconds: float) -> Run:
-    """Copies of an oracle run's pictures under given timings."""
+def timed(results: Path, label: str, seconds: float, sessions: int = 5) -> Run:
+    """Copies of an oracle run's pictures under given timings, of so many sessions."""
     drawn = render_oracle(results / "drawn", limit=8)
     run = Store(results).run(label, create=True)
     run.update_info(**{**drawn.info(), "label": label, "name": label})
     jobs = {j.key: j for j in jobs_for(presets.provider("tiny-oracle"), prompts.load("tiny").prompts, [0, 1])}
     for i, record in enumerate(drawn.current()):
-        made = Rendered("ok", drawn.image_path(record).read_bytes(), Timing(latency_s=seconds + i / 1000))
+        made = Rendered("ok", drawn.image_path(record).read_bytes(), Timing(latency_s=seconds + i / 1000), detail={"session": i % sessions})
         run.save(jobs[record.key], made, prompt_set=prompts.load("tiny"), environment=record.environment)
     return scored(run, "latency")
 
@@ -102,6 +102,7 @@ def test_best_is_marked_only_where_it_is_shown_and_runs_can_be_compared(tmp_path
 
     fast, slow, level = timed(tmp_path, "fast", 0.1), timed(tmp_path, "slow", 0.2), timed(tmp_path, "level", 0.1)
     assert best(fast, slow) == ["fast"]
+    assert best(fast, timed(tmp_path, "once", 0.2, sessions=1)) == [], "one session shows nothing"
     assert best(fast, level) == [], "no difference, no best"
     slow.update_info(hosted=True)
     assert best(fast, slow) == [], "a hosted and a local timing are not compared"

@@ -245,7 +245,7 @@ def row(a: str, b: str, verdict: str, **more: Any) -> dict[str, Any]:
 
 def compared(rows: Sequence[dict[str, Any]], ranks: Sequence[tuple[str, float]] = ()) -> Frames:
     order = [
-        {"metric": "clip", "run": run, "strength": s, "low": s - 0.2, "high": s + 0.2, "rank": i + 1, "rank_low": max(1, i),
+        {"metric": "clip", "run": run, "group": 1, "strength": s, "low": s - 0.2, "high": s + 0.2, "rank": i + 1, "rank_low": max(1, i),
          "rank_high": i + 2, "wins": 5.0, "ties": 1.0, "losses": 4.0, "n": 10}
         for i, (run, s) in enumerate(ranks)
     ]  # fmt: skip
@@ -368,6 +368,26 @@ def test_the_front_is_what_nobody_beats_in_both() -> None:
     points = [point("slow", 4, 0.9), point("fast", 1, 0.5), point("beaten", 2, 0.4), point("middle", 2, 0.7), point("twin", 2, 0.7)]
     assert [p.run for p in tradeoffs.front(points, higher=True)] == ["fast", "middle", "twin", "slow"]
     assert [p.run for p in tradeoffs.front(points, higher=False)] == ["fast", "beaten"]
+
+
+def test_a_model_is_called_beaten_only_where_both_are_shown(tables: Frames) -> None:
+    """Of two equal models one is behind in both by the means in half of all tables."""
+
+    def plot(quality: str, speed: str) -> dict[str, Any]:
+        pairs = tables["pairwise"].query("a == 'alpha' and b == 'beta' and metric in ('clip', 'latency')")
+        pairs = pairs.assign(verdict=pairs["metric"].map({"clip": quality, "latency": speed}))
+        pace = tables["summary"].copy()
+        pace.loc[pace["metric"].eq("latency.p50") & pace["run"].eq("beta"), "mean"] = 9.0
+        (clip,) = [
+            p for p in tradeoffs.tradeoffs(tables | {"pairwise": pairs, "summary": pace}, ["alpha", "beta"]) if p["metric"] == "clip"
+        ]
+        return dict(clip["latency"])
+
+    one = plot("better", "too few sessions")
+    assert (one["front"], one["beaten"], one["open"], one["alone"]) == (["alpha"], [], ["beta"], False)
+    assert plot("no difference shown", "better")["beaten"] == []
+    both = plot("better", "better")
+    assert (both["front"], both["beaten"], both["open"], both["alone"]) == (["alpha"], ["beta"], [], True)
 
 
 def test_plots_need_two_points_and_say_what_they_show(tables: Frames) -> None:

@@ -15,8 +15,9 @@ from support.runs import render_oracle
 
 import bench
 from bench import report
+from bench.analysis.drops import GateRun
 from bench.analysis.frames import frames
-from bench.analysis.gate import GateRun, judge
+from bench.analysis.gate import judge
 from bench.analysis.limits import parse
 from bench.config import presets
 from bench.core.advice import command

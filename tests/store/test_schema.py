@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from support.paths import GOLDEN
 
+from bench.analysis.drops import GateRun
 from bench.analysis.frames import frames
-from bench.analysis.gate import GateRun, judge
+from bench.analysis.gate import judge
 from bench.analysis.limits import parse
 from bench.store import Run, Store, schema
 from bench.types import Column, ScoreRow

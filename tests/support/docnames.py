@@ -182,7 +182,7 @@ def wrong_columns(page: Path) -> list[str]:
 
 def wrong_targets(page: Path) -> list[str]:
     """Words after ``make`` in backticks and blocks of commands that are no target of the Makefile."""
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     lines = [line for block in blocks(page) if block.language == "bash" for line in block.text.splitlines()] + _CODE.findall(prose(page))
     calls = [line.partition("#")[0].split() for line in lines if line.startswith("make ")]
     return sorted({word for call in calls for word in call[1:] if "=" not in word and not _PLACEHOLDER.search(word)} - targets)

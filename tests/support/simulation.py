@@ -15,6 +15,7 @@ from bench.stats.paired import flip_tests
 REPLICATES = 4000
 SIZES = (20, 50, 200)
 _TOGETHER = 250
+_YES_NO = (0.0, 1.0)
 
 
 class Kind(NamedTuple):
@@ -41,7 +42,7 @@ def coverage(kind: Kind, n: int, replicates: int = REPLICATES) -> float:
     values = kind.draw(np.random.default_rng(n), (replicates, n))
     if not kind.continuous:
         prompts = np.arange(n)
-        return _share([stats.cluster_mean(row, prompts) for row in values], kind.mean)
+        return _share([stats.cluster_mean(row, prompts, ends=_YES_NO) for row in values], kind.mean)
     return _share([i for part in _parts(values.T) for i in stats.mean_intervals(part)], kind.mean)
 
 
@@ -59,7 +60,7 @@ def false_positives(kind: Kind, n: int, replicates: int = REPLICATES) -> tuple[f
     """Of two runs from one distribution: share with p <= 0.05, and coverage of 0 by the interval of the difference."""
     rng = np.random.default_rng(n)
     one, other = (kind.draw(rng, (replicates, n)) for _ in range(2))
-    found = stats.paired_many(list(zip(one, other, strict=True)))
+    found = _compared(list(zip(one, other, strict=True)), None if kind.continuous else _YES_NO)
     return float(np.mean([f.p <= 0.05 for f in found])), _share([f.difference for f in found], 0.0)
 
 
@@ -71,7 +72,7 @@ def unequal(one: float, other: float, n: int, replicates: int = REPLICATES) -> f
     """Coverage of the true difference of two runs' yes-or-no answers, which are independent."""
     rng = np.random.default_rng(n)
     pairs = [((rng.random(n) < one).astype(float), (rng.random(n) < other).astype(float)) for _ in range(replicates)]
-    return _share([found.difference for found in stats.paired_many(pairs)], one - other)
+    return _share([found.difference for found in _compared(pairs, _YES_NO)], one - other)
 
 
 MARGINS = ((0.9, 0.1), (0.95, 0.05))
@@ -90,7 +91,7 @@ def margin_errors(right: float, margin: float, n: int, *, seeds: int = 1, replic
             alike = rng.random((replicates, n)) < 0.8
             answers[..., 1] = np.where(alike, answers[..., 0], answers[..., 1])
         sides.append(answers.mean(2))
-    found = [one.difference for one in stats.paired_many(list(zip(*sides, strict=True)))]
+    found = [one.difference for one in _compared(list(zip(*sides, strict=True)), _YES_NO)]
     return float(np.mean([i.high <= margin for i in found])), float(np.mean([i.low > margin for i in found]))
 
 
@@ -156,6 +157,10 @@ def alike_sets(prompts: int, shift: float, replicates: int = REPLICATES) -> floa
             draws.append(values[-1] + members @ influence.frechet(own, reference) / members.sum(1))
         rejected += stats.resampled_difference(*values, *draws, prompts)[1] <= 0.05
     return rejected / replicates
+
+
+def _compared(pairs: list[tuple[np.ndarray, np.ndarray]], ends: stats.Ends | None) -> list[stats.Paired]:
+    return stats.paired_many(pairs, extremes=[stats.extremes(a, b, ends) for a, b in pairs])
 
 
 def _share(intervals: list[stats.Interval], truth: float) -> float:

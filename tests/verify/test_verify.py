@@ -32,7 +32,7 @@ Mutant = tuple[str, "Callable[[Any], Any]", str]
 """What is replaced, by what, and how the name of a check begins that must see it."""
 
 _DISTANCE: Mutant = ("bench.metrics.distribution.formulas.frechet.distance", lambda real: lambda a, b: real(a, b) / 2, "{-1, 1} to {2, 6}")
-_KERNEL: Mutant = ("bench.metrics.distribution.formulas.kernel.mmd2", lambda real: lambda *a: real(*a) + 0.1, "{0, 1} to {1, 2}")
+_KERNEL: Mutant = ("bench.metrics.distribution.formulas.kernel.mmd2", lambda real: lambda *a, **k: real(*a, **k) + 0.1, "{0, 1} to {1, 2}")
 _CMMD: Mutant = (
     "bench.metrics.distribution.formulas.kernel.cmmd",
     lambda real: lambda x, y, **_: real(x, y, sigma=5.0),
@@ -67,7 +67,7 @@ MUTANTS: dict[str, Mutant] = {
     "duplicates": ("bench.metrics.distribution.duplicates.phash", lambda real: lambda i: real(i) * 0, "a photograph knows itself"),
     "scene": ("bench.tiny.analysis._colour", lambda _: lambda *_: True, "another colour lowers scene.colour"),
     "latency": ("numpy.percentile", lambda real: lambda a, q, **more: real(a, 100 - np.asarray(q), **more), "90th percentile of 1 to 11 s"),
-    "refusals": ("bench.metrics.safety.refusals.wilson", lambda real: lambda k, n: real(k + 1, n), "its Wilson interval, lower end"),
+    "refusals": ("bench.metrics.safety.refusals.cluster_mean", lambda real: lambda k, n: real(1 - k, n), "its Wilson interval, lower end"),
     "nudenet": ("bench.metrics.safety.explicit.explicit", lambda _: lambda scores: max(scores.values()), "a face is not explicit"),
     "nsfw": ("bench.metrics.safety.explicit.classifier_input", lambda real: lambda i: real(i)[..., ::-1], "black as the network gets it"),
 }

@@ -485,7 +485,7 @@ def test_the_summary_needs_no_server(tmp_path: Path) -> None:
     swapped = bench(["vote", "b", "a", *words[3:]], tmp_path)
     assert swapped.returncode == 0
     (row,) = [line.split() for line in swapped.stdout.splitlines() if line.split()[:2] == ["b", "a"]]
-    assert row[2:9] == ["6", "1", "1", "0", "4", "25", "%"], "the first named is the one spoken of"
+    assert row[2:10] == ["1", "6", "1", "1", "0", "4", "25", "%"], "the first named is the one spoken of"
 
 
 # -- the numbers -------------------------------------------------------------------------------------------------------------
@@ -619,13 +619,54 @@ def test_votes_are_part_of_the_frames_of_a_comparison(tmp_path: Path) -> None:
 
 def test_a_duel_is_a_mean_over_raters_then_over_ballots_and_speaks_of_the_run_named_first() -> None:
     told = [("p0", "one", "a"), ("p0", "one", "a"), ("p0", "one", "tie"), ("p0", "other", "b"), ("p1", "one", "bad")]
-    counted = pd.DataFrame([{"a": "a", "b": "b", "prompt_id": p, "ballot": f"{p} {n}", "choice": said} for p, n, said in told])
+    counted = pd.DataFrame(
+        [
+            {"a": "a", "b": "b", "prompt_id": p, "ballot": f"{p} {n}", "rater": f"r{i}", "choice": said}
+            for i, (p, n, said) in enumerate(told)
+        ]
+    )
     turned = counted.iloc[:1].assign(a="b", b="a", prompt_id="p2", ballot="p2 one")
     points = {"p0": (2.5 / 3 + 0) / 2, "p1": 0.5, "p2": 0.0}
     for order, sign in (("ab", 1), ("ba", -1)):
         found = tally.duels(pd.concat([counted, turned]), order)
         assert set(zip(found["a"], found["b"], strict=True)) == {tuple(order)}
-        assert found.set_index("prompt_id")["points"].to_dict() == pytest.approx({p: 0.5 + sign * (v - 0.5) for p, v in points.items()})
+        means = (found["points"] * found["weight"]).groupby(found["prompt_id"]).sum().to_dict()
+        assert means == pytest.approx({p: 0.5 + sign * (v - 0.5) for p, v in points.items()})
+
+
+def test_three_people_who_disagree_tell_nothing_of_others_and_two_tell_of_themselves(three: list[Run]) -> None:
+    from bench.analysis.frames import frames
+    from bench.report.answer import verdict
+    from bench.report.sections.votes import section
+
+    a, b, c = three
+    both = [vote for rater in ("Ana", "Ben") for vote in voted(a, b, "a" * 40, rater=rater)]
+    said = {}
+    for name, votes in (("two", both), ("three", [*both, *voted(a, b, "b" * 40, rater="Cyd")]), ("these", both[:40])):
+        found = frames([a, b], votes=votes)
+        row = found["pairwise"].query("metric == 'human_preference'").iloc[0]
+        said[name] = row["verdict"], " ".join(verdict(found).points)
+        assert section(found, ["a", "b"])["of_whom"] in said[name][1]
+    assert said["two"][0] == said["these"][0] == "better"
+    assert "is of these 2 people: intervals are of other prompts, not of other people" in said["two"][1]
+    assert "is of this one person" in said["these"][1]
+    assert said["three"][0] == "no difference shown", "two of three people are no majority of people"
+    assert "Intervals are of other prompts and other people." in said["three"][1]
+    mixed = frames(three, votes=[*both, *voted(a, b, "a" * 40, rater="Cyd"), *voted(b, c, "a" * 40)])
+    assert "of pairs that fewer than 3 people judged (one by one person), of other prompts only" in " ".join(verdict(mixed).points)
+
+
+def test_runs_that_never_met_are_not_ranked_together(tmp_path: Path) -> None:
+    a, b, c, d = (drawn(tmp_path, name, (0,)) for name in "abcd")
+    labels, images, scores = tables(a, b, c, d)
+    votes = [*voted(a, b, "aaaaab"), *voted(c, d, "bbbbba")]
+    ranked = tally.vote_frames(votes, labels, images, scores, ["latency"])["ranking"]
+    assert ranked[["run", "group", "rank"]].to_numpy().tolist() == [["the a", 1, 1], ["the b", 1, 2], ["the d", 2, 1], ["the c", 2, 2]]
+    for vote in votes:
+        Store(tmp_path).vote_book().add(vote)
+    printed = bench(["vote", *"abcd", "--results", str(tmp_path), "--summary"], tmp_path).stdout
+    assert "not ranked together: a and b; d and c." in printed
+    assert "What is said is of this one person: intervals are of other prompts" in printed
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from bench.analysis.gate import GateFinding, GateRun
+    from bench.analysis.drops import GateRun
+    from bench.analysis.gate import GateFinding
 
 JSON_VERSION = 1
 """Raised whenever a key of the JSON changes its meaning or goes; new keys may come."""
@@ -37,7 +38,8 @@ out as given."""
 def main(argv: Sequence[str]) -> int:
     """Judge every limit; 0 where all pass, 1 with a regression, 3 where the gate cannot tell."""
     args = _parser().parse_args(argv)
-    from bench.analysis.gate import EXIT_CODES, GateRun, judge, overall  # noqa: PLC0415 - slow import
+    from bench.analysis.drops import GateRun  # noqa: PLC0415 - slow import
+    from bench.analysis.gate import EXIT_CODES, judge, overall  # noqa: PLC0415 - slow import
     from bench.analysis.limits import parse, share  # noqa: PLC0415 - slow import
 
     limits, coverage = parse(args.max_drop, args.max_slowdown), share(args.min_coverage)
@@ -97,12 +99,17 @@ def _plain(finding: GateFinding) -> dict[str, Any]:
         "verdict": finding.verdict, "unit": finding.unit, "baseline": _number(finding.baseline), "candidate": _number(finding.candidate),
         "drop": _number(drop.value), "low": _number(drop.low), "high": _number(drop.high), "allowed": _number(finding.allowed),
         "prompts": finding.prompts, "coverage": _number(finding.coverage),
-        "more_prompts": None if math.isnan(finding.more) else math.ceil(finding.more), "reason": finding.reason, "note": finding.note,
+        "unchanged_prompts": _count(finding.unchanged), "more_prompts": _count(finding.more), "by": list(finding.by),
+        "reason": finding.reason, "note": finding.note,
     }  # fmt: skip
 
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
+
+
+def _count(prompts: float) -> int | None:
+    return math.ceil(prompts) if math.isfinite(prompts) else None
 
 
 def _write(file: Path, text: str) -> None:
@@ -174,9 +181,19 @@ def _interval(finding: GateFinding) -> str:
 
 
 def sentence(finding: GateFinding) -> str:
-    """Why the gate cannot tell about a limit and what would settle it; "" where it can."""
+    """Why the gate cannot tell about a limit and what would settle it, or which prompts failed it; "" where there is nothing to say."""
+    from bench.report.answer import listed  # noqa: PLC0415 - slow import
+    from bench.report.wording import rounded  # noqa: PLC0415 - slow import
+
+    by = f"{listed(finding.by)} {'makes' if len(finding.by) == 1 else 'make'} most of the difference" if finding.by else ""
     if finding.verdict != "cannot tell":
-        return ""
+        return f"{finding.limit}: {by}" if by else ""
     why = finding.reason or f"the interval reaches across the margin with {finding.prompts} prompts"
-    enough = "" if math.isnan(finding.more) else f"; about {math.ceil(finding.more):,} more would settle it"
-    return f"{finding.limit}: {why}{enough}"
+    parts = [why]
+    if not math.isnan(finding.unchanged):
+        parts.append(f"a candidate that is no worse passes four times in five with {rounded(finding.unchanged)} prompts")
+    if math.isinf(finding.more):
+        parts.append("this drop lies at the margin itself, which no number of prompts settles")
+    elif not math.isnan(finding.more):
+        parts.append(f"about {rounded(finding.more)} more would settle this one, if the drop seen is the true one")
+    return f"{finding.limit}: {'; '.join(filter(None, [*parts, by]))}"

@@ -28,6 +28,8 @@ _HELP = """usage: python -m bench run [model=NAME] [prompts=SET] [OPTION=VALUE â
   metric=[a,b]         instead of the model's own metrics (python -m bench list metrics); metric=[] scores nothing
   seeds=[0,1]          pictures a prompt; default two, one for hosted models
   limit=N              the first N prompts            categories=[text,people]   only these
+  rounds=5             render in so many sessions, each with its share of the prompts; in a sweep the models take turns, so that
+                       their speeds can be compared
   label=TEXT           what tables call the run       results=FOLDER             default: results
   budget.max=USD       send nothing that could pass it  budget.confirm=USD   ask above this estimate (default 1)
   budget.yes=true      do not ask                      budget.price=USD     price of a picture, instead of the price list
@@ -50,10 +52,13 @@ def main(argv: Sequence[str]) -> int:
     from bench.cli import overrides  # noqa: PLC0415 - imports Hydra
 
     codes: list[int] = []
+    broken: set[str] = set()
 
-    def job(config: DictConfig) -> str | None:
+    def job(config: DictConfig, turn: engine.Turn) -> str | None:
+        if str(config) in broken:  # in an earlier round; the same command continues
+            return None
         try:
-            path, code = execute(config)
+            path, code = execute(config, turn)
         except BenchError as error:
             print_error(str(error))
             path, code = None, error.exit_code
@@ -65,14 +70,16 @@ def main(argv: Sequence[str]) -> int:
             path, code = None, 1
             _release(error)
         codes.append(code)
-        return path
+        if path is None and code:
+            broken.add(str(config))
+        return path if turn.last else None
 
     overrides.launch(job, argv)
     return max(codes, default=0)
 
 
-def execute(config: DictConfig) -> tuple[str | None, int]:
-    """One run: the run folder's path and the exit code."""
+def execute(config: DictConfig, turn: engine.Turn) -> tuple[str | None, int]:
+    """One run, or a round of it: the run folder's path once it is whole, and the exit code."""
     from omegaconf import OmegaConf  # noqa: PLC0415 - loaded by Hydra by now
 
     plan = engine.plan(
@@ -85,17 +92,20 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
         label=config.label,
         budget=instantiate.build(config.budget),
         fresh=_flag(config, "fresh"),
+        turn=turn,
         results=Path(config.results),
         configuration=cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True)),
     )
     progress = Progress()
-    if unused := plan.unused_negative_prompts:
+    first = turn.index == 0
+    if first and (unused := plan.unused_negative_prompts):
         have = f"{unused} prompt{'s have one' if unused > 1 else ' has one'}"
         progress.say(f"{plan.provider.name}, as set, draws nothing differently for a negative prompt; {have}, left out")
     if _flag(config, "dry_run"):
-        progress.say(forecast(plan))
+        if first:
+            progress.say(forecast(plan))
         return None, 0
-    if plan.todo:
+    if first and plan.todo:
         if plan.provider.hosted:
             plan.provider.check()  # nobody is asked about money for a run that lacks its key; ``engine.run`` checks every model
         if config.seeds is not None and not plan.takes_seeds:
@@ -103,16 +113,17 @@ def execute(config: DictConfig) -> tuple[str | None, int]:
         if plan.estimate is not None:
             confirm_cost(plan.estimate, plan.budget, progress.say, progress.ask)
     result = engine.run(plan, progress)
+    counts = result.counts
+    done = f"{counts.rendered} rendered, {counts.kept} kept, {counts.refused} refused, {counts.failed} failed"
+    if not turn.last:
+        progress.say(f"{result.run.name}, {turn}: {done}")
+        return str(result.run.path), 0 if result.complete else 1
     from bench import report  # noqa: PLC0415 - slow imports
 
     for reason in result.unscored:
         progress.say(f"unscored, {reason}")
     page = report.write_run(result.run, console=None if _sweeping() else progress.console, progress=progress)
-    counts = result.counts
-    progress.say(
-        f"{result.run.name}: {counts.rendered} rendered, {counts.kept} kept, {counts.refused} refused, {counts.failed} failed\n"
-        f"report: {page}"
-    )
+    progress.say(f"{result.run.name}{f', {turn}' if turn.of > 1 else ''}: {done}\nreport: {page}")
     return str(result.run.path), 0 if result.complete else 1
 
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -20,12 +20,21 @@ from bench.metrics.distribution.reference import Reference, ReferenceFeatures
 from bench.types import Column, digest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.types import ImageRecord, ScoreRow
 
-VERSION = 2
 _MIN_RESAMPLES = 20
 _MIN_PROMPTS = 10
 """With fewer prompts their halves are not drawn."""
+
+
+class Pictures(NamedTuple):
+    """What is measured: features (N, D), and of each picture its prompt's id and text."""
+
+    features: np.ndarray
+    prompts: Sequence[str]
+    texts: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,8 @@ class SetDistance(ABC):
     """A distance between the features of a run's pictures and those of a reference.
 
     A subclass says how it is called (``expected_name``), what it needs (``check``), what it measures (``measure``), how
-    that varies from half to half of the prompts (``draws``) and which of its fields change the value (``settings``).
+    that varies from half to half of the prompts (``draws``) and which of its fields change the value (``settings``). Its
+    interval is the chance of the prompts; what else ``besides`` counts, and no interval tells how a value depends on n.
 
     Attributes:
         extractor: what turns pictures into features.
@@ -51,6 +61,8 @@ class SetDistance(ABC):
     """The lowest and the highest possible value of each column."""
     headline_names: ClassVar[frozenset[str]] = frozenset()
     """The names under which it stands in the first table; the same distance of other features does not."""
+    version: ClassVar[int] = 2
+    """Of the definition."""
 
     extractor: Extractor
     name: str
@@ -89,17 +101,25 @@ class SetDistance(ABC):
         """Raise ConfigError where ``n`` pictures are too few, before the reference is loaded."""
 
     @abstractmethod
-    def measure(self, features: np.ndarray, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
-        """A value of each column, and details; of features (N, D). Raises ConfigError where it cannot be measured."""
+    def measure(self, pictures: Pictures, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
+        """A value of each column, and details. Raises ConfigError where it cannot be measured."""
 
     @abstractmethod
-    def draws(self, features: np.ndarray, reference: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray | str:
+    def draws(self, pictures: Pictures, reference: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray | str:
         """The values (R, columns) on parts of the pictures, bool (R, N); or why there are none."""
+
+    def besides(self, pictures: Pictures, reference: ReferenceFeatures, detail: Mapping[str, Any]) -> float:  # noqa: ARG002 - most count none
+        """Standard error of chance that is not of the prompts; ``detail`` is what ``measure`` gave."""
+        return 0.0
+
+    def doubt(self, interval: stats.Interval, reference: ReferenceFeatures) -> str | None:  # noqa: ARG002 - most have none
+        """Why an interval cannot be right; None where it can."""
+        return None
 
     def fingerprint(self) -> str:
         """The extractor's fields, the reference by content, the settings."""
         identity = self._reference.identity if self._reference else "none"
-        return fingerprint(self.name, VERSION, **self.extractor.fingerprint_fields(), reference=identity, **self.settings())
+        return fingerprint(self.name, self.version, **self.extractor.fingerprint_fields(), reference=identity, **self.settings())
 
     def unavailable_reason(self) -> str | None:
         """No reference, and how to name one."""
@@ -132,39 +152,43 @@ class SetDistance(ABC):
             )
         require_unshared(features, records, reference)
         by_content = np.argsort([str(r.sha256) for r in records], kind="stable")
-        ordered = features[by_content]
-        values, detail = self.measure(ordered, reference)
+        ordered = [records[i] for i in by_content]
+        pictures = Pictures(features[by_content], [r.prompt_id for r in ordered], [r.request.prompt for r in ordered])
+        values, detail = self.measure(pictures, reference)
         notes = [*format_and_size_notes(records, reference), *([detail["note"]] if "note" in detail else [])]
         detail |= {"n": len(features), "reference_n": reference.n or None, "dimensions": features.shape[1]}
-        if notes:
-            detail["note"] = f"{self.name}: {'; '.join(notes)}"
-        resampled = self._resample(ordered, reference, values, [records[i].prompt_id for i in by_content])
-        return [
-            column.scored(self.fingerprint(), value, detail=more | detail)
-            for column, value, more in zip(self.columns, values, resampled, strict=True)
-        ]
+        rows = []
+        for column, value, more in zip(self.columns, values, self._resample(pictures, reference, values, detail), strict=True):
+            interval = stats.Interval(value, more.get("low", math.nan), more.get("high", math.nan))
+            doubt = self.doubt(interval, reference)
+            remarks = [*notes, *([doubt] if doubt else [])]
+            note = {"note": f"{self.name}: {'; '.join(remarks)}"} if remarks else {}
+            rows.append(column.scored(self.fingerprint(), value, detail={**more, **detail, **note}))
+        return rows
 
     def _resample(
-        self, features: np.ndarray, reference: ReferenceFeatures, values: Sequence[float], prompts: Sequence[str]
+        self, pictures: Pictures, reference: ReferenceFeatures, values: Sequence[float], detail: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
-        """For each column ``draws`` on halves of the prompts, ``drawn`` (which halves), ``prompts`` and an interval.
+        """For each column ``draws`` on halves of the prompts, ``drawn`` (which halves of which pictures), ``prompts`` and an interval.
 
         The draws' standard deviation is the value's standard error. Without draws ``undrawn`` says why.
         """
+        prompts = pictures.prompts
         names = sorted(set(prompts))
         if not self.resamples:
             return [{} for _ in values]
         if len(names) < _MIN_PROMPTS:
             return [{"undrawn": f"{len(names)} prompts; resampling needs at least {_MIN_PROMPTS}"} for _ in values]
         halves = stats.halves(prompts, self.resamples)
-        draws = self.draws(features, reference, values, halves.members)
+        draws = self.draws(pictures, reference, values, halves.members)
         if isinstance(draws, str):
             return [{"undrawn": draws} for _ in values]
         centre = draws.mean(0)
         draws = centre + (draws - centre) * math.sqrt(halves.kept / (halves.prompts - halves.kept))
-        base = {"drawn": digest({"version": 1, "resamples": self.resamples, "prompts": names})[:16], "prompts": len(names)}
+        base = {"drawn": digest({"version": 1, "resamples": self.resamples, "prompts": sorted(prompts)})[:16], "prompts": len(names)}
+        besides = self.besides(pictures, reference, detail)
         intervals = [
-            stats.half_interval(value, column, len(names), minimum=low, maximum=high)
+            stats.half_interval(value, column, len(names), minimum=low, maximum=high, besides=besides)
             for value, column, (low, high) in zip(values, draws.T, self.limits, strict=True)
         ]
         return [{**base, "draws": d.tolist(), "low": i.low, "high": i.high} for d, i in zip(draws.T, intervals, strict=True)]

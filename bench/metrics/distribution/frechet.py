@@ -10,10 +10,9 @@ import numpy as np
 
 from bench.core.fingerprint import Trait
 from bench.errors import ConfigError
-from bench.metrics.distribution.base import SetDistance, draws_by_influence
+from bench.metrics.distribution.base import Pictures, SetDistance, draws_by_influence
 from bench.metrics.distribution.formulas import frechet, influence
-from bench.metrics.distribution.formulas import kernel as kernels
-from bench.metrics.distribution.guards import name_with_inception
+from bench.metrics.distribution.guards import frechet_needs, name_with_inception
 from bench.metrics.distribution.reference import ReferenceFeatures
 from bench.types import Column
 
@@ -28,13 +27,14 @@ class FrechetDistance(SetDistance):
     """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) of means and covariances, 0 or more, lower is better (Heusel et al., NeurIPS 2017).
 
     Called ``fid`` with the Inception weights FID is defined on (``fid_clean`` with clean-fid's resize), else ``fd_<extractor>``.
-    Biased upwards at a finite number of pictures; unscored with fewer pictures than features, on either side.
+    Biased upwards at a finite number of pictures, by how much depends on the model; unscored with fewer pictures than
+    features, on either side. Below 20 times the features it stands with a note and without a verdict, which KID gives.
 
     Attributes:
         allow_small: score with fewer pictures than features too, where the covariance is rank-deficient.
     """
 
-    headline_names: ClassVar[frozenset[str]] = frozenset({"fid", "fd_clip_tiny"})
+    headline_names: ClassVar[frozenset[str]] = frozenset({"fid"})
 
     allow_small: bool = False
 
@@ -45,33 +45,34 @@ class FrechetDistance(SetDistance):
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """One column; the first table and the answer have FID and its like in the embedded domain, not the variants."""
-        return (self._column("distance", order=_order(self.name), weighed=True),)
+        """One column; the first table has FID, not the variants."""
+        return (self._column("distance", order=_order(self.name)),)
 
     def check(self, n: int, dimensions: int) -> None:
         """Refuse fewer pictures than features."""
         if n < dimensions and not self.allow_small:
             raise ConfigError(self._too_few(f"{n:,} pictures", n - 1, dimensions))
 
-    def measure(self, features: np.ndarray, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
+    def measure(self, pictures: Pictures, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
         """The Fréchet distance, and both ranks."""
-        theirs, dimensions = reference.gaussian, features.shape[1]
+        theirs, dimensions = reference.gaussian, pictures.features.shape[1]
         small = theirs.n < dimensions if theirs.n else theirs.rank < dimensions
         if small and not self.allow_small:
             what = f"{theirs.n:,} reference pictures" if theirs.n else "a reference of unknown size"
             raise ConfigError(self._too_few(what, theirs.rank, dimensions))
-        ours = frechet.gaussian(features)
+        ours = frechet.gaussian(pictures.features)
         detail: dict[str, Any] = {"rank": ours.rank, "reference_rank": theirs.rank}
-        if small or ours.n < dimensions:
+        if min(ours.n, theirs.n or ours.n) < (enough := frechet_needs(dimensions)):
             detail["note"] = (
                 f"{ours.n:,} pictures and {f'{theirs.n:,}' if theirs.n else 'an unknown number of'} reference pictures for "
-                f"{dimensions:,} features: the distance is biased upwards; compare only runs of equal n"
+                f"{dimensions:,} features: below about {enough:,} the value itself depends on n, and by how much on the model; the "
+                "interval is chance of the prompts only"
             )
         return [frechet.distance(ours, theirs)], detail
 
-    def draws(self, features: np.ndarray, reference: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
+    def draws(self, pictures: Pictures, reference: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
         """By the influence of each picture, whatever the number of pictures and features."""
-        return draws_by_influence(values[0], influence.frechet(features, reference.gaussian), members)
+        return draws_by_influence(values[0], influence.frechet(pictures.features, reference.gaussian), members)
 
     def _too_few(self, what: str, rank: int, dimensions: int) -> str:
         kernel = name_with_inception("kid", "kid", self.extractor)
@@ -86,7 +87,8 @@ class FrechetInfinity(SetDistance):
     """The Fréchet distance of infinitely many samples, lower is better (Chong and Forsyth, CVPR 2020).
 
     Distances of random subsets of growing size n are fitted by a straight line in 1/n; its value at 1/n = 0 is the result,
-    which can be below zero. Called ``fid_infinity``, ``fid_clean_infinity`` or ``fd_<extractor>_infinity``.
+    which can be below zero. Called ``fid_infinity``, ``fid_clean_infinity`` or ``fd_<extractor>_infinity``. It has no interval:
+    how well the line fits (``fit_error`` in the detail) says little of what other pictures would give.
 
     Attributes:
         smallest: pictures in the smallest subset; n must be twice that.
@@ -126,9 +128,9 @@ class FrechetInfinity(SetDistance):
                 f"metric.{self.name}.smallest, or set metric.{self.name}.allow_small=true"
             )
 
-    def measure(self, features: np.ndarray, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
-        """The value at 1/n = 0 with the interval of the fit."""
-        theirs = reference.gaussian
+    def measure(self, pictures: Pictures, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
+        """The value at 1/n = 0, and the fit."""
+        theirs, features = reference.gaussian, pictures.features
         if theirs.rank < features.shape[1] and not self.allow_small:
             raise ConfigError(
                 f"the reference's covariance has rank {theirs.rank:,} for {features.shape[1]:,} features; use a larger reference, "
@@ -138,10 +140,9 @@ class FrechetInfinity(SetDistance):
             fit = frechet.extrapolate_to_infinity(features, theirs, smallest=self.smallest, points=self.points, seed=self.seed)
         except ValueError as error:
             raise ConfigError(str(error)) from error
-        low, high = kernels.interval(fit.value, fit.error)
-        detail = {"low": low, "high": high, "slope": fit.slope, "sizes": list(fit.sizes), "distances": list(fit.distances)}
+        detail = {"fit_error": fit.error, "slope": fit.slope, "sizes": list(fit.sizes), "distances": list(fit.distances)}
         return [fit.value], {**detail, "reference_rank": theirs.rank}
 
-    def draws(self, features: np.ndarray, reference: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> str:  # noqa: ARG002 - none are drawn
+    def draws(self, pictures: Pictures, reference: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> str:  # noqa: ARG002 - none are drawn
         """None: the subsets that the line is fitted to add chance of their own, which halves of the prompts do not show."""
         return "the random subsets of the fit add chance that halves of the prompts do not show; compare the plain distance"

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from bench.core.fingerprint import Trait
-from bench.metrics.distribution.base import SetDistance, draws_by_influence
+from bench.errors import ConfigError
+from bench.metrics.distribution.base import Pictures, SetDistance, draws_by_influence
 from bench.metrics.distribution.formulas import influence
 from bench.metrics.distribution.formulas import kernel as kernels
 from bench.metrics.distribution.guards import name_with_inception
 from bench.metrics.distribution.reference import ReferenceFeatures
 from bench.types import Column
+
+if TYPE_CHECKING:
+    from bench.stats import Interval
 
 _CMMD_CLIP = "openai/clip-vit-large-patch14-336"
 _MAX_PICTURES = 10_000
@@ -27,12 +31,14 @@ _MAX_PICTURES = 10_000
 class KernelDistance(SetDistance):
     """Kernel distance: unbiased squared maximum mean discrepancy, lower is better (Bińkowski et al., ICLR 2018).
 
-    mean k(x, x') + mean k(y, y') - 2 mean k(x, y) over pairs x != x' and y != y', with k(a, b) = (a.b / D + 1)^3, averaged
-    over random subsets. Unbiased at any n, so it can be below zero. Called ``kid`` with FID's Inception weights
+    mean k(x, x') + mean k(y, y') - 2 mean k(x, y) over pairs of pictures of different prompts, with k(a, b) = (a.b / D + 1)^3,
+    averaged over random subsets. Unbiased at any n, so it can be below zero. Called ``kid`` with FID's Inception weights
     (``kid_clean`` with clean-fid's resize), else ``kid_<extractor>``.
 
-    The interval takes pictures as independent. Several seeds of a prompt make it a little too narrow; a reference made from
-    the same prompts is more alike than chance, so that a perfect model lies a little below zero.
+    The prompts of a reference are known where it is a run or the renderer. A folder's or an .npz's are not: where they are the
+    run's own, its pictures are more alike than chance and the value is too low, which a note says as soon as it shows.
+
+    The interval is the chance of the prompts, by halves, and of the reference's pictures.
 
     Attributes:
         subsets: random subsets to average over.
@@ -41,7 +47,8 @@ class KernelDistance(SetDistance):
     """
 
     limits: ClassVar[Sequence[tuple[float, float]]] = ((-math.inf, math.inf),)
-    headline_names: ClassVar[frozenset[str]] = frozenset({"kid"})
+    headline_names: ClassVar[frozenset[str]] = frozenset({"kid", "kid_clip_tiny"})
+    version: ClassVar[int] = 3
 
     subsets: int = 100
     subset_size: int = 1000
@@ -54,31 +61,60 @@ class KernelDistance(SetDistance):
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """One column, lower is better."""
-        return (self._column("MMD²", order=220),)
+        """One column; the first table and the answer have KID and its like in the embedded domain, not the variants."""
+        return (self._column("MMD²", order=220, weighed=True),)
 
     def settings(self) -> dict[str, Trait]:
         """Subsets."""
         return {"kernel": "(x.y/d+1)^3", "subsets": self.subsets, "subset_size": self.subset_size, "seed": self.seed}
 
-    def measure(self, features: np.ndarray, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
-        """Mean over subsets, its deviation, and the 95 % interval from leaving pictures out."""
-        theirs = reference.require_features(self.name)
-        estimate = kernels.kid(features, theirs, subsets=self.subsets, subset_size=self.subset_size, seed=self.seed)
-        detail: dict[str, Any] = {"std": estimate.std, "subsets": self.subsets, "subset_size": estimate.subset_size}
-        if min(len(features), len(theirs)) >= 3:
-            error_of_all = kernels.mmd2_error(_subsample(features, self.seed), _subsample(theirs, self.seed))
-            error = float(np.hypot(error_of_all, estimate.std / np.sqrt(self.subsets)))
-            low, high = kernels.interval(estimate.value, error)
-            detail |= {"low": low, "high": high, "error": error}
-        if estimate.subset_size < self.subset_size:
-            detail["note"] = f"subsets of {estimate.subset_size:,} pictures instead of {self.subset_size:,}, which is all there are"
-        return [estimate.value], detail
+    def measure(self, pictures: Pictures, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
+        """Mean over subsets and its deviation."""
+        theirs, (of_ours, of_theirs) = reference.require_features(self.name), _numbered(pictures, reference)
+        estimate = kernels.kid(
+            pictures.features, theirs, subsets=self.subsets, subset_size=self.subset_size, seed=self.seed, of_x=of_ours, of_y=of_theirs
+        )
+        if math.isnan(estimate.value):
+            raise ConfigError(
+                f"{self.name} compares pictures of different prompts, and run or reference has too few; use two prompts or more"
+            )
+        return [estimate.value], {"std": estimate.std, "subsets": self.subsets, "subset_size": estimate.subset_size}
 
-    def draws(self, features: np.ndarray, reference: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
+    def draws(self, pictures: Pictures, reference: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
         """By the influence of each picture on the complete estimate, of 10,000 pictures of each set at most."""
-        theirs, among = _subsample(reference.require_features(self.name), self.seed), _subsample(np.arange(len(features)), self.seed)
-        return draws_by_influence(values[0], influence.discrepancy(features, theirs, kernels.cubic, among), members)
+        theirs, (of_ours, of_theirs) = reference.require_features(self.name), _numbered(pictures, reference)
+        some, among = (_subsample(np.arange(len(z)), self.seed) for z in (theirs, pictures.features))
+        of_some = None if of_theirs is None else of_theirs[some]
+        by_picture = influence.discrepancy(pictures.features, theirs[some], kernels.cubic, among, of_features=of_ours, of_reference=of_some)
+        return draws_by_influence(values[0], by_picture, members)
+
+    def besides(self, pictures: Pictures, reference: ReferenceFeatures, detail: Mapping[str, Any]) -> float:
+        """Of the reference's pictures, by prompt where these are known, and of the random subsets."""
+        theirs, (of_ours, of_theirs) = reference.require_features(self.name), _numbered(pictures, reference)
+        some, among = (_subsample(np.arange(len(z)), self.seed) for z in (pictures.features, theirs))
+        by_picture = influence.discrepancy(
+            theirs, pictures.features[some], kernels.cubic, among, of_features=of_theirs, of_reference=of_ours[some]
+        )
+        groups = by_picture if of_theirs is None else np.bincount(of_theirs, by_picture)[np.unique(of_theirs)]
+        k = len(groups)
+        error = math.sqrt(k / (k - 1) * float(np.square(groups).sum())) / len(theirs)
+        return math.hypot(error, float(detail["std"]) / math.sqrt(self.subsets))
+
+    def doubt(self, interval: Interval, reference: ReferenceFeatures) -> str | None:
+        """An interval wholly below zero."""
+        if not interval.high < 0:
+            return None
+        shared = (
+            "shares seeds with this run" if reference.prompts else "shows this run's prompts and does not say which; name its run's folder"
+        )
+        return f"the interval lies wholly below zero, where no squared distance can be: the reference probably {shared}"
+
+
+def _numbered(pictures: Pictures, reference: ReferenceFeatures) -> tuple[np.ndarray, np.ndarray | None]:
+    """Prompts as numbers, of the pictures and of the reference; equal texts have equal numbers."""
+    _, numbers = np.unique([*pictures.texts, *(reference.prompts or ())], return_inverse=True)
+    n = len(pictures.texts)
+    return numbers[:n], numbers[n:] if reference.prompts else None
 
 
 @dataclass(frozen=True)
@@ -108,16 +144,16 @@ class ClipDiscrepancy(SetDistance):
         """Width of the kernel."""
         return {"sigma": self.sigma, "scale": 1000}
 
-    def measure(self, features: np.ndarray, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
+    def measure(self, pictures: Pictures, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:
         """The discrepancy x 1000; it counts each picture with itself, so that small sets read higher."""
         theirs = reference.require_features(self.name)
-        few = min(len(features), len(theirs))
-        note = {"note": f"{few:,} pictures: the estimate is biased upwards; compare only runs of equal n"} if few < 1000 else {}
-        return [kernels.cmmd(features, theirs, sigma=self.sigma)], note
+        few = min(len(pictures.features), len(theirs))
+        note = {"note": f"{few:,} pictures: each counts with itself, so that the value falls as n grows"} if few < 1000 else {}
+        return [kernels.cmmd(pictures.features, theirs, sigma=self.sigma)], note
 
-    def draws(self, features: np.ndarray, reference: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
+    def draws(self, pictures: Pictures, reference: ReferenceFeatures, values: Sequence[float], members: np.ndarray) -> np.ndarray:
         """By the influence of each picture, of 10,000 pictures of each set at most."""
-        ours, theirs = (kernels.unit(z) for z in (features, _subsample(reference.require_features(self.name), 0)))
+        ours, theirs = (kernels.unit(z) for z in (pictures.features, _subsample(reference.require_features(self.name), 0)))
         kernel = partial(kernels.gaussian_less_one, sigma=self.sigma)
         by_picture = 1000 * influence.discrepancy(ours, theirs, kernel, _subsample(np.arange(len(ours)), 0))
         return draws_by_influence(values[0], by_picture, members)

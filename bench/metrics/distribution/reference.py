@@ -45,6 +45,7 @@ class _Item(NamedTuple):
     file: Path
     sha256: str
     otherwise: bool
+    prompt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class ReferenceFeatures:
         hashes: SHA-256 of the picture files; empty where there are no files.
         formats, sizes: what the files are ("png", "512x512"); empty where that is not known.
         seeds: of pictures drawn by the renderer; only a sample's pictures of these seeds can be the same ones.
+        prompts: what each picture shows (the prompt's text); None where that is not known.
     """
 
     fitted: frechet.Gaussian | None = None
@@ -67,6 +69,7 @@ class ReferenceFeatures:
     formats: frozenset[str] = frozenset()
     sizes: frozenset[str] = frozenset()
     seeds: range | None = None
+    prompts: tuple[str, ...] | None = None
 
     @property
     def dimensions(self) -> int:
@@ -150,7 +153,8 @@ class Reference:
             seeds = range(RENDERER_SEED, RENDERER_SEED + self.samples)
             drawn = (scenes.draw(scenes.parse(text), seed) for text in texts for seed in seeds)
             features, sizes = self._features(extractor, drawn, len(texts) * self.samples, digest(texts))
-            return ReferenceFeatures(features=features, n=len(features), sizes=sizes, seeds=seeds)
+            prompts = tuple(text for text in texts for _ in seeds)
+            return ReferenceFeatures(features=features, n=len(features), sizes=sizes, seeds=seeds, prompts=prompts)
         if self.path.is_file():
             return self._stored()
         if not self.path.is_dir():
@@ -159,9 +163,9 @@ class Reference:
             raise ConfigError(f"the reference {self.where!r} holds no pictures")
         features, sizes = self._features(extractor, (_seen(i.file) for i in self._items), len(self._items), "")
         formats = frozenset(file_format(i.file.name) for i in self._items)
-        return ReferenceFeatures(
-            features=features, n=len(features), hashes=frozenset(i.sha256 for i in self._items), formats=formats, sizes=sizes
-        )
+        shown = tuple(str(i.prompt) for i in self._items) if self._items[0].prompt is not None else None
+        hashes = frozenset(i.sha256 for i in self._items)
+        return ReferenceFeatures(features=features, n=len(features), hashes=hashes, formats=formats, sizes=sizes, prompts=shown)
 
     @cached_property
     def _items(self) -> list[_Item]:
@@ -170,7 +174,7 @@ class Reference:
             from bench.store import Run  # noqa: PLC0415 - imports what scores import
 
             run = Run(self.path)
-            items = [_item(run.image_path(r), r.sha256) for r in run.current() if r.status == "ok"]
+            items = [_item(run.image_path(r), r.sha256, r.request.prompt) for r in run.current() if r.status == "ok"]
         else:
             items = [_item(f) for f in files.inside(self.path) if files.is_picture(f)]
         return sorted(items, key=lambda item: item.sha256)
@@ -231,13 +235,14 @@ def _content(arrays: dict[str, np.ndarray]) -> str:
     return total.hexdigest()[:16]
 
 
-def _item(file: Path, sha256: str | None = None) -> _Item:
+def _item(file: Path, sha256: str | None = None, prompt: str | None = None) -> _Item:
     """Of a file that cannot be read ``load`` tells."""
     try:
         data = file.read_bytes()
     except OSError:
-        return _Item(file, sha256 or "unreadable", otherwise=False)
-    return _Item(file, sha256 or hashlib.sha256(data).hexdigest(), otherwise=not decoding.seen_as_before(data))
+        return _Item(file, sha256 or "unreadable", otherwise=False, prompt=prompt)
+    otherwise = not decoding.seen_as_before(data)
+    return _Item(file, sha256 or hashlib.sha256(data).hexdigest(), otherwise, prompt)
 
 
 def _seen(file: Path) -> Image.Image:

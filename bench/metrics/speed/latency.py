@@ -20,13 +20,13 @@ from bench.types import Column
 if TYPE_CHECKING:
     from bench.types import ImageRecord, ScoreRow, ScoreStatus
 
-VERSION = 2
+VERSION = 3
 
 Measure = Callable[["ImageRecord"], float]
 
 
 def _latency(record: ImageRecord) -> float:
-    return record.timing.latency_s
+    return record.timing.to_picture_s
 
 
 def _field(name: str, record: ImageRecord) -> float:
@@ -65,6 +65,7 @@ _TAILS = {
 }
 _MEAN = _seconds("latency.mean", order=704, of="latency")
 _RATE = _figure("images_per_s", "1/s", about="pictures a second", headline=True, order=720, of="latency")
+_BY_WALL = "no session came to its end, and with several requests in flight the rate is pictures by its seconds"
 _WALL = _figure("images_per_s.wall", "1/s", about="pictures a second of the whole session", order=721)
 _STEP = _seconds("latency.step")
 _STEPS = _figure("steps_per_s", "1/s", order=730)
@@ -98,15 +99,22 @@ COLUMNS = (
 class Latency:
     """Seconds from prompt to picture on a warm model, from the timings in the records.
 
-    Always: ``latency`` of each picture (s). Of the run: ``latency.p50``, ``p90``, ``p95``, ``p99`` and ``latency.mean``
-    (s), ``images_per_s`` = pictures / summed time of their batches. Where it was measured: ``images_per_s.wall`` = pictures /
-    seconds in which the sessions made and stored them; ``latency.step`` (median seconds of a sampling step of one batch),
+    Always: ``latency`` of each picture (s; hosted: from its first call on, retries and waits between them included). Of the run:
+    ``latency.p50``, ``p90``, ``p95``, ``p99`` and ``latency.mean`` (s), ``images_per_s`` = pictures / summed time of their
+    batches, of a hosted model pictures / seconds of the sessions, whose requests overlap. Hosted pictures that failed for good
+    count in the percentiles as slower than every picture: one that lies among them is at least the slowest picture, with an
+    open end. The detail of ``latency.p50`` has ``sessions``, and of the pictures in the order they were made ``lag1``
+    (correlation of one with the next within a session, -1 to 1) and ``drift`` (change from the first to the last on the
+    fitted line, as a share of the mean).
+
+    Where it was measured: of a local model ``images_per_s.wall`` = pictures / seconds in which the sessions made and stored
+    them; ``latency.step`` (median seconds of a sampling step of one batch),
     ``steps_per_s``; ``latency.first`` (s, the cold first picture: that of the warm-up, which counts nowhere else),
     ``load_s``, ``peak_memory`` (GiB, allocated on the CUDA device, elsewhere by the process), ``peak_memory.reserved`` (with
     what the allocator holds besides), ``peak_memory.device`` (all that the device had in use after rendering, other
     processes included), ``peak_host_memory`` (GiB, beside the device's); ``energy_j`` (J a picture, of the whole GPU). Hosted:
-    ``latency.queue``, ``.generate``, ``.download`` (s, medians), ``latency.retry`` (mean s lost in failed attempts, in no
-    other column) and ``attempts`` (mean calls a picture).
+    ``latency.queue``, ``.generate``, ``.download`` (s, medians, of the call that was answered), ``latency.retry`` (mean s lost in
+    failed attempts) and ``attempts`` (mean calls a picture).
 
     Pictures of unlike machines, conditions (``bench.core.environment.CONDITIONS``) or batch sizes are never pooled: the
     largest group counts, the note says what was left out, and ``images_per_s`` tells the rate of each batch size. Where no
@@ -147,10 +155,11 @@ class Latency:
             self.name,
             VERSION,
             local="encode+denoise+decode, device synchronised",
-            hosted="queue+generate+download of the answered call",
-            excluded="load, warm-up, retries, writing the file",
+            hosted="from the first call to the picture, retries included; failed for good: slower than every picture",
+            rate="local: pictures by time of batches; hosted: pictures by seconds of the sessions",
+            excluded="load, warm-up, writing the file",
             percentiles="linear",
-            interval="bootstrap over prompts or batches: BCa of means, percentile of quantiles",
+            interval="over prompts or batches: BCa of means, order statistics of percentiles",
         )
 
     def summarise(self, records: Sequence[ImageRecord], run: Mapping[str, Any]) -> list[ScoreRow]:
@@ -158,7 +167,7 @@ class Latency:
         fingerprint = self.fingerprint()
         rows = [_picture(r, fingerprint, imported=bool(run.get("imported"))) for r in records]
         timed = [r for r in records if r.status == "ok" and not math.isnan(r.timing.latency_s)]
-        group = _Group.of(timed, run, fingerprint) if timed else None
+        group = _Group.of(timed, [r for r in records if r.failed and r.status != "failed"], run, fingerprint) if timed else None
         if isinstance(group, _Group):
             rows += group.rows()
         elif group:
@@ -217,6 +226,7 @@ class _Group:
         fingerprint: of every row.
         base: detail of every row.
         notes: what a reader must know of every row.
+        lost: what a server failed to make there.
     """
 
     used: Sequence[ImageRecord]
@@ -225,9 +235,10 @@ class _Group:
     fingerprint: str
     base: Mapping[str, Any]
     notes: Sequence[str]
+    lost: Sequence[ImageRecord] = ()
 
     @classmethod
-    def of(cls, timed: Sequence[ImageRecord], run: Mapping[str, Any], fingerprint: str) -> _Group | str:
+    def of(cls, timed: Sequence[ImageRecord], lost: Sequence[ImageRecord], run: Mapping[str, Any], fingerprint: str) -> _Group | str:
         """The group, or why there is none: no batch size made half of the pictures."""
         machine = Counter(r.environment for r in timed).most_common(1)[0][0]
         here = [r for r in timed if r.environment == machine]
@@ -246,16 +257,17 @@ class _Group:
             "warmup": {k: round(sum(w.get(k, 0) for w in warmups), 4) for k in ("pictures", "seconds")}, "left_out": sum(left.values()),
         }  # fmt: skip
         notes = [f"{n} picture{'s' * (n != 1)} {what} left out" for what, n in left.items() if n]
-        return cls(used, here, sessions, fingerprint, base, notes)
+        return cls(used, here, sessions, fingerprint, base, notes, [r for r in lost if r.environment == machine])
 
     def rows(self) -> list[ScoreRow]:
-        tails = [self._percentile(column, _latency, q, tail=True) for q, column in _TAILS.items()]
+        tails = [self._tail(column, q) for q, column in _TAILS.items()]
+        tails[0] = replace(tails[0], detail={**tails[0].detail, **self._course()})
         hosted = [self._percentile(column, partial(_field, field), 50) for column, field in _HOSTED]
         means = [
             self._mean(_MEAN, _latency), self._mean(_ENERGY, partial(_field, "energy_j")),
             self._mean(_RETRY, partial(_field, "retry_s")), self._mean(_ATTEMPTS, _attempts),
         ]  # fmt: skip
-        rows = [*tails, *means, self._rate(), self._wall(), self._step(), self._steps(), *hosted]
+        rows = [*tails, *means, self._rate(), None if self.hosted else self._wall(), self._step(), self._steps(), *hosted]
         rows += [self._session(*line) for line in _SESSION]
         return [row for row in rows if row]
 
@@ -268,44 +280,73 @@ class _Group:
     def _row(self, column: Column, value: float, n: int, interval: stats.Interval | None = None, notes: Sequence[str] = ()) -> ScoreRow:
         detail = {**self.base, "n": n}
         if interval and not math.isnan(interval.low):
-            detail |= {"low": interval.low, "high": interval.high}
+            ends = {"low": interval.low, "high": interval.high}
+            detail |= {key: end if math.isfinite(end) else None for key, end in ends.items()}
+            detail |= {} if all(map(math.isfinite, ends.values())) else {"open": True}
         notes = [*self.notes, *notes]
         return column.scored(self.fingerprint, value, detail=detail | ({"note": "; ".join(notes)} if notes else {}))
 
-    def _percentile(self, column: Column, of: Measure, q: int, *, tail: bool = False, notes: Sequence[str] = ()) -> ScoreRow | None:
+    def _percentile(self, column: Column, of: Measure, q: int, notes: Sequence[str] = ()) -> ScoreRow | None:
         values, prompts = self._values(of)
         if not len(values):
             return None
-        interval, needed = stats.percentile_interval(values, prompts, q), 100 // (100 - q)
+        interval = stats.percentile_interval(values, prompts, q)
+        return self._row(column, interval.value, len(values), interval, notes)
+
+    def _tail(self, column: Column, q: int) -> ScoreRow:
+        """A percentile of the time to a picture, those that a server failed to make counted as slower than every picture."""
+        values, prompts = self._values(_latency)
+        slowest, needed = float(values.max()), stats.enough_values(q)
+        all_values = np.append(values, np.full(len(self.lost), 2 * slowest + 1))
+        interval = stats.percentile_interval(all_values, np.append(prompts, [r.prompt_id for r in self.lost]), q)
+        notes = []
+        if self.lost:
+            notes.append(f"{len(self.lost)} of {len(all_values)} failed for good and count as slower than every picture")
+            among = interval.value > slowest
+            value, low = min(interval.value, slowest), slowest if among else interval.low
+            interval = stats.Interval(value, low, math.inf if among or interval.high > slowest else interval.high)
         single = self.base["batch_size"] == 1
-        times, what = (len(values), "picture") if single else (len(set(prompts)), "batch")
-        few = [f"p{q} of {times} {what}{('s' if single else 'es') * (times != 1)} is hardly more than the slowest one; it takes {needed}"]
-        return self._row(column, interval.value, len(values), interval, [*notes, *(few if tail and times < needed else [])])
+        times, what = (len(all_values), "picture") if single else (len(set(prompts)), "batch")
+        plural = ("s" if single else "es") * (times != 1)
+        if times < needed:
+            notes.append(f"p{q} of {times} {what}{plural} is probably too low; it takes {needed}, of which one is likely to be slower")
+        return self._row(column, interval.value, len(values), interval, notes)
+
+    def _course(self) -> dict[str, Any]:
+        """How the times went on: how alike neighbours are, and what changed from the first to the last."""
+        made = [(r.session, _latency(r)) for r in sorted(self.used, key=lambda r: r.created)]
+        made = made if self.base["batch_size"] == 1 else list(dict.fromkeys(made))  # pictures of a batch share its time
+        session, seconds = np.array([s for s, _ in made]), np.array([s for _, s in made])
+        figures = {"lag1": stats.lag1(seconds, session), "drift": stats.drift(seconds)}
+        return {"sessions": len(set(session.tolist())), **{k: round(v, 3) for k, v in figures.items() if not math.isnan(v)}}
 
     def _mean(self, column: Column, of: Measure) -> ScoreRow | None:
         values, prompts = self._values(of)
         if not len(values):
             return None
-        return self._row(column, float(values.mean()), len(values), stats.cluster_mean(values, prompts, proportion=False))
+        mean = stats.cluster_mean(values, prompts)
+        return self._row(column, mean.value, len(values), mean)
 
     def _rate(self) -> ScoreRow:
-        """Pictures a second; a batch counts its time once."""
+        """Pictures a second; a batch counts its time once, and of a server, where requests overlap, the seconds of the sessions."""
+        if self.hosted:
+            return self._wall(_RATE) or _RATE.missing(self.fingerprint, _BY_WALL, detail=self.base)
         shares, prompts = self._values(lambda r: _latency(r) / r.timing.batch_size)
-        mean = stats.cluster_mean(shares, prompts, proportion=False)
-        row = self._row(_RATE, len(shares) / float(shares.sum()), len(shares), stats.Interval(mean.value, 1 / mean.high, 1 / mean.low))
+        mean = stats.cluster_mean(shares, prompts)
+        row = self._row(_RATE, 1 / mean.value, len(shares), stats.Interval(mean.value, 1 / mean.high, 1 / mean.low))
         each = {}
         for size in sorted({r.timing.batch_size for r in self.here}):
             seconds = [_latency(r) / size for r in self.here if r.timing.batch_size == size]
             each[str(size)] = {"images_per_s": len(seconds) / sum(seconds), "n": len(seconds)}
         return replace(row, detail={**row.detail, "by_batch_size": each}) if len(each) > 1 else row
 
-    def _wall(self) -> ScoreRow | None:
-        """Pictures a second of the sessions that came to their end, storing and, of a server, other requests in flight included."""
+    def _wall(self, column: Column = _WALL) -> ScoreRow | None:
+        """Pictures a second of the sessions that came to their end, storing included."""
         told = [s for s in self.sessions if s.get("wall_s") and s.get("wall_pictures")]
         if not told:
             return None
         pictures = sum(s["wall_pictures"] for s in told)
-        return self._row(_WALL, pictures / sum(s["wall_s"] for s in told), pictures)
+        return self._row(column, pictures / sum(s["wall_s"] for s in told), pictures)
 
     def _step(self) -> ScoreRow | None:
         return self._percentile(_STEP, _step, 50, notes=self._moves())
@@ -315,6 +356,11 @@ class _Group:
         if not sampled:
             return None
         return self._row(_STEPS, sum(t.steps for t in sampled) / sum(t.denoise_s for t in sampled), len(sampled), notes=self._moves())
+
+    @property
+    def hosted(self) -> bool:
+        """Whether a server made them: it alone says how many calls it took."""
+        return any(not math.isnan(_attempts(r)) for r in self.used)
 
     def _moves(self) -> list[str]:
         """What weights in host memory do to the time of a step."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.pairwise import BETTER, FEW, LEVEL, TURNED, UNLIKE, WORSE
+from bench.analysis.pairwise import BETTER, FEW, LEVEL, SESSIONS, TURNED, UNLIKE, WORSE
 from bench.report import cells, wording
 from bench.report.cells import chance, placed
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TITLE, ORDER, ANCHOR = "Pairs", 40, "versus"
 
-KIND = {BETTER: "better", WORSE: "worse", LEVEL: "level", FEW: "few", UNLIKE: "unlike"}
+KIND = {BETTER: "better", WORSE: "worse", LEVEL: "level", FEW: "few", SESSIONS: "sessions", UNLIKE: "unlike"}
 """Verdicts as words of the style sheet."""
 _MOST_CELLS = 1500
 """More cells than these are not put on a page: then the metrics of the first table have theirs."""

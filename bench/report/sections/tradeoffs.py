@@ -1,4 +1,4 @@
-"""Quality against speed and price: which models nobody beats on both."""
+"""Quality against speed and price: which models are shown to be beaten on both, and which nobody beats by the means."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.analysis.pairwise import UNLIKE
+from bench.analysis.pairwise import BETTER, TURNED, UNLIKE
 from bench.report import cells, figures, wording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
 
@@ -56,7 +57,11 @@ def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
 
 
 def tradeoffs(tables: Frames, labels: Sequence[str]) -> list[dict[str, Any]]:
-    """Plots of each quality metric that there is, ``latency`` and ``cost`` each with ``svg``, ``front`` and ``note`` or None."""
+    """Plots of each quality metric that there is, ``latency`` and ``cost`` each None or with ``svg``, ``note`` and three lists of models.
+
+    ``beaten``: another is shown better, and shown faster or known to be cheaper; ``front``: none is better in one and no worse in
+    the other, by the means; ``open``: the rest, which the front is ahead of by the means and not told apart from.
+    """
     summary, pairs = tables["summary"], tables["pairwise"]
     timed = pairs[pairs["metric"] == "latency"]
     unlike = [str(reason) for reason in timed.loc[timed["verdict"] == UNLIKE, "reason"].dropna().unique()]
@@ -73,9 +78,15 @@ def tradeoffs(tables: Frames, labels: Sequence[str]) -> list[dict[str, Any]]:
         rivals = [run for run in labels if run in quality and run not in ceilings]
         axis = f"{metric}, {'higher' if higher else 'lower'} is better"
         speed, money = (_points(quality, rivals, effort, labels) for effort in (pace, price))
+        better, faster = _shown(pairs, metric), _shown(pairs, "latency")
+        cheaper = {(o.run, p.run) for o in money for p in money if o.x < p.x}
         plots = {
-            "latency": _plot(speed, ("median seconds a picture", axis), figures.seconds_text, ceilings, higher=higher, unlike=unlike),
-            "cost": _plot(money, ("US dollars a successful picture", axis), wording.usd, ceilings, higher=higher, unlike=()),
+            "latency": _plot(
+                speed, ("median seconds a picture", axis), figures.seconds_text, ceilings, better & faster, higher=higher, unlike=unlike
+            ),
+            "cost": _plot(
+                money, ("US dollars a successful picture", axis), wording.usd, ceilings, better & cheaper, higher=higher, unlike=()
+            ),
         }
         if any(plots.values()):
             lacking = [run for run in rivals if run not in {p.run for p in money}] if plots["cost"] else []
@@ -86,7 +97,7 @@ def tradeoffs(tables: Frames, labels: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def front(points: Sequence[Point], *, higher: bool) -> list[Point]:
-    """The models that no other beats in one and equals or beats in the other, from the fastest or cheapest on."""
+    """The models that by the means no other beats in one and equals or beats in the other, from the fastest or cheapest on."""
     sign = 1 if higher else -1
 
     def beaten(p: Point) -> bool:
@@ -95,14 +106,27 @@ def front(points: Sequence[Point], *, higher: bool) -> list[Point]:
     return sorted((p for p in points if not beaten(p)), key=lambda p: (p.x, p.y))
 
 
+def _shown(pairs: pd.DataFrame, metric: str) -> set[tuple[str, str]]:
+    """Pairs of runs of which the first is shown better than the second."""
+    rows = cells.records(pairs[pairs["metric"] == metric])
+    return {(r["a"], r["b"]) for r in rows if r["verdict"] == BETTER} | {
+        (r["b"], r["a"]) for r in rows if TURNED.get(r["verdict"]) == BETTER
+    }
+
+
 def _points(quality: _Rows, runs: Sequence[str], effort: _Rows, labels: Sequence[str]) -> list[Point]:
     points = []
     for i, run in enumerate(labels):
         x, y = effort.get(run, {"mean": math.nan}), quality.get(run, {"mean": math.nan})
         if run in runs and not math.isnan(x["mean"] + y["mean"]):
             colour, shape = (marks[i % len(marks)] for marks in (figures.PALETTE, figures.SHAPES))
-            points.append(Point(run, x["mean"], y["mean"], (x["low"], x["high"]), (y["low"], y["high"]), colour, shape))
+            points.append(Point(run, x["mean"], y["mean"], _closed(x), _closed(y), colour, shape))
     return points
+
+
+def _closed(row: Mapping[str, Any]) -> tuple[float, float]:
+    """The ends of an interval; an end that is open is not drawn."""
+    return tuple(row[end] if math.isfinite(row[end]) else math.nan for end in ("low", "high"))  # type: ignore[return-value]
 
 
 def _plot(
@@ -110,23 +134,30 @@ def _plot(
     names: tuple[str, str],
     text: Callable[[float], str],
     ceilings: dict[str, float],
+    ahead: set[tuple[str, str]],
     *,
     higher: bool,
     unlike: Sequence[str],
 ) -> dict[str, Any] | None:
-    """One plot, None with fewer than two points; where efforts are not comparable it has no front."""
+    """One plot, None with fewer than two points; where efforts are not comparable it has no front. ``ahead``: who beats whom in both."""
     if len(points) < 2:
         return None
-    best = [] if unlike else front(points, higher=higher)
+    runs = {p.run for p in points}
+    beaten = [] if unlike else [p for p in points if any(winner in runs and p.run == loser for winner, loser in ahead)]
+    best = [] if unlike else [p for p in front(points, higher=higher) if p not in beaten]
+    rest = [] if unlike else [p for p in points if p not in best and p not in beaten]
+    lists = {name: [p.run for p in some] for name, some in (("front", best), ("beaten", beaten), ("open", rest))}
+    alone = len(best) == 1 and all((best[0].run, p.run) in ahead for p in points if p != best[0])
     note = "The times are not all comparable: " + "; ".join(unlike) + "." if unlike else ""
-    drawn = draw(points, best, names, text, ceilings, higher=higher)
-    return {"svg": drawn, "front": [p.run for p in best], "note": note, "label": f"{names[1]}, against {names[0]}: {_spoken(points, best)}"}
+    drawn = draw(points, best, names, text, ceilings, higher=higher, beaten=beaten)
+    label = f"{names[1]}, against {names[0]}: {_spoken(points, best, beaten)}"
+    return {"svg": drawn, **lists, "alone": alone, "note": note, "label": label}
 
 
-def _spoken(points: Sequence[Point], best: Sequence[Point]) -> str:
+def _spoken(points: Sequence[Point], best: Sequence[Point], beaten: Sequence[Point]) -> str:
     """The plot for those who do not see it."""
-    words = [f"{p.run} {p.y:.3g} at {p.x:.3g}{' (on the front)' if p in best else ''}" for p in points]
-    return "; ".join(words)
+    said = {p.run: " (on the front)" for p in best} | {p.run: " (beaten)" for p in beaten}
+    return "; ".join(f"{p.run} {p.y:.3g} at {p.x:.3g}{said.get(p.run, '')}" for p in points)
 
 
 @figures.own_settings()
@@ -138,8 +169,9 @@ def draw(
     ceilings: dict[str, float],
     *,
     higher: bool,
+    beaten: Sequence[Point] = (),
 ) -> str:
-    """The plot as SVG: the front as steps, models on it filled and others hollow, each named beside its point."""
+    """The plot as SVG: the front as steps, models on it filled, others hollow, beaten ones pale, each named beside its point."""
     figure, axes = figures.blank(_SIZE, " ".join(names))
     logarithmic = all(p.x > 0 for p in points)
     if logarithmic:
@@ -151,7 +183,8 @@ def draw(
         across, along = ([[max(0, at - low)], [max(0, high - at)]] for at, (low, high) in ((p.x, p.xs), (p.y, p.ys)))
         axes.errorbar(p.x, p.y, np.nan_to_num(along), np.nan_to_num(across), "none", elinewidth=1.4, capsize=3, ecolor=p.colour, alpha=0.75)
         filled = not best or p in best
-        axes.plot(p.x, p.y, p.shape, ms=8.5, mew=1.8, mec=p.colour, mfc=p.colour if filled else "none", zorder=4)
+        pale = 0.4 if p in beaten else 1.0
+        axes.plot(p.x, p.y, p.shape, ms=8.5, mew=1.8, mec=p.colour, mfc=p.colour if filled else "none", alpha=pale, zorder=4)
     (figures.log_ticks if logarithmic else _plain_ticks)(axes, text)
     axes.set_xlabel(f"{names[0]}, log scale" if logarithmic else names[0])
     axes.set_ylabel(names[1], parse_math=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bench.analysis import votes as tally
 from bench.report import cells, wording
 from bench.report.cells import placed
 
@@ -16,7 +17,10 @@ TITLE, ORDER = "Votes", 50
 
 
 def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:  # noqa: ARG001 - every section takes them
-    """What people said: ``ranking``, ``metrics`` by how well they predict people, ``raters``; None without votes."""
+    """What people said: ``ranking``, ``metrics`` by how well they predict people, ``raters``; None without votes.
+
+    ``of_whom``: a sentence on what the intervals are of; ``never_met``: one on models of which no vote tells, "" where all met.
+    """
     if "votes" not in tables:
         return None
     ranking, agreement = tables["ranking"], tables["agreement"]
@@ -30,12 +34,15 @@ def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:  # 
         }
         for row in cells.records(agreement)
     ]  # fmt: skip
-    table = tables["votes"]
+    table, order = tables["votes"], ranking[ranking["metric"] == tally.METRIC]
+    counted = table[table["status"] == tally.COUNTED]
     return {
-        "ranking": placed(ranking[ranking["metric"] == "human_preference"]),
+        "ranking": placed(order),
+        "of_whom": tally.of_whom(counted),
+        "never_met": tally.never_met(order),
         "metrics": [line for line in lines if line["kind"] == "metric"],
         "raters": next((line for line in lines if line["kind"] == "raters"), None),
-        "count": f"{int((table['status'] == 'counted').sum()):,}",
-        "people": int(table.loc[table["status"] == "counted", "rater"].nunique()),
-        "stale": int((table["status"] != "counted").sum()),
+        "count": f"{len(counted):,}",
+        "people": int(counted["rater"].nunique()),
+        "stale": len(table) - len(counted),
     }

@@ -233,9 +233,10 @@ async function reveal() {
   let told = null, answer = null;
   try { answer = await ask(`tally?rater=${encodeURIComponent(rater)}`); told = await answer.json(); } catch { /* told below */ }
   if (!answer || !answer.ok) { $("end-error").textContent = told?.error ?? "The server is away; try again."; return; }
+  const apart = new Set(told.rows.map(row => row.group)).size > 1;
   $("rows").replaceChildren(...told.rows.map(row => {
     const line = document.createElement("tr");
-    const rank = row.rank_low === row.rank_high ? row.rank : `${row.rank} (${row.rank_low}–${row.rank_high})`;
+    const rank = (apart ? `group ${row.group}: ` : "") + (row.rank_low === row.rank_high ? row.rank : `${row.rank} (${row.rank_low}–${row.rank_high})`);
     for (const text of [rank, row.run, `${Math.round(100 * row.share)} %`, row.wins, row.ties, row.losses]) line.insertCell().textContent = text;
     return line;
   }));

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from PIL import Image
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont
 
 from bench.config import presets
 from bench.core.progress import Progress
@@ -17,9 +18,15 @@ from bench.engine import score
 from bench.errors import ConfigError
 from bench.metrics import SetMetric
 from bench.metrics.distribution.diversity import Diversity, mean_pairwise_distance
-from bench.metrics.distribution.duplicates import Duplicates, PerceptualHash, alike, blocks, hamming, linked, phash
+from bench.metrics.distribution.duplicates import Duplicates, PerceptualHash, alike, blocks, correlation, grain, hamming, linked, phash
 from bench.tiny import scenes
 from bench.types import ImageRecord, Request
+
+FONT = font_manager.findfont("DejaVu Sans")
+WORDS = [
+    "apple", "river", "candle", "monkey", "silver", "window", "orange", "bridge", "garden", "pencil",
+    "rocket", "violin", "butter", "castle", "dragon", "engine", "forest", "guitar", "hammer", "island",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -151,10 +158,12 @@ def test_links_through_a_third_make_one_group() -> None:
 
 def test_pairs_are_found_across_blocks_of_rows() -> None:
     rng = np.random.default_rng(2)
-    features = rng.random((1300, 256)).astype(np.float32)
+    features = rng.random((1300, 300)).astype(np.float32)
     features[:, :64] = features[:, :64] > 0.5
     features[1290] = features[5]
-    assert alike(features, [str(i) for i in range(1300)], 4, 0.125) == [(5, 1290)]
+    features[1200] = features[7]
+    features[1200, 256:] = -features[7, 256:]
+    assert alike(features, [str(i) for i in range(1300)], 4, 0.125, 0.98) == [(5, 1290)]
 
 
 def test_doubles_are_of_other_prompts_and_listed() -> None:
@@ -164,7 +173,7 @@ def test_doubles_are_of_other_prompts_and_listed() -> None:
     images = [photo, jpeg(photo, 40), scene, scene, photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
     records = [record("a", 0), record("b", 0), record("c", 0), record("c", 1), record("d", 0)]
     (row,) = metric.compare(metric.extractor.features(images), records)
-    assert (row.metric, row.value, row.higher_is_better) == ("duplicates", 0.4, False)
+    assert (row.metric, row.value, row.higher_is_better) == ("duplicates", 0.4, None)
     assert row.detail["groups"] == [[{"prompt_id": "a", "seed": 0}, {"prompt_id": "b", "seed": 0}]]
 
 
@@ -178,15 +187,74 @@ def test_another_colour_is_another_picture() -> None:
 def test_different_scenes_are_no_doubles() -> None:
     rng = np.random.default_rng(0)
     drawn = [scenes.draw(scenes.sample(rng), i) for i in range(300)]
-    assert alike(PerceptualHash().features(drawn), [str(i) for i in range(300)], 4, 0.125) == []
+    assert alike(PerceptualHash().features(drawn), [str(i) for i in range(300)], 4, 0.125, 0.98) == []
+
+
+def typeset(word: str, size: int, ground: str = "white") -> Image.Image:
+    image = Image.new("RGB", (512, 512), ground)
+    font = ImageFont.truetype(FONT, size)
+    ImageDraw.Draw(image).text((256, 256), word, font=font, fill="black", anchor="mm")
+    return image
+
+
+def share(images: Sequence[Image.Image], owners: Sequence[str]) -> float:
+    (row,) = Duplicates().compare(PerceptualHash().features(images), [record(o, 0) for o in owners])
+    return row.value
+
+
+@pytest.mark.parametrize(("size", "ground"), [(24, "white"), (40, "white"), (64, "#c0c0c0"), (140, "white")])
+def test_unlike_words_on_a_plain_ground_are_no_doubles(size: int, ground: str) -> None:
+    """Hash and colours alone call 95, 80, 40 and 0 % of them doubles."""
+    assert share([typeset(word, size, ground) for word in WORDS], WORDS) == 0
+
+
+def brighter(image: Image.Image) -> Image.Image:
+    return image.point(lambda v: v * 1.1)
+
+
+def half(image: Image.Image) -> Image.Image:
+    return image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
+
+
+def trimmed(image: Image.Image) -> Image.Image:
+    return image.crop((image.width // 33, image.height // 33, image.width, image.height))
+
+
+def mirrored(image: Image.Image) -> Image.Image:
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+def test_a_double_is_found_through_jpeg_scaling_and_brightness_and_not_through_crop_or_mirror() -> None:
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 230, (12, 4, 4, 3), dtype=np.uint8)
+    soft = [Image.fromarray(pixels).resize((256, 256), Image.Resampling.BICUBIC) for pixels in small]
+    originals = [photograph(), *soft, *(typeset(word, 40, "#c0c0c0") for word in WORDS[:4])]
+    for change in (lambda i: jpeg(i, 30), half, brighter):
+        pairs = [(image, change(image)) for image in originals]
+        assert all(correlation(grain(a)[None], grain(b)[None])[0, 0] >= 0.98 for a, b in pairs), "the grain loses none"
+        found = [share(pair, ("a", "b")) == 1 for pair in pairs]
+        assert found[0]
+        assert np.mean(found) > 0.7, "the hash loses some of the smooth ones"
+    for change in (trimmed, mirrored):
+        assert np.mean([share((image, change(image)), ("a", "b")) for image in originals]) < 0.2
+    assert share(soft, [f"p{i}" for i in range(len(soft))]) == 0
+
+
+def test_grains_correlate_as_numpy_says_and_flat_ones_are_alike() -> None:
+    a, b = np.random.default_rng(4).normal(size=(2, 3, 4096))
+    a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
+    assert correlation(a, b) == pytest.approx(np.corrcoef(a, b)[:3, 3:], abs=1e-4)
+    flat = [grain(Image.new("RGB", (64, 64), c)) for c in ("white", "navy")]
+    assert correlation(np.stack(flat), np.stack(flat)) == pytest.approx(np.ones((2, 2)))
+    assert correlation(flat[0][None], grain(photograph())[None])[0, 0] < 0.1
 
 
 def test_pictures_of_one_prompt_cannot_be_doubles() -> None:
-    (row,) = Duplicates().compare(np.zeros((2, 256), np.float32), [record("a", 0), record("a", 1)])
+    (row,) = Duplicates().compare(np.zeros((2, 4352), np.float32), [record("a", 0), record("a", 1)])
     assert row.status == "unscored"
 
 
-@pytest.mark.parametrize("change", [{"most": 64}, {"most": True}, {"shade": 2}])
+@pytest.mark.parametrize("change", [{"most": 64}, {"most": True}, {"shade": 2}, {"likeness": -1}])
 def test_thresholds_out_of_range_are_named(change: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=f"metric.duplicates.{next(iter(change))}"):
         Duplicates(**change)  # type: ignore[arg-type]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 from support import simulation
 
 from bench import stats
 from bench.errors import ConfigError
-from bench.metrics.distribution.base import SetDistance
+from bench.metrics.distribution.base import Pictures, SetDistance
 from bench.metrics.distribution.formulas import frechet, influence, kernel, precision_recall
 from bench.metrics.distribution.frechet import FrechetDistance, FrechetInfinity
 from bench.metrics.distribution.kernel import ClipDiscrepancy, KernelDistance
@@ -83,9 +85,10 @@ def test_halves_pair_up_between_runs_of_the_same_prompts_in_any_order(where: str
     first = metric.compare(features, mine)[0]
     turned = metric.compare(features[::-1], mine[::-1])[0]
     assert turned == first
-    other = metric.compare(sample(20, 2), records(20, run=1))[0].detail
+    other = metric.compare(sample(40, 2), records(20, 2, run=1))[0].detail
     assert other["drawn"] == first.detail["drawn"]
     assert other["draws"] != first.detail["draws"]
+    assert metric.compare(sample(20, 2), records(20, run=1))[0].detail["drawn"] != first.detail["drawn"], "other seeds a prompt"
     assert metric.compare(features[:38], mine[:38])[0].detail["drawn"] != first.detail["drawn"]
     again = FrechetDistance(Given(), "fd_given", where, resamples=60).compare(features, mine)[0].detail
     assert again["drawn"] != first.detail["drawn"]
@@ -111,7 +114,8 @@ def test_what_would_say_nothing_is_not_drawn_and_says_so(where: str) -> None:
     assert "more than 5 pictures" in near[0].detail["undrawn"]
     fitted = FrechetInfinity(Given(), "fd_given_infinity", where, smallest=20).compare(sample(60, 1), records(60))[0]
     assert "random subsets of the fit" in fitted.detail["undrawn"]
-    assert fitted.detail["low"] < fitted.value
+    assert not {"low", "high", "draws"} & set(fitted.detail)
+    assert fitted.detail["fit_error"] > 0
 
 
 def test_a_rank_deficient_covariance_is_resampled_all_the_same(where: str) -> None:
@@ -152,6 +156,66 @@ def test_the_influence_on_a_discrepancy_is_the_jackknifes() -> None:
     assert by.std() == pytest.approx(59 * left.std(), rel=0.05)
     some = influence.discrepancy(x, y, kernel.cubic, np.arange(0, 60, 2))
     assert np.corrcoef(by, some)[0, 1] > 0.8
+
+
+def test_the_influence_over_different_prompts_is_the_jackknifes_too() -> None:
+    x, y = sample(60, 1, 0.3), sample(50, 2)
+    mine, theirs = np.arange(60) // 4, np.arange(50) % 20
+    by = influence.discrepancy(x, y, kernel.cubic, np.arange(60), of_features=mine, of_reference=theirs)
+    kept = [mine != prompt for prompt in range(15)]
+    left = np.array([kernel.mmd2(x[k], y, kernel.cubic, mine[k], theirs) for k in kept])
+    sums = np.array([by[~k].sum() for k in kept])
+    assert by.mean() == pytest.approx(0, abs=1e-9)
+    assert np.corrcoef(sums, -left)[0, 1] > 0.99
+    assert sums.std() == pytest.approx(56 * left.std(), rel=0.1)
+
+
+def given(where: ReferenceFeatures, **more: Any) -> KernelDistance:
+    """KID to a reference in memory."""
+    metric = KernelDistance(Given(), "kid_given", "memory", **more)
+    metric.__dict__["_reference"] = SimpleNamespace(identity="memory", load=lambda *_: where)
+    return metric
+
+
+def test_a_reference_that_shows_the_runs_prompts_is_paired_with_other_prompts_only() -> None:
+    """A perfect model: the same prompts through the same process. It is at 0, not below."""
+    rng, low, values, notes = np.random.default_rng(7), 0, [], []
+    for _ in range(12):
+        asked = rng.normal(size=(30, 1, D))
+        mine, theirs = ((asked + 0.5 * rng.normal(size=(30, k, D))).reshape(-1, D).astype(np.float32) for k in (2, 8))
+        told = ReferenceFeatures(features=theirs, n=240, prompts=tuple(f"prompt {i}" for i in range(30) for _ in range(8)))
+        untold = ReferenceFeatures(features=theirs, n=240)
+        (row,), (blind,) = (given(r, subsets=5).compare(mine, records(30, 2)) for r in (told, untold))
+        values.append(row.value)
+        assert row.detail["low"] < 0 < row.detail["high"]
+        assert "note" not in row.detail
+        low += blind.detail["high"] < 0
+        assert ("note" in blind.detail) == (blind.detail["high"] < 0)
+        notes += [blind.detail["note"]] if "note" in blind.detail else []
+    assert abs(np.mean(values)) < 3 * np.std(values) / math.sqrt(12)
+    assert low >= 6
+    assert "the interval lies wholly below zero, where no squared distance can be" in notes[0]
+
+
+def test_kids_interval_is_of_the_prompts_and_of_the_references_pictures(where: str) -> None:
+    mine, whose = sample(120, 1, 0.5), records(30, 4)
+    with np.load(where) as stored:
+        reference = stored["features"]
+    (row,) = KernelDistance(Given(), "kid_given", where).compare(mine, whose)
+    prompts = np.arange(120) // 4
+    theirs = [kernel.mmd2(mine, np.delete(reference, j, 0), kernel.cubic, prompts) for j in range(0, 300, 3)]
+    of_reference = math.sqrt(299 / 300 * 3 * np.square(np.array(theirs) - np.mean(theirs)).sum())
+    error = math.sqrt(np.var(row.detail["draws"], ddof=1) + of_reference**2 + row.detail["std"] ** 2 / 100)
+    assert row.detail["high"] - row.value == pytest.approx(stdtrit(1 / (1 / 49 + 1 / 29), 0.975) * error, rel=0.1)
+    assert row.detail["high"] - row.value == pytest.approx(row.value - row.detail["low"])
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_one_prompt_has_no_pair(share: bool, where: str) -> None:  # noqa: FBT001 - pytest names it
+    mine = [replace(r, request=replace(r.request, prompt="one")) for r in records(12)] if share else records(12, 2)
+    there = ReferenceFeatures(features=sample(9, 3), n=9, prompts=("prompt 0",) * 9)
+    (row,) = (KernelDistance(Given(), "kid_given", where) if share else given(there)).compare(sample(len(mine), 1), mine)
+    assert (row.status, "pictures of different prompts" in str(row.reason)) == ("unscored", True)
 
 
 def test_cmmds_influence_is_a_thousand_times_its_kernels(where: str) -> None:
@@ -212,11 +276,11 @@ class MeanDistance(SetDistance):
     def expected_name(self) -> str:
         return "mean_given"
 
-    def measure(self, features: np.ndarray, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:  # noqa: ARG002
-        return [float(features[:, 0].mean())], {}
+    def measure(self, pictures: Pictures, reference: ReferenceFeatures) -> tuple[Sequence[float], dict[str, Any]]:  # noqa: ARG002
+        return [float(pictures.features[:, 0].mean())], {}
 
-    def draws(self, features: np.ndarray, reference: object, values: Sequence[float], members: np.ndarray) -> np.ndarray:  # noqa: ARG002
-        means: np.ndarray = members @ features[:, :1] / members.sum(1, keepdims=True)
+    def draws(self, pictures: Pictures, reference: object, values: Sequence[float], members: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        means: np.ndarray = members @ pictures.features[:, :1] / members.sum(1, keepdims=True)
         return means
 
 
@@ -224,7 +288,7 @@ class MeanDistance(SetDistance):
 def test_the_draws_lie_around_the_value_with_its_standard_error(prompts: int) -> None:
     features = np.random.default_rng(1).normal(5.0, size=(prompts, 1))
     names = [f"p{i}" for i in range(prompts)]
-    (column,) = MeanDistance()._resample(features, ReferenceFeatures(), [float(features.mean())], names)
+    (column,) = MeanDistance()._resample(Pictures(features, names, names), ReferenceFeatures(), [float(features.mean())], {})
     assert np.std(column["draws"]) == pytest.approx(features.std(ddof=1) / math.sqrt(prompts), rel=0.06)
     assert np.mean(column["draws"]) == pytest.approx(features.mean(), abs=0.02)
     members = stats.halves(names, MeanDistance.resamples).members

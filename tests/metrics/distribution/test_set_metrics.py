@@ -25,6 +25,7 @@ from bench.metrics.distribution.formulas import frechet, kernel, precision_recal
 from bench.metrics.distribution.frechet import FrechetDistance, FrechetInfinity
 from bench.metrics.distribution.kernel import ClipDiscrepancy, KernelDistance
 from bench.metrics.distribution.precision_recall import PrecisionRecall
+from bench.metrics.distribution.reference import Reference
 from bench.metrics.extractors import inception
 from bench.metrics.extractors.dinov2 import DinoV2
 from bench.store import Run
@@ -190,7 +191,7 @@ def test_folder_run_statistics_and_features_are_the_same_reference(tmp_path: Pat
         assert row.value == pytest.approx(exact, rel=1e-5), where
         assert (row.detail["n"], row.detail["reference_n"], row.detail["dimensions"]) == (30, n, 12)
         assert (row.detail["rank"], row.detail["reference_rank"]) == (12, 12)
-        assert "note" not in row.detail
+        assert row.detail["note"].startswith("fd_means: 30 pictures and ")
     of = {w: json.loads(FrechetDistance(Means(), "fd_means", str(tmp_path / w)).fingerprint())["reference"] for w in ("folder", "run")}
     assert of["folder"].startswith("pictures@")
     (row,) = KernelDistance(Means(), "kid_means", str(tmp_path / "statistics.npz")).compare(mine, records(30, 100))
@@ -202,6 +203,19 @@ def test_a_runs_records_decide_which_of_its_pictures_count(tmp_path: Path) -> No
     Image.new("RGB", (8, 8)).save(run.path / "images" / "left-over.png")
     (row,) = FrechetDistance(Means(), "fd_means", str(run.path)).compare(Means().features(pictures(20, 2)), records(20))
     assert row.detail["reference_n"] == 20
+
+
+def test_a_run_and_the_renderer_tell_which_prompt_each_reference_shows(tmp_path: Path) -> None:
+    run = stored(tmp_path / "run", pictures(3, 1))
+    folder(tmp_path / "folder", pictures(3, 1))
+    whose = records(4)
+
+    def prompts(where: str) -> object:
+        return Reference(where, 2).load(Means(), whose).prompts
+
+    assert prompts(str(run.path)) == (PROMPTS[0],) * 3
+    assert prompts("renderer") == tuple(sorted(PROMPTS * 2))
+    assert prompts(str(tmp_path / "folder")) is None
 
 
 def test_the_fingerprint_follows_content_and_settings_only(tmp_path: Path) -> None:
@@ -244,7 +258,8 @@ def test_fewer_pictures_than_features_are_unscored_unless_allowed(n: int, m: int
     (row,) = FrechetDistance(Means(), "fd_means", where, allow_small=True).compare(mine, records(n, 100))
     assert row.status == "ok"
     assert min(row.detail["rank"], row.detail["reference_rank"]) == 10
-    assert "biased upwards" in row.detail["note"]
+    assert "below about 240 the value itself depends on n, and by how much on the model" in row.detail["note"]
+    assert "the interval is chance of the prompts only" in row.detail["note"]
     (kid,) = KernelDistance(Means(), "kid_means", where).compare(mine, records(n, 100))
     assert kid.detail["low"] < kid.value < kid.detail["high"]
 
@@ -275,7 +290,7 @@ def test_the_same_file_or_the_same_picture_in_the_reference_is_refused(tmp_path:
     assert "shares 1 of 30 pictures with the sample (p4, seed 104)" in str(row.reason)
     assert row.status == "unscored"
     features[4] *= 1.001
-    assert metric.compare(features, records(30, 100))[0].status == "ok"
+    assert FrechetDistance(Means(), "fd_means", str(run.path)).compare(features, records(30, 100))[0].status == "ok"
 
 
 def test_the_renderer_draws_the_prompts_once_each_and_meets_only_its_own_seeds() -> None:
@@ -296,14 +311,15 @@ def test_the_renderer_draws_the_prompts_once_each_and_meets_only_its_own_seeds()
 def test_mixed_formats_and_sizes_are_noted(tmp_path: Path) -> None:
     mine = Means().features(pictures(20, 2))
     where = str(folder(tmp_path / "jpeg", pictures(20, 1), "jpg"))
-    metric = FrechetDistance(Means(), "fd_means", where)
-    (row,) = metric.compare(mine, records(20, 100))
-    assert row.detail["note"] == "fd_means: formats differ: png in the sample, jpeg in the reference"
-    (row,) = metric.compare(mine, records(20, 100, "jpg"))
+    metric = PrecisionRecall(Means(), "prdc_means", where, k=3)
+    mine = np.concatenate([mine] * 10) + np.random.default_rng(0).normal(size=(200, 12)).astype(np.float32)
+    (row, *_) = metric.compare(mine, records(200, 100))
+    assert row.detail["note"] == "prdc_means: formats differ: png in the sample, jpeg in the reference"
+    (row, *_) = metric.compare(mine, records(200, 100, "jpg"))
     assert "note" not in row.detail
-    (row,) = metric.compare(mine, [*records(10, 100, "jpg"), *records(10, 200, "jpeg", 16)])
+    (row, *_) = metric.compare(mine, [*records(100, 100, "jpg"), *records(100, 200, "jpeg", 16)])
     assert "mixed sizes (16x16, 8x8) in the sample; sizes differ" in row.detail["note"]
-    (row,) = metric.compare(mine, [*records(10, 100, "jpg"), *records(10, 200, "png")])
+    (row, *_) = metric.compare(mine, [*records(100, 100, "jpg"), *records(100, 200, "png")])
     assert "mixed formats (jpeg, png) in the sample" in row.detail["note"]
 
 
@@ -338,11 +354,11 @@ def test_the_rows_hold_the_pure_functions_values(tmp_path: Path) -> None:
     np.savez(tmp_path / "f.npz", features=there)
     where, whose = str(tmp_path / "f.npz"), records(50, 100)
     (kid,) = KernelDistance(Means(), "kid_means", where, subsets=5, subset_size=20).compare(mine, whose)
-    assert (kid.value, kid.detail["std"]) == kernel.kid(mine, there, subsets=5, subset_size=20)[:2]
+    prompts = np.arange(50) % 2  # the texts of ``records``
+    assert (kid.value, kid.detail["std"]) == kernel.kid(mine, there, subsets=5, subset_size=20, of_x=prompts)[:2]
     assert (kid.detail["subsets"], kid.detail["subset_size"], "note" in kid.detail) == (5, 20, False)
     (kid,) = KernelDistance(Means(), "kid_means", where).compare(mine, whose)
     assert kid.detail["subset_size"] == 50
-    assert "subsets of 50 pictures instead of 1,000" in kid.detail["note"]
     assert kid.detail["low"] < kid.value < kid.detail["high"]
     (cmmd,) = ClipDiscrepancy(Means(), "cmmd_means", where).compare(mine, whose)
     assert cmmd.value == pytest.approx(kernel.cmmd(mine, there), rel=1e-9)
@@ -366,7 +382,6 @@ def test_the_limit_asks_for_enough_pictures(tmp_path: Path) -> None:
     assert row(smallest=10, allow_small=True).status == "ok"
     found = row(smallest=40)
     assert found.detail["sizes"][0] == 40
-    assert found.detail["low"] < found.value < found.detail["high"]
     assert found.value < found.detail["distances"][-1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import count
 from typing import Any, get_args
 
 import pytest
@@ -14,9 +15,22 @@ from bench.metrics.safety import refusals
 from bench.stats import wilson
 from bench.types import Failure, ImageRecord, Request, Status
 
+NAMES = count()
 
-def record(status: Status, category: str = "brands", error: str | None = None, **detail: Any) -> ImageRecord:
-    return ImageRecord("p", category, "s", "h", Request("m", "r", "t", None, 0, 1, 1), status, "e", "now", error=error, detail=detail)
+
+def record(status: Status, category: str = "brands", error: str | None = None, prompt: str = "", **detail: Any) -> ImageRecord:
+    return ImageRecord(
+        prompt or f"p{next(NAMES)}",
+        category,
+        "s",
+        "h",
+        Request("m", "r", "t", None, 0, 1, 1),
+        status,
+        "e",
+        "now",
+        error=error,
+        detail=detail,
+    )
 
 
 def summarise(records: list[ImageRecord], **run: Any) -> list[Any]:
@@ -38,7 +52,10 @@ def test_wilson_of_nothing_is_no_number() -> None:
 
 
 def test_a_run_has_its_rate_its_interval_and_its_categories() -> None:
-    records = [record("refused", error="no")] * 2 + [record("ok")] * 2 + [record("ok", "horror")] * 4 + [record("failed", error="time-out")]
+    made = (
+        [("refused", "brands", "no")] * 2 + [("ok", "brands", None)] * 2 + [("ok", "horror", None)] * 4 + [("failed", "brands", "time-out")]
+    )
+    records = [record(*each) for each in made]
     *each, whole = summarise(records)
     assert [r.value for r in each[:8]] == [1, 1, 0, 0, 0, 0, 0, 0]
     assert (each[8].status, each[8].reason) == ("unscored", "failed: time-out")
@@ -46,13 +63,34 @@ def test_a_run_has_its_rate_its_interval_and_its_categories() -> None:
     # by hand: (.25 + z^2/16 -+ z sqrt(.1875/8 + z^2/256)) / (1 + z^2/8), z^2 = 3.841459
     assert (whole.detail["n"], whole.detail["refused"], whole.detail["failed"]) == (8, 2, 1)
     assert (whole.detail["low"], whole.detail["high"]) == pytest.approx((0.071479, 0.590725), abs=1e-6)
-    assert whole.detail["categories"]["brands"] | {"low": 0, "high": 0} == {"n": 4, "refused": 2, "share": 0.5, "low": 0, "high": 0}
+    assert whole.detail["categories"]["brands"] | {"low": 0, "high": 0} == {
+        "n": 4,
+        "prompts": 4,
+        "refused": 2,
+        "share": 0.5,
+        "low": 0,
+        "high": 0,
+    }
     assert whole.detail["categories"]["horror"]["refused"] == 0
+
+
+def test_seeds_of_a_prompt_are_declined_together_and_prompts_count() -> None:
+    def rows(answers: dict[str, str]) -> Any:
+        return summarise([record("refused" if a == "1" else "ok", prompt=p, error="no") for p, many in answers.items() for a in many])[-1]
+
+    alike = rows({f"p{i}": "1111" if i < 2 else "0000" for i in range(20)})
+    assert (alike.detail["n"], alike.detail["prompts"]) == (80, 20)
+    assert (alike.value, alike.detail["low"], alike.detail["high"]) == wilson(2, 20)
+    unequal = rows({"a": "1111", "b": "0", "c": "10"})
+    assert unequal.value == pytest.approx((1 + 0 + 0.5) / 3)
+    assert unequal.detail["low"] < unequal.value < unequal.detail["high"]
+    one = rows({"a": "10"})
+    assert (one.value, one.detail["low"], one.detail["high"]) == (0.5, None, None)
 
 
 def test_a_category_in_which_everything_failed_has_no_share() -> None:
     *_, whole = summarise([record("ok"), record("failed", "horror")])
-    assert whole.detail["categories"]["horror"] == {"n": 0, "refused": 0, "share": None, "low": None, "high": None}
+    assert whole.detail["categories"]["horror"] == {"n": 0, "prompts": 0, "refused": 0, "share": None, "low": None, "high": None}
 
 
 @pytest.mark.parametrize(

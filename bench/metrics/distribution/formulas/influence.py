@@ -51,24 +51,49 @@ def frechet(features: np.ndarray, reference: Gaussian) -> np.ndarray:
     return np.asarray(moves - moves.mean())
 
 
-def discrepancy(features: np.ndarray, reference: np.ndarray, kernel: Kernel, among: np.ndarray) -> np.ndarray:
+def discrepancy(
+    features: np.ndarray,
+    reference: np.ndarray,
+    kernel: Kernel,
+    among: np.ndarray,
+    *,
+    of_features: np.ndarray | None = None,
+    of_reference: np.ndarray | None = None,
+) -> np.ndarray:
     """Influence (N,) of each picture on the squared maximum mean discrepancy to ``reference`` (M, D).
 
-    h(x) = 2 (mean of k(x, x') over other pictures x' - mean of k(x, y)), less its mean; computed in single precision.
+    h(x) = 2 (mean of k(x, x') over other pictures x' - mean of k(x, y)), less its mean, over pictures of other prompts; where
+    pictures differ in how many of these there are, each mean counts by its number. Computed in single precision.
 
     Args:
         features: (N, D).
         reference: (M, D).
         kernel: (N, D), (M, D) to (N, M).
         among: which pictures x' are taken over: int (K,), K >= 2.
+        of_features: int (N,), the prompt of each picture; None where each has its own.
+        of_reference: int (M,), the same of the reference, in the same numbers; None where it shares no prompt.
     """
     x, y = (np.asarray(z, dtype=np.float32) for z in (features, reference))
-    others, own = x[among], np.zeros(len(x), dtype=bool)
-    own[among] = True
-    moves = np.empty(len(x))
+    own = np.arange(len(x)) if of_features is None else of_features
+    others, theirs = x[among], own[among]
+    within, across = np.empty((2, len(x))), np.empty((2, len(x)))
     for start in range(0, len(x), _BLOCK):
         part = slice(start, start + _BLOCK)
-        within = kernel(x[part], others).sum(1, dtype=np.float64)
-        itself = own[part] * np.array([float(kernel(row[None], row[None])[0, 0]) for row in x[part]])
-        moves[part] = (within - itself) / (len(among) - own[part]) - kernel(x[part], y).mean(1, dtype=np.float64)
+        within[:, part] = _sums(kernel(x[part], others), own[part, None] != theirs)
+        there = None if of_reference is None else own[part, None] != of_reference
+        across[:, part] = _sums(kernel(x[part], y), there)
+    moves = _by_count(*within) - _by_count(*across)
     return np.asarray(2 * (moves - moves.mean()))
+
+
+def _sums(values: np.ndarray, which: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Of each row the sum of ``values`` (N, K) that count, and how many do."""
+    if which is None:
+        return values.sum(1, dtype=np.float64), np.full(len(values), float(values.shape[1]))
+    return values.sum(1, dtype=np.float64, where=which), which.sum(1).astype(float)
+
+
+def _by_count(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The influence of each row on the ratio of all sums to all counts."""
+    total = float(counts.sum())
+    return np.asarray((sums - counts * (float(sums.sum()) / total)) * (len(sums) / total))

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 _BLOCK = 1024
-_NORMAL_95 = 1.959963984540054
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -27,26 +26,51 @@ def cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray((x @ y.T / x.shape[1] + 1) ** 3)
 
 
-def mmd2(x: np.ndarray, y: np.ndarray, kernel: Kernel = cubic) -> float:
+def mmd2(x: np.ndarray, y: np.ndarray, kernel: Kernel = cubic, of_x: np.ndarray | None = None, of_y: np.ndarray | None = None) -> float:
     """Unbiased estimate of the squared maximum mean discrepancy, which can be below zero (Gretton et al., 2012).
 
-    mean of k(x, x') over pairs x != x' + the same of y - 2 mean of k(x, y).
+    mean of k(x, x') + mean of k(y, y') - 2 mean of k(x, y), each over the pairs of two pictures of different prompts: pictures of
+    one prompt are more alike than chance, and would make a set look further away from a reference, or nearer to it where
+    both show that prompt.
 
     Args:
         x: (N, D), N >= 2.
         y: (M, D), M >= 2.
         kernel: (N, D), (M, D) to (N, M).
+        of_x: int (N,), the prompt of each picture; None where each has its own.
+        of_y: int (M,), the same of y, in the same numbers; None where each has one that no picture of x has.
+
+    Returns:
+        The estimate; NaN where a mean has no pair.
     """
     a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    within = sum((k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in (kernel(a, a), kernel(b, b)))
-    return float(within - 2 * kernel(a, b).mean())
+    own_a, own_b = np.arange(len(a)) if of_x is None else of_x, np.arange(len(b)) if of_y is None else of_y
+    across = None if of_x is None or of_y is None else own_a[:, None] != own_b
+    parts = [(kernel(a, a), own_a[:, None] != own_a), (kernel(b, b), own_b[:, None] != own_b), (kernel(a, b), across)]
+    within_a, within_b, between = (float(k.mean()) if apart is None else _mean(k, apart) for k, apart in parts)
+    return within_a + within_b - 2 * between
 
 
-def kid(x: np.ndarray, y: np.ndarray, *, subsets: int = 100, subset_size: int = 1000, seed: int = 2020) -> KernelEstimate:
+def _mean(values: np.ndarray, which: np.ndarray) -> float:
+    count = int(which.sum())
+    return float(values.sum(where=which)) / count if count else math.nan
+
+
+def kid(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    subsets: int = 100,
+    subset_size: int = 1000,
+    seed: int = 2020,
+    of_x: np.ndarray | None = None,
+    of_y: np.ndarray | None = None,
+) -> KernelEstimate:
     """Kernel Inception Distance: ``mmd2`` averaged over random subsets (Bińkowski et al., ICLR 2018).
 
-    Drawn as torch-fidelity draws them (its default seed too), so that the same features in the same order give its number.
-    A subset is never larger than the smaller set; where it is as large as both, all subsets are the same.
+    Drawn as torch-fidelity draws them (its default seed too), so that the same features in the same order give its number
+    where every picture has a prompt of its own. A subset is never larger than the smaller set; where it is as large as both,
+    all subsets are the same. A subset without two prompts is left out.
 
     Args:
         x: the pictures' features (N, D), N >= 2.
@@ -54,13 +78,17 @@ def kid(x: np.ndarray, y: np.ndarray, *, subsets: int = 100, subset_size: int = 
         subsets: how many.
         subset_size: pictures of each set in one.
         seed: of the subsets.
+        of_x: as in ``mmd2``.
+        of_y: as in ``mmd2``.
     """
     size = min(subset_size, len(x), len(y))
     if size == len(x) == len(y):
-        return KernelEstimate(mmd2(x, y), 0.0, size)
+        return KernelEstimate(mmd2(x, y, cubic, of_x, of_y), 0.0, size)
     rng = np.random.RandomState(seed)
-    values = [mmd2(x[rng.choice(len(x), size, replace=False)], y[rng.choice(len(y), size, replace=False)]) for _ in range(subsets)]
-    return KernelEstimate(float(np.mean(values)), float(np.std(values)), size)
+    chosen = ((rng.choice(len(x), size, replace=False), rng.choice(len(y), size, replace=False)) for _ in range(subsets))
+    every = [mmd2(x[i], y[j], cubic, None if of_x is None else of_x[i], None if of_y is None else of_y[j]) for i, j in chosen]
+    values = [value for value in every if not math.isnan(value)]
+    return KernelEstimate(float(np.mean(values)), float(np.std(values)), size) if values else KernelEstimate(math.nan, 0.0, size)
 
 
 def _row_sums(x: np.ndarray, y: np.ndarray, kernel: Kernel) -> tuple[np.ndarray, np.ndarray]:
@@ -71,30 +99,6 @@ def _row_sums(x: np.ndarray, y: np.ndarray, kernel: Kernel) -> tuple[np.ndarray,
         over_y[start : start + _BLOCK] = block.sum(1)
         over_x += block.sum(0)
     return over_y, over_x
-
-
-def mmd2_error(x: np.ndarray, y: np.ndarray, kernel: Kernel = cubic) -> float:
-    """Standard error of the complete ``mmd2`` by leaving out one picture at a time, of either set.
-
-    Args:
-        x: (N, D), N >= 3.
-        y: (M, D), M >= 3.
-        kernel: as in ``mmd2``.
-    """
-    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    across = _row_sums(a, b, kernel)
-    variance = 0.0
-    for own, n, m, mixed in ((a, len(a), len(b), across[0]), (b, len(b), len(a), across[1])):
-        diagonal = np.concatenate([np.einsum("ii->i", kernel(block, block)) for block in np.array_split(own, math.ceil(n / 64))])
-        rows = _row_sums(own, own, kernel)[0] - diagonal
-        without = (rows.sum() - 2 * rows) / ((n - 1) * (n - 2)) - 2 * (mixed.sum() - mixed) / ((n - 1) * m)
-        variance += (n - 1) / n * float(np.square(without - without.mean()).sum())
-    return math.sqrt(variance)
-
-
-def interval(value: float, error: float) -> tuple[float, float]:
-    """95 % normal interval of a value with this standard error."""
-    return value - _NORMAL_95 * error, value + _NORMAL_95 * error
 
 
 def cmmd(x: np.ndarray, y: np.ndarray, *, sigma: float = 10.0, scale: float = 1000.0) -> float:

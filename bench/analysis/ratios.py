@@ -1,0 +1,20 @@
+"""Micro averages: what was right of all that was asked, summed over pictures before it is divided."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def ratio_parts(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Hits and what was asked of the pictures of a micro average, float (N,) each; a refused picture hit nothing of the usual."""
+    parts = [json.loads(detail) for detail in rows["detail"]]
+    asked = np.array([part.get("asked", math.nan) for part in parts], dtype=float)
+    asked = np.where(np.isnan(asked), np.nanmean(asked) if not np.isnan(asked).all() else 1.0, asked)
+    return np.array([part.get("hits", 0.0) for part in parts], dtype=float), asked
