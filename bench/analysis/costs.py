@@ -51,8 +51,8 @@ def _row(label: str, info: Mapping[str, Any], records: Sequence[ImageRecord], cu
     priced_pictures = ~np.isnan(prices)
     mean, low, high = math.nan, math.nan, math.nan
     if priced_pictures.any():
-        mean, low, high = stats.cluster_mean(prices[priced_pictures], np.array([r.prompt_id for r in pictures])[priced_pictures])
-    low = max(0.0, low)
+        prompts = np.array([r.prompt_id for r in pictures])
+        mean, low, high = stats.cluster_mean(prices[priced_pictures], prompts[priced_pictures], limits=(0.0, math.inf))
     if high - low < _SAME_USD:
         low = high = math.nan
     usd, presumed, unknown = _spent(info, records)

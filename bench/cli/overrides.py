@@ -174,6 +174,8 @@ def _line(word: Word, data: Sequence[Mapping[str, Any]], *, sweep: bool) -> str:
     Raises:
         ConfigError: an unknown field, several values outside a sweep, or a value that Hydra's grammar cannot read.
     """
+    if word.key.is_delete() and len(word.path) == 1 and word.path[0] not in _GROUPS:
+        raise ConfigError(f"{word.typed}: an option is not taken away; leave the word out for its default, or set {word.path[0]}=…")
     if word.key.is_delete() or word.key.is_hydra_override() or word.key.package or "/" in word.path[0]:
         return word.typed
     present = [] if word.adds else [_field(word.path, tree) for tree in data]

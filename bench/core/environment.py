@@ -33,12 +33,22 @@ def facts() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu(),
         **({"cpu_clock": clock} if clock else {}),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": _cores(),
         "memory_gib": _memory(),
         "gpu": gpus(),
         "packages": packages(),
         "commit": _commit(),
     }
+
+
+def threads() -> int:
+    """How many threads computations of this process take unless they are told otherwise: OMP_NUM_THREADS, else a core each."""
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(given) if given.isdecimal() and int(given) else _cores()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def conditions(session: Mapping[str, Any]) -> dict[str, Any]:

@@ -196,9 +196,11 @@ def plan(
         configuration: plain data to keep in run.json, from which ``score`` knows the run's metrics.
 
     Raises:
-        ConfigError: something that the model or the prompt set cannot do, seeds that are none, or more rounds than prompts.
+        ConfigError: something that the model or the prompt set cannot do, seeds that are none, more rounds than prompts, or a
+            metric's reference that is not there.
     """
-    _check_kinds(provider, prompt_set, metrics, label)
+    _check_kinds(provider, prompt_set, metrics, label, results)
+    _check_references(metrics)
     selected = prompts.select(prompt_set, limit=limit, categories=[categories] if isinstance(categories, str) else categories)
     if turn.of > len(selected):
         raise ConfigError(f"rounds={turn.of}: {len(selected)} prompts are too few to be divided over so many; use rounds={len(selected)}")
@@ -237,7 +239,15 @@ def plan(
     )
 
 
-def _check_kinds(provider: object, prompt_set: object, metrics: object, label: object) -> None:
+def _check_references(metrics: Sequence[Metric]) -> None:
+    """Refuse a metric whose reference is named and not there: pictures would be rendered, and paid for, to no score."""
+    for metric in metrics:
+        reference = getattr(metric, "reference", None)
+        if reference is not None and (reason := cast("SetMetric", metric).unavailable_reason()):
+            raise ConfigError(f"metric.{metric.name}.reference={reference}: {reason}")
+
+
+def _check_kinds(provider: object, prompt_set: object, metrics: object, label: object, results: object) -> None:
     """Refuse from Python what would fail only when pictures are rendered and paid for."""
     from bench.metrics.base import ImageMetric, RunMetric, SetMetric  # noqa: PLC0415 - only to look at kinds
 
@@ -248,8 +258,11 @@ def _check_kinds(provider: object, prompt_set: object, metrics: object, label: o
     for metric in metrics if isinstance(metrics, list | tuple) else [metrics]:
         if not isinstance(metric, ImageMetric | SetMetric | RunMetric):
             raise ConfigError(f"{metric!r} is no metric; build metrics with: bench.config.presets.metrics(['scene', 'latency'])")
-    if label is not None and (not isinstance(label, str) or len(label) > _LONGEST_LABEL):
-        raise ConfigError(f"the label {str(label)[:40]!r}… must be a text of at most {_LONGEST_LABEL} characters")
+    for name, given in (("label", label), ("results", results)):
+        if given is not None and not isinstance(given, str | Path):
+            raise ConfigError(f"{name}={given!r} is no text; write {name}={str(given)!r}")
+    if isinstance(label, str) and len(label) > _LONGEST_LABEL:
+        raise ConfigError(f"the label {label[:40]!r}… has {len(label)} characters; it may have {_LONGEST_LABEL}")
 
 
 def checked_seeds(seeds: Any, *, hosted: bool) -> list[int]:  # noqa: ANN401 - perhaps straight from a command line

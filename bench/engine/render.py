@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bench.core import environment
 from bench.engine.continuing import adopt, by_request, set_aside
-from bench.engine.worker import Strikes, batches, by_size, opened, render_batch, warm_up
+from bench.engine.worker import Strikes, batches, by_size, local_facts, opened, render_batch, warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,7 +102,7 @@ class Rendering:
         strikes = Strikes(provider.name, len({job.prompt.id for job in todo}))
         with opened(provider, self._progress.say) as session:
             warm = warm_up(session, planned, provider.name, self._progress) if warmup else _NO_WARMUP
-            self._begin_session(session.facts, warm)
+            self._begin_session(local_facts(session), warm)
             began = time.monotonic()
             with self._progress.track(f"render {provider.name}", len(todo)) as advance:
                 for batch in planned:
@@ -111,7 +111,7 @@ class Rendering:
                         self._save(job, rendered)
                     strikes.add(batch, pictures)
                     advance(len(batch))
-            self._record_session(session.facts, warm, time.monotonic() - began)
+            self._record_session(local_facts(session), warm, time.monotonic() - began)
 
     async def hosted(self, provider: HostedProvider) -> None:
         """Render with a model behind a server; run.json's ``spending`` says afterwards what all sessions cost."""

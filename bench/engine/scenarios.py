@@ -133,13 +133,15 @@ def summarise(raw: dict[str, Any]) -> dict[str, Any]:
     the batches, interval over batches.
     """
     seconds, pictures = np.array(raw["seconds"]), np.array(raw["pictures"])
+    more: dict[str, Any] = {}
     if raw["scenario"] == "single_stream":
         value, low, high = stats.percentile_interval(seconds, np.array(raw["prompts"]), 90)
         more = {"early_stopping_p90": early_stopping(raw["seconds"])}
     else:
-        value, more = float(pictures.sum() / seconds.sum()), {}
-        _, slow, fast = stats.cluster_mean(seconds / pictures, np.arange(len(seconds)))
-        low, high = 1 / fast, 1 / slow
+        value = float(pictures.sum() / seconds.sum())
+        _, slow, fast = stats.cluster_mean(seconds / pictures, np.arange(len(seconds)), limits=(0.0, math.inf))
+        low, high = 1 / fast, 1 / slow if slow else math.nan
+        more |= {} if slow else {"open": True}
     count, took = int(pictures.sum()), float(raw["wall_s"])
     needed = Scenario(raw["scenario"]).mlperf_min_queries(raw["jobs"])
     short = took < MIN_DURATION_S or count < needed
@@ -187,7 +189,7 @@ def run_scenario(
             return
         provider.check()
         with worker.opened(provider, progress.say) as session:
-            here = {**machine, **environment.conditions(session.facts)}
+            here = {**machine, **environment.conditions(worker.local_facts(session))}
             where = environment.key(here)
             try:
                 raw = measure(session, jobs, scenario, provider.batch_size, progress)

@@ -6,8 +6,9 @@ import contextlib
 import math
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bench.core import environment
 from bench.errors import BenchError, ProviderError, RenderingError
 from bench.types import Rendered
 
@@ -65,6 +66,11 @@ def opened(provider: LocalProvider, say: Callable[[str], None]) -> Iterator[Sess
             session.close()
         raise
     session.close()
+
+
+def local_facts(session: Session) -> dict[str, Any]:
+    """The facts of a session on this machine, with the process's threads where it says nothing of its own."""
+    return {"threads": environment.threads(), **session.facts}
 
 
 def render_batch(session: Session, batch: Sequence[Job]) -> list[Rendered]:

@@ -88,7 +88,9 @@ def mean_intervals(columns: np.ndarray, *, seed: int = 0) -> list[Interval]:
     return intervals
 
 
-def cluster_mean(values: np.ndarray, clusters: np.ndarray, *, ends: Ends | None = None, seed: int = 0) -> Interval:
+def cluster_mean(
+    values: np.ndarray, clusters: np.ndarray, *, ends: Ends | None = None, limits: Ends = (-math.inf, math.inf), seed: int = 0
+) -> Interval:
     """Mean of cluster means: the seeds of a prompt are averaged first, then prompts are the units of ``mean_interval``.
 
     Where every cluster's mean is one of the ``ends`` (yes or no, seeds of a prompt alike) the interval is Wilson's.
@@ -97,6 +99,7 @@ def cluster_mean(values: np.ndarray, clusters: np.ndarray, *, ends: Ends | None 
         values: float (N,), no NaN, N >= 1.
         clusters: (N,), the prompt each value belongs to.
         ends: the lowest and highest value that a picture can have; None for seconds, dollars, counts, cosines.
+        limits: beyond which no mean lies, as that of seconds below 0; the interval is cut there. ``ends`` are limits too.
         seed: of the resampling.
 
     Returns:
@@ -107,7 +110,8 @@ def cluster_mean(values: np.ndarray, clusters: np.ndarray, *, ends: Ends | None 
     if ends is not None and len(means) > 1 and np.isin(means, ends).all():
         scale = ends[1] - ends[0]
         return Interval(*(ends[0] + scale * end for end in wilson(int((means == ends[1]).sum()), len(means))))
-    return mean_interval(means, ends=ends, seed=seed)
+    value, low, high = mean_interval(means, ends=ends, seed=seed)
+    return Interval(value, max(low, limits[0]), min(high, limits[1]))
 
 
 def cluster_ratio(top: np.ndarray, bottom: np.ndarray, clusters: np.ndarray) -> Interval:

@@ -27,7 +27,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +35,8 @@ from typing import TYPE_CHECKING, Any
 from bench.core.advice import command
 from bench.core.files import PART, add_line, printable, write_atomically, writing
 from bench.errors import StoreError
-from bench.store import schema
+from bench.store import contents, schema
+from bench.store.contents import LOGS
 from bench.types import ImageRecord, digest
 
 if TYPE_CHECKING:
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
 
     from bench.types import Job, PromptSet, Rendered, ScoreRow
 
-LOGS = ("journal.jsonl", "attempts.jsonl")
-CONTENTS = (*LOGS, "records.parquet", "scores.parquet", ".lock", "answers", "images", "features", "report", "run.json")
-"""What a run folder consists of."""
 _PARTS = re.compile(r"[0-9a-f]{8}\..+" + re.escape(PART))
 _OF_WINDOWS = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])\.", re.IGNORECASE)
 """How names begin that Windows keeps for itself."""
@@ -213,21 +210,14 @@ class Run:
     def is_one(self) -> bool:
         """Whether the folder is a run's: by what run.json says or, where that is damaged, by the records beside it."""
         try:
-            return "schema_version" in json.loads((self.path / "run.json").read_bytes())
-        except (OSError, ValueError, TypeError):
+            info = json.loads((self.path / "run.json").read_bytes())
+        except (OSError, ValueError):
             return any((self.path / name).exists() for name in (*LOGS, "records.parquet"))
+        return isinstance(info, dict) and "schema_version" in info and bool(info.keys() & {"model", "prompt_sets", "sessions"})
 
     def delete(self) -> list[str]:
         """Delete what the run consists of, inside ``lock``, and the folder where it then is empty; returns what else is in it."""
-        for path in map(self.path.joinpath, CONTENTS):  # run.json last: a deletion that is interrupted can be repeated
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        others = sorted(entry.name + "/" * entry.is_dir() for entry in self.path.iterdir())
-        if not others:
-            self.path.rmdir()
-        return others
+        return contents.delete(self.path)
 
     def compact(self, order: Sequence[tuple[str, str]] = ()) -> None:
         """Move the journal into records.parquet. Dying in between leaves rows twice, of which reading takes the latest.

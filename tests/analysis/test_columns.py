@@ -22,7 +22,7 @@ LISTS: dict[str, dict[str, Any]] = json.loads((GOLDEN / "columns.json").read_tex
 MOVED = ({"refused", "refusals"}, {"fd_clip_tiny", "kid"})
 """Where one order cannot be what two lists were: refusals stand before times in every table, as in the first one before; ``fd_clip_tiny``
 stands before ``kid`` in every table, as in the full one before."""
-SINCE: dict[str, dict[str, bool]] = {
+CHANGED: dict[str, dict[str, bool]] = {
     "headline": {"fd_clip_tiny": False, "kid_clip_tiny": True},
     "weighed": {"fid": False, "fd_clip_tiny": False, "kid": True, "kid_clip_tiny": True},
 }
@@ -70,7 +70,7 @@ def test_every_column_of_every_preset_has_its_card(stored: Cards) -> None:
     ],
 )
 def test_a_card_decides_as_the_lists_did(cards: Cards, stored: Cards, decision: str, said: Callable[[dict[str, Any]], object]) -> None:
-    expected = {name: said(line) for name, line in LISTS.items()} | (SINCE.get(decision, {}) if cards is stored else {})
+    expected = {name: said(line) for name, line in LISTS.items()} | (CHANGED.get(decision, {}) if cards is stored else {})
     assert {name: getattr(cards[name], decision) for name in LISTS} == expected
 
 

@@ -23,7 +23,12 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
-    [("--price", "-1", "--price -1.0 must be"), ("--name", "a/b", "--name 'a/b' must be"), ("--name", "..", "--name '..' must be")],
+    [
+        ("--price", "-1", "--price -1.0 must be"),
+        ("--price", "nan", "--price nan must be"),
+        ("--name", "a/b", "--name 'a/b' must be"),
+        ("--name", "..", "--name '..' must be"),
+    ],
 )
 def test_a_price_or_a_name_that_is_none_is_refused(folder: Path, tmp_path: Path, option: str, value: str, message: str) -> None:
     refused = bench(["import", str(folder), "--name", "x", "--prompts", "tiny", "--yes", option, value], tmp_path)

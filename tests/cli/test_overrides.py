@@ -127,6 +127,7 @@ def test_a_sweep_takes_fields_that_the_default_model_lacks_and_patterns() -> Non
         ("limit=[1", "one is missing here"),
         ("rounds=0", "rounds=0: rounds is one whole number from 1 on, like rounds=5"),
         ("-m rounds=2,5", "rounds=2,5: rounds is one whole number from 1 on"),
+        ("~label", "~label: an option is not taken away; leave the word out for its default, or set label="),
         ("limit", "'limit' is no OPTION=VALUE"),
         ("job", "'job' is no OPTION=VALUE"),
         ("--cfg job limit", "'limit' is no OPTION=VALUE"),
@@ -183,6 +184,7 @@ def test_score_takes_the_metrics_of_the_run_unless_words_name_some() -> None:
      (["categories=ü"], "unknown category 'ü'"), (["categories=[ü,it's]"], "unknown category 'ü'"),
      (["limit=abc"], "limit='abc' must be a whole number"), (["limit=1.5"], "limit=1.5 must be a whole number"),
      (["seeds=x"], "seeds holds 'x'; a seed is a whole number"), (["prompts=2026"], "unknown prompt set '2026'"),
+     (["metric=[fd_clip_tiny]", "metric.fd_clip_tiny.reference=nope", "dry_run=true"], "the reference 'nope' is neither a folder nor"),
      (["prompts=it's.csv"], "no prompt file \"it's.csv\"")],
 )  # fmt: skip
 def test_values_out_of_range_are_one_message(words: list[str], message: str, here: Here) -> None:

@@ -70,10 +70,22 @@ def test_rm_deletes_what_a_run_consists_of_and_nothing_else(results: Path, tmp_p
     (first / "drafts").mkdir()
     (first / "draft.txt.part").write_text("mine")
     (first / "notes.jsonl").write_text("a line without an end")
+    (first / "images" / "holiday.jpg").write_bytes(b"mine")
+    (first / "images" / "older").mkdir()
+    (first / "images" / "older" / "shape-01_s0.png").write_bytes(b"mine")
+    for name in ("thesis.docx", "table.csv"):
+        (first / "report").mkdir(exist_ok=True)
+        (first / "report" / name).write_text("mine")
+    assert here(["report", first.name]).returncode == 2, "a report takes no folder with other files"
+    (first / "report" / "images.parquet").write_text("")
+    assert here(["report", first.name]).returncode == 0
+    others = {"images/holiday.jpg", "images/older/shape-01_s0.png", "report/table.csv", "report/thesis.docx"}
+    others |= {"thesis.txt", "drafts/", "draft.txt.part", "notes.jsonl"}
     done = here(["rm", first.name, "--yes"])
     assert done.returncode == 0
-    assert f"deleted the run in {first}; kept what is not its own: draft.txt.part, drafts/, notes.jsonl, thesis.txt" in done.stderr
-    assert {path.name for path in first.iterdir()} == {"thesis.txt", "drafts", "draft.txt.part", "notes.jsonl"}
+    assert f"deleted the run in {first}; kept what is not its own: {', '.join(sorted(others))}" in done.stderr
+    left = {f"{path.relative_to(first)}" for path in first.rglob("*") if path.is_file()}
+    assert left == others - {"drafts/"}
     assert (first / "notes.jsonl").read_text() == "a line without an end"
 
     link = tmp_path / "link"
@@ -107,3 +119,30 @@ def test_a_vote_needs_runs_with_names_of_their_own(results: Path, tmp_path: Path
     assert done.returncode == 2
     assert f"two of these folders are called {name}" in done.stderr
     assert "is given twice" in here(["vote", name, name, "--summary"]).stderr
+
+
+@pytest.mark.parametrize("text", ['"schema_version"', '["schema_version", "model"]', '{"schema_version": 1, "name": "of another program"}'])
+def test_a_run_json_of_another_program_makes_no_run(text: str, tmp_path: Path, here: Here) -> None:
+    (tmp_path / "work" / "images").mkdir(parents=True)
+    (tmp_path / "work" / "run.json").write_text(text)
+    done = here(["rm", str(tmp_path / "work"), "--yes"])
+    assert done.returncode == 2
+    assert "is no run" in done.stderr
+    assert (tmp_path / "work" / "run.json").exists()
+
+
+def test_score_takes_the_folder_of_results_either_way(results: Path, tmp_path: Path, here: Here) -> None:
+    results.rename(tmp_path / "kept")
+    for words in (["--results", "kept"], ["results=kept"]):
+        assert here(["score", "other", "metric=[scene]", *words]).returncode == 0
+
+
+def test_a_report_of_more_than_was_asked_says_so(here: Here) -> None:
+    words = ["run", "model=tiny-oracle", "metric=[]", "seeds=[0]"]
+    assert "asked for" not in here([*words, "limit=2"]).stderr
+    assert "this command asked for 1 of the run's 2 pictures; the report is of all 2" in here([*words, "limit=1"]).stderr
+
+
+def test_threads_are_a_condition_of_every_run(results: Path) -> None:
+    (run, *_) = Store(results).runs()
+    assert Store(results).run(run).info()["session"]["threads"] >= 1

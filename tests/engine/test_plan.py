@@ -138,8 +138,9 @@ def test_importing_the_engine_loads_nothing_heavy() -> None:
     [
         ({"metrics": ["scene"]}, "'scene' is no metric; build metrics with"),
         ({"metrics": "scene"}, "'scene' is no metric"),
-        ({"label": 2026}, "must be a text of at most 100 characters"),
-        ({"label": "x" * 101}, "must be a text of at most 100 characters"),
+        ({"label": 2026}, "label=2026 is no text; write label='2026'"),
+        ({"results": 2026}, "results=2026 is no text"),
+        ({"label": "x" * 101}, "has 101 characters; it may have 100"),
         ({"prompt_set": "tiny"}, "'tiny' is no prompt set; read one with"),
         ({"provider": "tiny-oracle"}, "'tiny-oracle' is no model; build one with"),
     ],

@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--source", dest="origin", default="", help="where the pictures come from, for the record")
     parser.add_argument("--model-version", default="", help="version of the model, for the record")
     parser.add_argument("--date", default="", help="when they were made, for the record")
-    parser.add_argument("--price", type=float, default=math.nan, help="USD a picture, for the record")
+    parser.add_argument("--price", type=float, default=None, help="USD a picture, for the record")
     parser.add_argument("--match", default="name", help="name (default), words (similar ones in the file name) or order")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and stop")
     parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
     args.name = unicodedata.normalize("NFC", args.name)
     if not args.name.strip(" .") or {*"/\\"} & {*args.name} or len(args.name) > _LONGEST_NAME:
         raise ConfigError(f"--name {args.name[:40]!r} must be a text of 1 to {_LONGEST_NAME} characters without slashes")
-    if args.price < 0 or math.isinf(args.price):
+    if args.price is not None and not 0 <= args.price < math.inf:
         raise ConfigError(f"--price {args.price} must be a number of US dollars of at least 0")
     with opened(args.source) as source:
         return _import(args, source)
@@ -62,7 +62,7 @@ def _import(args: argparse.Namespace, source: Path) -> int:
         return 0
     run = run_of(Store(args.results), args.name, prompt_set)
     provenance = {"source": args.origin, "model_version": args.model_version, "date": args.date}
-    count = write(plan, prompt_set, run, name=args.name, provenance=provenance, price=args.price)
+    count = write(plan, prompt_set, run, name=args.name, provenance=provenance, price=math.nan if args.price is None else args.price)
     from bench import report  # noqa: PLC0415 - slow imports
     from bench.config import presets  # noqa: PLC0415 - slow imports
     from bench.engine import score  # noqa: PLC0415 - slow imports
@@ -70,8 +70,18 @@ def _import(args: argparse.Namespace, source: Path) -> int:
     with run.lock():
         score.score(run, presets.metrics(presets.usual_metrics(prompt_set.name)), progress)
     page = report.write_run(run, console=progress.console, progress=progress)
-    progress.say(f"{run.name}: {count} pictures imported\nreport: {page}")
+    progress.say(f"{run.name}: {_of_all(count, len(plan.matched), len(run.current()))}\nreport: {page}")
     return 0
+
+
+def _of_all(count: int, matched: int, whole: int) -> str:
+    """How many pictures are new, how many were there, and how many the run has from earlier imports."""
+    words = f"{count} picture{'s' * (count != 1)} imported"
+    if matched > count:
+        words += f", {matched - count} already there"
+    if whole > matched:
+        words += f"; the run has {whole - matched} from earlier imports besides, and the report is of all {whole}"
+    return words
 
 
 def show(plan: ImportPlan, total: int, progress: Progress) -> None:

@@ -118,13 +118,21 @@ def execute(config: DictConfig, turn: engine.Turn) -> tuple[str | None, int]:
     if not turn.last:
         progress.say(f"{result.run.name}, {turn}: {done}")
         return str(result.run.path), 0 if result.complete else 1
+    return str(result.run.path), _reported(plan, result, progress, done)
+
+
+def _reported(plan: engine.Plan, result: engine.Result, progress: Progress, done: str) -> int:
+    """Write the report of a run that is whole; the exit code."""
     from bench import report  # noqa: PLC0415 - slow imports
 
     for reason in result.unscored:
         progress.say(f"unscored, {reason}")
+    pictures = len(result.run.current())
+    if pictures > len(plan.jobs):
+        progress.say(f"this command asked for {len(plan.jobs)} of the run's {pictures} pictures; the report is of all {pictures}")
     page = report.write_run(result.run, console=None if _sweeping() else progress.console, progress=progress)
-    progress.say(f"{result.run.name}{f', {turn}' if turn.of > 1 else ''}: {done}\nreport: {page}")
-    return str(result.run.path), 0 if result.complete else 1
+    progress.say(f"{result.run.name}{f', {plan.turn}' if plan.turn.of > 1 else ''}: {done}\nreport: {page}")
+    return 0 if result.complete else 1
 
 
 def _release(error: BaseException) -> None:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.cli import options
 from bench.core.progress import Progress
 from bench.errors import ConfigError, unknown
 from bench.store import Store
@@ -21,19 +22,22 @@ def main(argv: Sequence[str]) -> int:
         description="Score what is not scored yet with these metrics (default: the metrics the run was made with).",
     )  # fmt: skip
     parser.add_argument("words", nargs="*", metavar="RUN", help="a run's folder, name or label")
-    typed = parser.parse_args(argv).words
+    options.add_results(parser)
+    args = parser.parse_args(argv)
     from bench import report  # noqa: PLC0415 - slow import
     from bench.cli import overrides  # noqa: PLC0415 - imports Hydra
     from bench.cli.words import read_words  # noqa: PLC0415 - imports Hydra
     from bench.engine import score  # noqa: PLC0415 - slow import
 
-    options = [word for word in typed if word.lstrip("+~").partition("=")[0].partition(".")[0] in {"metric", "results"} and "=" in word]
-    words = read_words(options, ["metric", "results"])
-    names = [word for word in typed if word not in options]
+    changes = [
+        word for word in args.words if word.lstrip("+~").partition("=")[0].partition(".")[0] in {"metric", "results"} and "=" in word
+    ]
+    words = read_words(changes, ["metric", "results"])
+    names = [word for word in args.words if word not in changes]
     if not names:
         raise ConfigError("score which run? See: python -m bench list runs")
-    results = [text for word in words if word.path == ["results"] for text in word.texts()] or ["results"]
-    store, progress, failed = Store(Path(str(results[-1]))), Progress(), False
+    results = [args.results, *(Path(str(text)) for word in words if word.path == ["results"] for text in word.texts())]
+    store, progress, failed = Store(results[-1]), Progress(), False
     _refuse_options(store, names)
     for run in store.find_all(names):
         metrics = overrides.compose_metrics(words, run.info().get("config", {}).get("metric"))

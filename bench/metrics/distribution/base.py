@@ -122,10 +122,10 @@ class SetDistance(ABC):
         return fingerprint(self.name, self.version, **self.extractor.fingerprint_fields(), reference=identity, **self.settings())
 
     def unavailable_reason(self) -> str | None:
-        """No reference, and how to name one."""
-        if self.reference is None:
+        """No reference, and how to name one; or none where the one named should be."""
+        if self._reference is None:
             return f"no reference; name one with: metric.{self.name}.reference=FOLDER (pictures, a run, or an .npz with mu, sigma, n)"
-        return None
+        return self._reference.missing_reason()
 
     def compare(self, features: np.ndarray, records: Sequence[ImageRecord]) -> list[ScoreRow]:
         """A row of each column; n, the reference's n and a note on what is unequal in ``detail``."""

@@ -91,7 +91,7 @@ class Diversity:
             why = "no pictures" if not rows_of else "every prompt has one picture; diversity needs two seeds or more: seeds=[0,1]"
             return [column.missing(fingerprint, why)]
         values = {prompt: mean_pairwise_distance(features[rows]) for prompt, rows in several.items()}
-        mean = cluster_mean(np.array(list(values.values())), np.arange(len(values)))
+        mean = cluster_mean(np.array(list(values.values())), np.arange(len(values)), limits=(0.0, 2.0))
         interval = {} if len(values) < 2 else {"low": mean.low, "high": mean.high}
         detail = {
             "n": len(values),

@@ -139,6 +139,12 @@ class Reference:
         seen = f" as seen, {decoding.VERSION}" if any(i.otherwise for i in self._items) else ""
         return f"pictures@{digest([i.sha256 for i in self._items])[:16]}{seen}"
 
+    def missing_reason(self) -> str | None:
+        """That there is nothing where the reference should be, None where there is; no picture is read."""
+        if self.where == RENDERER or self.path.is_file() or self.path.is_dir():
+            return None
+        return f"the reference {self.where!r} is neither a folder nor an .npz file"
+
     def load(self, extractor: Extractor, records: Sequence[ImageRecord]) -> ReferenceFeatures:
         """The reference seen through ``extractor``; the renderer draws the prompts of ``records``.
 
@@ -157,8 +163,8 @@ class Reference:
             return ReferenceFeatures(features=features, n=len(features), sizes=sizes, seeds=seeds, prompts=prompts)
         if self.path.is_file():
             return self._stored()
-        if not self.path.is_dir():
-            raise ConfigError(f"the reference {self.where!r} is neither a folder nor an .npz file")
+        if missing := self.missing_reason():
+            raise ConfigError(missing)
         if not self._items:
             raise ConfigError(f"the reference {self.where!r} holds no pictures")
         features, sizes = self._features(extractor, (_seen(i.file) for i in self._items), len(self._items), "")

@@ -46,7 +46,7 @@ def shares(records: Sequence[ImageRecord]) -> dict[str, Any]:
     """
     answered = [r for r in records if not r.failed]
     declined, prompts = np.array([r.status == "refused" for r in answered], dtype=float), np.array([r.prompt_id for r in answered])
-    interval = cluster_mean(declined, prompts) if answered else (math.nan,) * 3
+    interval = cluster_mean(declined, prompts, ends=(0.0, 1.0)) if answered else (math.nan,) * 3
     numbers = {key: None if math.isnan(x) else x for key, x in zip(("share", "low", "high"), interval, strict=True)}
     return {"n": len(answered), "prompts": len(set(prompts.tolist())), "refused": int(declined.sum()), **numbers}
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bench.types import ImageRecord, ScoreRow, ScoreStatus
 
 VERSION = 3
+_POSITIVE = (0.0, math.inf)
 
 Measure = Callable[["ImageRecord"], float]
 
@@ -324,7 +325,7 @@ class _Group:
         values, prompts = self._values(of)
         if not len(values):
             return None
-        mean = stats.cluster_mean(values, prompts)
+        mean = stats.cluster_mean(values, prompts, limits=_POSITIVE)
         return self._row(column, mean.value, len(values), mean)
 
     def _rate(self) -> ScoreRow:
@@ -332,8 +333,9 @@ class _Group:
         if self.hosted:
             return self._wall(_RATE) or _RATE.missing(self.fingerprint, _BY_WALL, detail=self.base)
         shares, prompts = self._values(lambda r: _latency(r) / r.timing.batch_size)
-        mean = stats.cluster_mean(shares, prompts)
-        row = self._row(_RATE, 1 / mean.value, len(shares), stats.Interval(mean.value, 1 / mean.high, 1 / mean.low))
+        mean = stats.cluster_mean(shares, prompts, limits=_POSITIVE)
+        fastest = 1 / mean.low if mean.low else math.inf
+        row = self._row(_RATE, 1 / mean.value, len(shares), stats.Interval(mean.value, 1 / mean.high, fastest))
         each = {}
         for size in sorted({r.timing.batch_size for r in self.here}):
             seconds = [_latency(r) / size for r in self.here if r.timing.batch_size == size]

@@ -82,7 +82,8 @@ class DiffusersProvider(PipelineSettings):
         elif self.folder is None and cached_commit(self.repo, self.revision) is None:
             raise MissingWeightsError(how_to_get(self.name, self.repo, gated=bool(self.card.get("gated"))))
         elif self.folder is not None and not (self.folder / "model_index.json").is_file():
-            raise MissingWeightsError(f"{self.repo} holds no model_index.json: it is no folder that diffusers wrote")
+            lacking = "holds no model_index.json: it is no folder that diffusers wrote" if self.folder.is_dir() else "is no folder here"
+            raise MissingWeightsError(f"{self.repo} {lacking}")
         if self.lora is not None:
             lora.check(self.lora)
         check_memory(self.name, self.device, Footprint.of(self.card, self.dtype), self.offload)

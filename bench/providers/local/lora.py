@@ -84,6 +84,7 @@ def apply(pipe: Any, lora: str, scale: float) -> None:  # noqa: ANN401 - any pip
     if not hasattr(pipe, "load_lora_weights"):
         raise MissingWeightsError(f"model.lora={lora}: diffusers loads no LoRA into {name}; leave model.lora out")
     where = {"weight_name": file.name, "local_files_only": True, "use_safetensors": True}
+    sizes = _sizes(pipe)  # diffusers widens a layer for a LoRA that is larger
     for_unet = {"unet_config": pipe.unet.config} if hasattr(pipe, "unet") else {}
     try:
         converted = pipe.lora_state_dict(str(file.parent), **where, **for_unet)
@@ -93,13 +94,35 @@ def apply(pipe: Any, lora: str, scale: float) -> None:  # noqa: ANN401 - any pip
     except Exception as error:
         if devices.out_of_memory(error):
             raise
-        raise MissingWeightsError(f"model.lora={lora} was trained for another model than {name}: its tensors have other shapes") from error
+        raise MissingWeightsError(f"model.lora={lora} does not go into {name}: {_cause(error)}") from error
     given = _tensors(converted[0] if isinstance(converted, tuple) else converted)
     taken = sum(_tensors(dict(part.named_parameters())) for part in pipe.components.values() if hasattr(part, "named_parameters"))
     if taken != given or not given:
         fit = "no key fits" if not taken else f"{taken} of {given} tensors fit"
         raise MissingWeightsError(f"model.lora={lora} was trained for another model than {name}: {fit}")
+    widened = next((weight for weight, size in _sizes(pipe).items() if sizes.get(weight, size) != size), None)
+    if widened is not None:
+        raise MissingWeightsError(f"model.lora={lora} was trained for another model than {name}: it would change the size of {widened}")
     pipe.set_adapters([_ADAPTER], [float(scale)])
+
+
+def _cause(error: Exception) -> str:
+    """Why diffusers could not load it: of the two usual causes in our words."""
+    words = " ".join(str(error).split())
+    if "size mismatch" in words:
+        return "it was trained for another model, its tensors have other shapes"
+    if "not found in the base model" in words:
+        return "it was trained for another model, no key fits"
+    return words[:200] or type(error).__name__
+
+
+def _sizes(pipe: Any) -> dict[str, tuple[int, ...]]:  # noqa: ANN401 - any pipeline
+    """The sizes of all weights of a pipeline's networks, by name, without those of LoRA."""
+    return {
+        f"{network}.{name.replace('.base_layer', '')}": tuple(weight.shape)
+        for network, part in pipe.components.items() if hasattr(part, "named_parameters")
+        for name, weight in part.named_parameters() if "lora" not in name
+    }  # fmt: skip
 
 
 def _tensors(named: Mapping[str, Any]) -> int:

@@ -28,9 +28,11 @@ def schnell(lora: Path | str | None, **changes: Any) -> Any:
     return presets.provider("tiny-schnell", device="cpu", lora=None if lora is None else str(lora), **changes)
 
 
-def lora_file(path: Path, seed: int = 0, places: Sequence[str] = PLACES, prefix: str = "transformer", width: int = WIDTH) -> Path:
+def lora_file(path: Path, seed: int = 0, places: Sequence[str] = PLACES, prefix: str = "transformer", **sides: int) -> Path:
+    """``sides``: ``inputs`` and ``outputs`` of its layers, where they are not the model's."""
     draw = torch.Generator().manual_seed(seed)
-    shapes = {f"{prefix}.{place}.lora_{k}.weight": shape for place in places for k, shape in (("A", (4, width)), ("B", (width, 4)))}
+    of = (("A", (4, sides.get("inputs", WIDTH))), ("B", (sides.get("outputs", WIDTH), 4)))
+    shapes = {f"{prefix}.{place}.lora_{k}.weight": shape for place in places for k, shape in of}
     save_file({name: torch.randn(shape, generator=draw) / 2 for name, shape in shapes.items()}, path)
     return path
 
@@ -130,7 +132,8 @@ def test_a_lora_changes_the_picture_as_much_as_its_scale_says(tmp_path: Path) ->
         ({"places": ("down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q",), "prefix": "unet"}, "no key fits"),
         ({"places": (*PLACES, "transformer_blocks.99.attn.to_q")}, "4 of 6 tensors fit"),
         ({"places": ("transformer_blocks.99.attn.to_q",)}, "trained for another model"),
-        ({"width": 64}, "its tensors have other shapes"),
+        ({"inputs": 64, "outputs": 64}, "trained for another model, its tensors have other shapes"),
+        ({"inputs": 4 * WIDTH}, r"it would change the size of transformer\.transformer_blocks\.0\.attn\.to_q\.weight"),
     ],
 )
 def test_a_lora_of_another_model_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
