@@ -71,6 +71,7 @@ def test_what_no_test_should_see_is_left_alone() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_mutant_of_the_checkout_compiles_and_differs_and_every_room_has_one() -> None:
     mutants = chosen(ROOT)
     rooms = {path.name for path in (ROOT / "bench").iterdir() if (path / "__init__.py").is_file()}
@@ -139,6 +140,7 @@ def test_what_happens_without_the_mutant_too_is_no_catch(end: str, tmp_path: Pat
     assert (tmp_path / "a.py").read_text() == "1"
 
 
+@pytest.mark.slow
 def test_a_killed_test_process_is_no_catch(tmp_path: Path) -> None:
     checkout = object.__new__(mutants.Checkout)
     checkout.root, checkout.groups = tmp_path, set()

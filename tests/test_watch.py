@@ -91,6 +91,7 @@ def test_the_demo_and_doctor_contact_nobody_and_write_results_and_cache_only(tmp
     assert {path.name for path in (tmp_path / "cache").iterdir()} <= {"fluxbench", "fontconfig"}
 
 
+@pytest.mark.slow
 def test_weights_named_by_repository_are_looked_for_on_this_machine_only(tmp_path: Path) -> None:
     code = f"""
 import os, pathlib, shutil, time

@@ -60,6 +60,7 @@ def test_other_threads_are_no_regression_for_the_gate(runs: tuple[Run, Run]) -> 
     assert (found.verdict, found.reason) == ("cannot tell", UNLIKE)
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_with_other_threads_pools_the_larger_part(runs: tuple[Run, Run]) -> None:
     before = torch.get_num_threads()
     mixed = run(runs[0].path.parent, "mixed", 1)

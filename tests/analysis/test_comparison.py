@@ -71,8 +71,8 @@ def test_the_order_of_the_family_is_that_of_the_scene_check(tmp_path: Path) -> N
 
 def test_a_model_under_other_seeds_is_not_shown_to_differ_from_itself(tmp_path: Path) -> None:
     read = (*METRICS, "ocr")
-    first = made(tmp_path, "tiny-dev", (0, 1), limit=16, metrics=read)
-    second = made(tmp_path, "tiny-dev", (2, 3), limit=16, metrics=read, label="again")
+    first = made(tmp_path, "tiny-dev", (0, 1), limit=10, metrics=read)
+    second = made(tmp_path, "tiny-dev", (2, 3), limit=10, metrics=read, label="again")
     pairs = frames([first, second])["pairwise"]
     quality = pairs[pairs["metric"] != "latency"]
     assert set(EARLIER_CARDS.weighed(quality["metric"])) == {"clip_tiny", "scene", "ocr.exact"}

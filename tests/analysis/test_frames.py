@@ -74,6 +74,7 @@ def test_a_metric_of_no_preset_needs_its_yaml_first() -> None:
     assert score_command(["shine", "gloss", "scene"], cards, ["a"]) == f"python -m bench score a 'metric=[ours,scene]' {first}"
 
 
+@pytest.mark.slow
 def test_the_commands_that_a_refusal_advises_can_be_typed(tmp_path: Path) -> None:
     results = shutil.copytree(GOLDEN / "results", tmp_path / "results")
     names = [run.path.name for run in RUNS]

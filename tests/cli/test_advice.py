@@ -136,6 +136,7 @@ def test_advice_about_a_damaged_run(pair: tuple[Run, Run], results: str, tmp_pat
     check(here(["report", run.name, "--results", results]).stderr, "rm", folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_advice_about_unlike_scores(pair: tuple[Run, Run], results: str, tmp_path: Path, here: Here) -> None:
     change_fingerprints(pair[0], "scene")
     message = here(["compare", "one", "two", "--results", results]).stderr
@@ -156,6 +157,7 @@ def test_advice_about_an_empty_run(pair: tuple[Run, Run], here: Here) -> None:
     check(here(["vote", "one", "empty"]).stderr, "run")
 
 
+@pytest.mark.slow
 def test_advice_names_the_metric_of_a_column(pair: tuple[Run, Run], results: str, tmp_path: Path, here: Here) -> None:
     here(["score", "one", "metric=[refusals]", f"results={results}"])
     where = ["--results", results]

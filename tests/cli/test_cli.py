@@ -92,6 +92,7 @@ def test_what_cannot_be_done_is_one_message_and_exit_code_2(arguments: list[str]
     assert not list(tmp_path.rglob("*.jsonl"))
 
 
+@pytest.mark.slow
 def test_a_run_leaves_nothing_in_the_working_folder_but_results(tmp_path: Path) -> None:
     first = bench(["run", "model=tiny-oracle", "limit=2", "metric=[latency]"], tmp_path)
     assert first.returncode == 0, first.stderr
@@ -121,6 +122,7 @@ def test_a_sweep_ends_with_one_comparison(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["results"]
 
 
+@pytest.mark.slow
 def test_a_sweep_in_rounds_renders_the_models_in_turns_and_compares_once(tmp_path: Path) -> None:
     words = ["run", "-m", "model=tiny-oracle", "label=one,two", "limit=5", "metric=[latency]", "rounds=5"]
     done = bench(words, tmp_path)
@@ -149,6 +151,7 @@ def test_more_rounds_than_prompts_are_refused(tmp_path: Path) -> None:
     assert "rounds=3: 2 prompts are too few to be divided over so many; use rounds=2" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_leaves_the_rest_of_a_sweep_its_memory_and_the_comparison(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +197,7 @@ def test_cfg_job_shows_what_was_understood(tmp_path: Path) -> None:
     assert "prompts: core" in shown.stdout
 
 
+@pytest.mark.slow
 def test_a_failed_picture_is_exit_code_1(tmp_path: Path) -> None:
     prompts = tmp_path / "p.txt"
     prompts.write_text("a red circle on the left, on white\na sentence of another world\n")
@@ -209,6 +213,7 @@ def test_lists_name_licences_and_what_is_missing(tmp_path: Path) -> None:
         assert part in shown.stdout
 
 
+@pytest.mark.slow
 def test_doctor_finds_the_default_job_ready_and_shows_no_key(tmp_path: Path) -> None:
     shown = bench(["doctor"], tmp_path, XAI_API_KEY="secret-value")
     assert shown.returncode == 0, shown.stdout
@@ -217,6 +222,7 @@ def test_doctor_finds_the_default_job_ready_and_shows_no_key(tmp_path: Path) -> 
     assert "self-test read back" in shown.stdout
 
 
+@pytest.mark.slow
 def test_doctor_finds_a_card_that_torch_cannot_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nvidia_smi(tmp_path, driver="550.54.15", cuda="12.4")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -228,6 +234,7 @@ def test_doctor_finds_a_card_that_torch_cannot_use(tmp_path: Path, monkeypatch: 
         assert part in " ".join(shown.stdout.replace("│", " ").split()), part
 
 
+@pytest.mark.slow
 def test_doctor_names_the_fix_where_the_default_job_cannot_run(tmp_path: Path) -> None:
     for part in ("bench", "conf", "prompts"):
         shutil.copytree(ROOT / part, tmp_path / "broken" / part)
@@ -237,6 +244,7 @@ def test_doctor_names_the_fix_where_the_default_job_cannot_run(tmp_path: Path) -
     assert "Traceback" not in shown.stderr
 
 
+@pytest.mark.slow
 def test_score_adds_a_metric_without_rendering(tmp_path: Path) -> None:
     bench(["run", "model=tiny-oracle", "limit=1", "metric=[latency]", "seeds=[0]"], tmp_path)
     (run,) = (tmp_path / "results").iterdir()

@@ -37,6 +37,7 @@ def test_a_price_or_a_name_that_is_none_is_refused(folder: Path, tmp_path: Path,
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ünï", "midjourney-v6.1_x", "x-"])
 def test_a_name_may_have_letters_of_any_language(folder: Path, tmp_path: Path, name: str) -> None:
     for file in sorted(folder.glob("shape-*.png"))[1:]:
@@ -46,6 +47,7 @@ def test_a_name_may_have_letters_of_any_language(folder: Path, tmp_path: Path, n
     assert Store(tmp_path / "results").runs() == [f"{name}.tiny.imported"]
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_told_and_names_that_are_not_utf_8_do_no_harm(folder: Path, tmp_path: Path) -> None:
     results = tmp_path / os.fsdecode(b"r\xe9s")
     try:
@@ -78,6 +80,7 @@ def test_what_is_left_out_is_told_and_names_that_are_not_utf_8_do_no_harm(folder
     assert "bench rm" not in told.stderr
 
 
+@pytest.mark.slow
 def test_import_and_compare_end_to_end(folder: Path, tmp_path: Path) -> None:
     dry = bench(["import", str(folder), "--name", "midjourney-v6", "--prompts", "tiny", "--dry-run"], tmp_path)
     assert dry.returncode == 0, dry.stderr

@@ -47,6 +47,7 @@ def test_text_stays_as_typed(text: str) -> None:
     assert [config[option] for option in TEXTS] == [text] * len(TEXTS)
 
 
+@pytest.mark.slow
 def test_in_a_sweep_commas_separate_texts_but_between_quotes() -> None:
     composed = configurations(["-m", 'label=2026,"a, b",it\'s,1e3'])
     assert [config["label"] for config in composed] == ["2026", "a, b", "it's", "1e3"]
@@ -81,6 +82,7 @@ def test_paths_and_addresses_of_any_letters_are_taken_as_they_are(field: str) ->
         assert node == typed
 
 
+@pytest.mark.slow
 def test_home_is_expanded_in_results_and_null_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert [configurations([f"results={text}"])[0]["results"] for text in ("~/x", "~nobody-here/x", "a~/x")] == [
@@ -90,6 +92,7 @@ def test_home_is_expanded_in_results_and_null_is_refused(monkeypatch: pytest.Mon
     assert configurations(["metric=null"])[0]["metric"] == {}
 
 
+@pytest.mark.slow
 def test_the_models_card_chooses_prompts_and_metrics() -> None:
     (config,) = configurations(["model=flux-dev"])
     card = presets.read("model", "flux-dev")["card"]
@@ -100,6 +103,7 @@ def test_the_models_card_chooses_prompts_and_metrics() -> None:
     assert list(configurations(["metric=[ocr,scene]", "metric.ocr.engine.least=256"])[0]["metric"]) == ["ocr", "scene"]
 
 
+@pytest.mark.slow
 def test_a_sweep_takes_fields_that_the_default_model_lacks_and_patterns() -> None:
     composed = configurations(["-m", "model=gpt-image,gpt-image-2", "model.quality=low"])
     assert [(config["model"]["name"], config["model"]["quality"]) for config in composed] == [("gpt-image", "low"), ("gpt-image-2", "low")]
@@ -178,6 +182,7 @@ def test_score_takes_the_metrics_of_the_run_unless_words_name_some() -> None:
             chosen(*words, stored=stored)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [(["seeds=1e5"], "seeds holds 100000.0; a seed is a whole number"), (["limit=ü"], "limit='ü' must be a whole number"),
@@ -207,6 +212,7 @@ def test_prompt_files_of_any_name_are_read(name: str, tmp_path: Path, here: Here
     assert "1 pictures, 1 to render" in done.stderr
 
 
+@pytest.mark.slow
 def test_text_options_name_runs_and_folders(tmp_path: Path, here: Here) -> None:
     words = ["run", "model=tiny-oracle", "limit=1", "seeds=[0]", "metric=[]"]
     assert here([*words, "label=ünï", "results=2026"]).returncode == 0
@@ -220,6 +226,7 @@ def test_text_options_name_runs_and_folders(tmp_path: Path, here: Here) -> None:
     assert {score.metric.partition(".")[0] for score in run.scores()} == {"scene"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["tiny-oracle", pytest.param("tiny-dev", marks=pytest.mark.slow)])
 def test_a_label_that_is_a_number_goes_all_the_way(model: str, here: Here) -> None:
     for label in ("2026", "true"):

@@ -30,6 +30,7 @@ def results(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_command_finds_a_run_by_its_label_and_says_which(results: Path, here: Here, caplog: pytest.LogCaptureFixture) -> None:
     for words in (
         ["score", "same", "metric=[latency]"], ["compare", "same", "other"], ["report", "same"], ["vote", "same", "other", "--summary"],

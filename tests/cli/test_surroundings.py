@@ -38,6 +38,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_terminal_without_the_letters_shows_others(results: Path) -> None:
     done = shell("bench --help && bench list metrics", results, PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
@@ -45,6 +46,7 @@ def test_a_terminal_without_the_letters_shows_others(results: Path) -> None:
     assert (done.stdout + done.stderr).isascii()
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_changes_no_exit_code(results: Path) -> None:
     unbuffered = "export PYTHONUNBUFFERED=1; bench"
     for line, code in ((f"{unbuffered} --help | true", 0), ("bench gate one two --max-drop scene=0.5 --json - | true", 3)):
@@ -52,6 +54,7 @@ def test_a_reader_that_stops_changes_no_exit_code(results: Path) -> None:
         assert (done.returncode, done.stderr) == (code, ""), line
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_nobody_reads_what_it_says(tmp_path: Path) -> None:
     words = "run model=tiny-oracle limit=1 seeds=[0] 'metric=[latency]'"
     line = f"bench {words} label=reader 2>&1 | true && bench {words} label=closed <&- >&- 2>&-"
@@ -63,12 +66,14 @@ def test_a_run_goes_on_where_nobody_reads_what_it_says(tmp_path: Path) -> None:
         assert (run.path / "report" / "index.html").is_file()
 
 
+@pytest.mark.slow
 def test_output_that_a_full_disk_loses_is_said(tmp_path: Path) -> None:
     done = shell("bench list metrics > /dev/full", tmp_path)
     assert done.returncode == 2
     assert done.stderr == "error: the output cannot be written: No space left on device\n"
 
 
+@pytest.mark.slow
 def test_files_and_pipes_get_no_escape_codes(results: Path) -> None:
     forced = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "TTY_COMPATIBLE": "1", "TERM": "xterm-256color"}
     for line in ("bench gate one two --max-drop scene=0.5", "bench score one 'metric=[latency]'"):
@@ -77,6 +82,7 @@ def test_files_and_pipes_get_no_escape_codes(results: Path) -> None:
         assert "\r" not in done.stdout + done.stderr, line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", [None, "/proc"])
 def test_no_home_that_can_be_written_is_needed(home: str | None, results: Path, tmp_path: Path) -> None:
     words = f"compare one two --results {results / 'results'} --out c"
@@ -86,6 +92,7 @@ def test_no_home_that_can_be_written_is_needed(home: str | None, results: Path, 
     assert (tmp_path / "c" / "index.html").is_file()
 
 
+@pytest.mark.slow
 def test_results_may_have_any_name(tmp_path: Path) -> None:
     name = "a = b, #1 (x [y & it's ~ü %@+: ${z}"
     words = ["run", "model=tiny-oracle", "limit=1", "seeds=[0]", "metric=[latency]", f"results={name}"]
@@ -99,6 +106,7 @@ def test_results_may_have_any_name(tmp_path: Path) -> None:
     assert f"runs in {tmp_path / 'x'}" in home.stdout
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_keeps_the_one_before(results: Path) -> None:
     run = Store(results / "results").find("one")
     before = {path: path.read_bytes() for path in (run.path / "report").rglob("*") if path.is_file()}

@@ -74,6 +74,7 @@ def test_an_earlier_run_scores_again_to_the_same_values_and_fingerprints(results
         assert math.isnan(score.value) == math.isnan(stored.value)
 
 
+@pytest.mark.slow
 def test_an_earlier_run_compares_with_a_new_one(results: Path) -> None:
     new = render_oracle(results, limit=2, label="new")
     done = bench(["score", new.name, "metric=[scene]"], results.parent)
@@ -84,6 +85,7 @@ def test_an_earlier_run_compares_with_a_new_one(results: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_an_earlier_run_is_continued_and_not_made_again(results: Path) -> None:
     done = bench(["run", "model=tiny-schnell", "limit=2", "metric=[latency]"], results.parent)
     assert done.returncode == 0, done.stderr

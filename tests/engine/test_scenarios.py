@@ -119,6 +119,7 @@ def test_the_latency_that_the_session_measured_counts() -> None:
     assert measured(Scripted([2.0], timed=False), 1, Scenario("single_stream", 3.0, 1))["seconds"] == [2.0, 2.0]
 
 
+@pytest.mark.slow
 def test_no_query_meets_the_embedding_of_an_earlier_one() -> None:
     provider = presets.provider("tiny-schnell")
     session = provider.open(lambda _: None)
@@ -290,6 +291,7 @@ def test_an_interrupt_leaves_the_ordinary_run_as_it_was(tmp_path: Path) -> None:
     scenarios.run_scenario(Scenario("offline", 1e-6, 1), jobs(1), Model(Scripted([1.0])), run, progress=Heard())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["single_stream", "offline"])
 def test_a_real_model_end_to_end(name: str, tmp_path: Path) -> None:
     provider, chosen = presets.provider("tiny-schnell", batch_size=2), prompts.load("tiny")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bench.store import Run
 
 
+@pytest.mark.slow
 def test_pictures_are_scored_once(oracle_run: Run) -> None:
     metrics = presets.metrics(["ocr"])
     first = score.score(oracle_run, metrics, Progress())

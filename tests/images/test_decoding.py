@@ -267,6 +267,7 @@ def test_a_prompt_in_a_jpegs_user_comment_is_read(order: str) -> None:
     assert found.metadata == {"exif": {"UserComment": "ein Fuchs 狐"}}
 
 
+@pytest.mark.slow
 def test_broken_exif_is_passed_over_at_once_and_without_a_warning() -> None:
     loop = b"MM\0*" + struct.pack(">I", 8) + struct.pack(">H", 5000) + struct.pack(">HHII", 0x8769, 4, 1, 8) * 5000
     huge = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", 5000) + struct.pack("<HHII", 0x010E, 2, 60_000, 8) * 5000

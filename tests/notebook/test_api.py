@@ -177,6 +177,7 @@ def test_failures_are_the_worst_pictures_first(results: Path) -> None:
         run.failures("clip")
 
 
+@pytest.mark.slow
 def test_a_comparison_has_the_frames_the_answer_and_the_report(results: Path, tmp_path: Path) -> None:
     both = bench.compare(["sound", bench.load("noisy", results)], results)
     assert both.labels == ("sound", "noisy")

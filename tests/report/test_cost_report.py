@@ -256,6 +256,7 @@ def only(run: Run) -> dict[str, Any]:
     return {str(k): v for k, v in found.items()}
 
 
+@pytest.mark.slow
 def test_no_price_is_no_number_and_says_which_one_is_missing(tmp_path: Path, drawn: dict[str, bytes]) -> None:
     picture = drawn[EIGHT[0].id]
     unpriced = {"usd": 0.0, "presumed_usd": 0.0, "unknown": 2, "attempts": 3, "basis": "unknown", "as_of": None, "price": None}

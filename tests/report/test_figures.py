@@ -27,6 +27,7 @@ def drawn(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", DRAW], cwd=folder, env=more, capture_output=True, text=True, check=True)
 
 
+@pytest.mark.slow
 def test_what_the_user_set_for_matplotlib_stays_out_of_figures(tmp_path: Path) -> None:
     plain = drawn(tmp_path, MPLBACKEND="agg")
     assert plain.stdout.startswith("<svg")

@@ -190,6 +190,7 @@ def count(browser: Any) -> str:
     return texts(browser, "#g-count")[0]
 
 
+@pytest.mark.slow
 def test_filters_narrow_the_prompts(see: Callable[..., Any]) -> None:
     browser = see()
     assert count(browser) == "10 of 10 prompts"
@@ -212,6 +213,7 @@ def test_filters_narrow_the_prompts(see: Callable[..., Any]) -> None:
     assert order(browser) == ["p-7"]
 
 
+@pytest.mark.slow
 def test_a_view_is_in_its_address_and_back_undoes(see: Callable[..., Any], page: Path) -> None:
     browser = see()
     choose(browser, "g-category", "text")
@@ -237,6 +239,7 @@ def test_a_view_is_in_its_address_and_back_undoes(see: Callable[..., Any], page:
     assert count(browser).startswith("10 of 10 prompts"), "what an address says wrongly is passed over"
 
 
+@pytest.mark.slow
 def test_sorting_by_disagreement_finds_where_two_models_differ_most(see: Callable[..., Any]) -> None:
     known = [i for i, gap in enumerate(AHEAD) if gap is not None]
     for way, key in (("a", lambda i: -AHEAD[i]), ("b", lambda i: AHEAD[i]), ("", lambda i: -abs(AHEAD[i]))):
@@ -248,6 +251,7 @@ def test_sorting_by_disagreement_finds_where_two_models_differ_most(see: Callabl
     assert order(browser)[:2] == ["p-5", "p-8"]
 
 
+@pytest.mark.slow
 def test_blind_hides_names_and_scores_until_they_are_revealed(see: Callable[..., Any]) -> None:
     browser = see()
     press(browser, "b")
@@ -280,6 +284,7 @@ def transforms(browser: Any) -> set[str]:
     return {re.sub(r"-?[\d.]+", lambda n: f"{float(n[0]):.1f}", text) for text in found}
 
 
+@pytest.mark.slow
 def test_zoom_and_pan_are_the_same_for_every_model(see: Callable[..., Any]) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
@@ -337,6 +342,7 @@ def test_why_a_score_is_missing_can_be_read_where_a_picture_is_enlarged(see: Cal
     assert ["no weights" in text for text in below] == [False, True, False]
 
 
+@pytest.mark.slow
 def test_keys_lead_everywhere(see: Callable[..., Any]) -> None:
     from selenium.webdriver.common.keys import Keys
 
@@ -444,6 +450,7 @@ def test_every_text_stands_out_from_its_ground(see: Callable[..., Any], dark: bo
     assert weak == []
 
 
+@pytest.mark.slow
 def test_only_rows_near_the_screen_exist(browser: Any, report_benchmark: ModuleType, tmp_path: Path) -> None:
     made_up = report_benchmark.synthesise(tmp_path, prompts=600, models=2, edge=96)
     page = write(made_up, tmp_path / "comparisons" / "two")
@@ -460,6 +467,7 @@ def test_only_rows_near_the_screen_exist(browser: Any, report_benchmark: ModuleT
     until(browser, "document.activeElement.closest('.g-row')?.getAttribute('aria-posinset') === '600'")
 
 
+@pytest.mark.slow
 def test_rows_stay_where_they_are_while_others_come(see: Callable[..., Any]) -> None:
     browser = see()
     moved = browser.execute_async_script("""

@@ -95,6 +95,7 @@ def timed(results: Path, label: str, seconds: float, sessions: int = 5) -> Run:
     return scored(run, "latency")
 
 
+@pytest.mark.slow
 def test_best_is_marked_only_where_it_is_shown_and_runs_can_be_compared(tmp_path: Path) -> None:
     def best(*runs: Run) -> list[str]:
         marked = frames(runs)["summary"].query("metric == 'latency.p50' and best")
@@ -139,6 +140,7 @@ def test_every_run_has_a_name_of_its_own_as_short_as_can_be(tmp_path: Path) -> N
     assert called(("a/x", "y"), ("a/y", "same"), ("a/z", "same")) == ["x", "a/y", "z"], "a label may be another run's name"
 
 
+@pytest.mark.slow
 def test_runs_of_one_name_are_compared_and_one_run_with_itself_is_not(runs: list[Run], tmp_path: Path) -> None:
     copies = [shutil.copytree(runs[0].path, tmp_path / results / runs[0].name) for results in ("here", "there")]
     assert bench(["compare", *map(str, copies), "--results", str(tmp_path), "--out", "both"], tmp_path).returncode == 0
@@ -150,6 +152,7 @@ def test_runs_of_one_name_are_compared_and_one_run_with_itself_is_not(runs: list
     assert not (tmp_path / "twice").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_with_other_files_is_no_place_for_a_report_and_other_files_beside_one_stay(runs: list[Run], tmp_path: Path) -> None:
     album = tmp_path / "album" / "thumbs" / "2023"
     album.mkdir(parents=True)
@@ -207,6 +210,7 @@ def test_what_prompts_say_is_shown_and_never_run(hostile: Run, tmp_path: Path) -
     assert gallery_of(tmp_path / "index.html")["prompts"]["text"] == [NASTY]
 
 
+@pytest.mark.slow
 def test_a_run_folder_moves(runs: list[Run], tmp_path: Path) -> None:
     moved = runs[0].path.rename(tmp_path / "elsewhere")
     try:

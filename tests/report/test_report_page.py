@@ -214,6 +214,7 @@ def test_what_a_colour_says_is_said_in_words_too(page: Path, alone: Path) -> Non
     assert "against its own mean: worse" in own
 
 
+@pytest.mark.slow
 def test_every_table_has_a_caption(runs: list[Run], tmp_path: Path) -> None:
     records = [{r.prompt_id: r for r in run.current()} for run in runs[:2]]
     votes = [
@@ -344,6 +345,7 @@ def test_gaps_machines_and_settings_are_told_once(tables: Frames) -> None:
     assert next(fields for metrics, fields in marks.items() if metrics.startswith("clip"))["weights"] == "none"
 
 
+@pytest.mark.slow
 def test_runs_of_unlike_machines_are_named_with_the_reason(runs: list[Run]) -> None:
     runs[1].update_info(hosted=True)
     try:
@@ -370,6 +372,7 @@ def test_the_front_is_what_nobody_beats_in_both() -> None:
     assert [p.run for p in tradeoffs.front(points, higher=False)] == ["fast", "beaten"]
 
 
+@pytest.mark.slow
 def test_a_model_is_called_beaten_only_where_both_are_shown(tables: Frames) -> None:
     """Of two equal models one is behind in both by the means in half of all tables."""
 
@@ -390,6 +393,7 @@ def test_a_model_is_called_beaten_only_where_both_are_shown(tables: Frames) -> N
     assert (both["front"], both["beaten"], both["open"], both["alone"]) == (["alpha"], ["beta"], [], True)
 
 
+@pytest.mark.slow
 def test_plots_need_two_points_and_say_what_they_show(tables: Frames) -> None:
     plots = {plot["metric"]: plot for plot in tradeoffs.tradeoffs(tables, ["alpha", "beta", NASTY])}
     assert list(plots) == ["clip", "ocr.exact", "fid"]
@@ -477,6 +481,7 @@ def test_nothing_leaves_a_phones_screen_sideways(browser: Any, page: Path, alone
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+@pytest.mark.slow
 def test_the_page_answers_in_a_browser_without_a_complaint(browser: Any, page: Path) -> None:
     browser.get(page.as_uri())
     assert browser.title.endswith("– fluxbench")
@@ -512,6 +517,7 @@ def test_a_link_of_the_text_section_opens_the_prompt(browser: Any, page: Path) -
     assert browser.find_element("id", "g-zoom-meta").text.startswith(wanted)
 
 
+@pytest.mark.slow
 def test_content_is_the_same_twice(tables: Frames) -> None:
     first, second = (
         json.dumps([html.content(tables), html.parts_of(tables, ["alpha", "beta", NASTY])], default=str, sort_keys=True) for _ in range(2)
@@ -519,6 +525,7 @@ def test_content_is_the_same_twice(tables: Frames) -> None:
     assert first == second
 
 
+@pytest.mark.slow
 def test_a_section_is_found_by_its_file(tables: Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "palette.py").write_text(
         'TITLE, ORDER = "Palette", 25\n\n\ndef section(tables, labels):\n    return {"models": labels} if len(labels) > 1 else None\n'

@@ -90,6 +90,7 @@ def test_the_run_keeps_the_card_of_each_column(runs: list[Run]) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_form_of_the_report_shows_it(runs: list[Run], tmp_path: Path) -> None:
     page = report.write_comparison(runs, tmp_path / "both")
     html, folder = page.read_text(), page.parent

@@ -259,6 +259,7 @@ def test_holm_is_statsmodels_and_skips_what_was_not_asked() -> None:
     assert np.isnan(stats.holm(p)[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gap", "discordant", "alpha"), [(0.1, 0.2, 0.05), (0.2, 0.2, 0.01), (0.05, 0.3, 0.05)])
 def test_the_prompts_that_yes_or_no_needs_show_it_four_times_in_five(gap: float, discordant: float, alpha: float) -> None:
     n = int(stats.needed_yes_no(gap, discordant, alpha=alpha))
@@ -416,6 +417,7 @@ def test_a_difference_of_resampled_sets_pairs_the_draws() -> None:
     assert stats.half_interval(0.1, a, 50, minimum=0.0, maximum=1.0)[1:] == (0, 1)
 
 
+@pytest.mark.slow
 def test_a_thousand_replicates_cover_and_err_as_they_should() -> None:
     for kind in ("normal", "skewed: exponential", "yes or no, 80 %"):
         assert 0.91 <= simulation.coverage(simulation.KINDS[kind], 20, 1000) <= 0.97

@@ -11,6 +11,8 @@ pytestmark = pytest.mark.slow
 
 SMALL, LARGE = (0.91, 0.97), (0.93, 0.97)
 """Bounds of coverage at 20 prompts and at more."""
+_FEWER = 1200
+"""Replicates of what takes long."""
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -34,7 +36,7 @@ def test_alike_runs_are_told_apart_as_rarely_as_claimed(kind: str, n: int) -> No
     assert rate <= 0.06
     assert rate >= 0.04 or not KINDS[kind].continuous
     low, high = SMALL if n == 20 else LARGE
-    assert low <= covered <= high
+    assert low <= covered <= (high if KINDS[kind].continuous else 0.99)
 
 
 @pytest.mark.parametrize(("one", "other"), simulation.UNEQUAL)
@@ -52,8 +54,8 @@ def test_limits_of_yes_or_no_seldom_err_at_the_margin(right: float, margin: floa
 
 @pytest.mark.parametrize(("true", "null"), [(0, 20), (5, 15), (10, 10)])
 def test_false_discoveries_keep_to_their_rate(true: int, null: int) -> None:
-    rate, power = simulation.discoveries(true, null)
-    noise = 3 * np.sqrt(0.05 * 0.95 / simulation.REPLICATES)
+    rate, power = simulation.discoveries(true, null, replicates=_FEWER)
+    noise = 3 * np.sqrt(0.05 * 0.95 / _FEWER)
     assert rate <= 0.05 * null / (true + null) + noise
     assert power > 0.9 or not true
 
@@ -64,7 +66,7 @@ def test_false_discoveries_keep_to_their_rate_where_questions_share_runs() -> No
 
 @pytest.mark.parametrize("n", SIZES)
 def test_bradley_terry_recovers_strengths_and_its_intervals_cover(n: int) -> None:
-    mean, inside, ranked = simulation.strengths(n)
+    mean, inside, ranked = simulation.strengths(n, _FEWER)
     assert mean == pytest.approx(simulation.STRENGTHS, abs=0.03)
     low, high = SMALL if n == 20 else LARGE
     assert low <= inside <= high

@@ -36,6 +36,7 @@ def test_a_drawing_is_decided_by_scene_and_seed(sampled: list[scenes.Scene]) -> 
     assert first.tobytes() != scenes.draw(scene, 2).tobytes()
 
 
+@pytest.mark.slow
 def test_analysis_finds_what_was_drawn(sampled: list[scenes.Scene]) -> None:
     verdicts = [analysis.check_picture(scenes.draw(s, i), s) for i, s in enumerate(sampled)]
     assert np.mean([v.shapes for v in verdicts]) >= 0.98

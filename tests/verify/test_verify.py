@@ -102,6 +102,7 @@ def test_expect_sees_a_difference_and_nan() -> None:
             expect(seen, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["clip_tiny", "scene", "fd_clip_tiny", "kid_clip_tiny"])
 def test_worse_pictures_score_worse(metric: str) -> None:
     seen = outcomes(degradations.checks(), metric, "degradation")

@@ -387,6 +387,7 @@ def test_the_tally_is_told_only_when_everything_is_judged(served: ServedVote) ->
     assert [row["rank"] for row in rows] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_restart_keeps_address_queue_and_votes_and_its_key_is_for_the_owner_alone(tmp_path: Path) -> None:
     results = tmp_path / "results"
     for label, seeds in {"first": (0,), "second": (2,)}.items():

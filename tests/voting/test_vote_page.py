@@ -107,6 +107,7 @@ class Page:
         self.ballot()
 
 
+@pytest.mark.slow
 def test_thirty_votes_with_the_server_killed_in_the_middle_lose_none(chromium: Any, results: Path) -> None:
     from selenium.webdriver.common.keys import Keys
 
@@ -159,6 +160,7 @@ def test_thirty_votes_with_the_server_killed_in_the_middle_lose_none(chromium: A
     assert complaints(chromium) == []
 
 
+@pytest.mark.slow
 def test_a_vote_given_while_the_server_is_away_survives_leaving_the_page(chromium: Any, results: Path) -> None:
     from selenium.webdriver.common.keys import Keys
 
@@ -182,6 +184,7 @@ def test_a_vote_given_while_the_server_is_away_survives_leaving_the_page(chromiu
         assert page.ballot() not in {v.ballot for v in votes}
 
 
+@pytest.mark.slow
 def test_arrows_with_shift_pan_what_is_looked_at_closer_and_never_vote(chromium: Any, results: Path) -> None:
     from selenium.webdriver import ActionChains
     from selenium.webdriver.common.keys import Keys
@@ -212,6 +215,7 @@ def test_arrows_with_shift_pan_what_is_looked_at_closer_and_never_vote(chromium:
     assert complaints(chromium) == []
 
 
+@pytest.mark.slow
 def test_undo_buttons_names_and_a_phone(chromium: Any, results: Path) -> None:
     from selenium.webdriver.common.keys import Keys
 

@@ -121,6 +121,7 @@ def lines(run: Run) -> list[dict[str, Any]]:
     return [json.loads(line) for line in whole.splitlines()]
 
 
+@pytest.mark.slow
 def test_requests_in_flight_are_noted_and_unlike_ones_are_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     infos, pictures = {}, {}
     with FaultServer() as server:
@@ -169,6 +170,7 @@ SCRIPT = {
 }
 
 
+@pytest.mark.slow
 def test_every_kind_of_fault_ends_in_its_status_and_only_failures_are_asked_for_again() -> None:
     with FaultServer() as server:
         texts = [*SCRIPT, "[html] a fox", "[redirect] a fox"]
@@ -196,6 +198,7 @@ def test_every_kind_of_fault_ends_in_its_status_and_only_failures_are_asked_for_
         assert by_text(run) == told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "variants"),
     [
@@ -389,6 +392,7 @@ def test_with_a_budget_an_unknown_price_is_not_taken_for_nothing(capsys: pytest.
     assert "budget.price=" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_that_passes_the_budget_midway_stops_with_everything_stored_and_continues_with_more(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -467,6 +471,7 @@ def test_a_wrong_key_ends_the_run_after_the_first_answer(model: str, capsys: pyt
     check_secret(told.out + told.err)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["402", "quota", "404"])
 def test_what_no_other_prompt_would_survive_ends_the_run(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     with FaultServer(delay=0.02) as server:
@@ -503,6 +508,7 @@ def check_nothing_written_holds_the_key(folder: Path, key: str = KEY) -> int:
 LEAKS = [*SCRIPT, "[html] a fox", "[redirect] a fox", "[revised] a fox", "[error] a fox", "[lost] a fox", "[url] [revised] a fox"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["gpt-image", *(pytest.param(m, marks=pytest.mark.slow) for m in HOSTED if m != "gpt-image")])
 def test_no_file_and_no_output_of_a_failing_run_holds_the_key(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     with FaultServer(echo=True) as server:

@@ -148,6 +148,7 @@ class LostEndToken(ContrastiveModel):
         return {k: v[:, :-1] for k, v in whole.items()}
 
 
+@pytest.mark.slow
 def test_the_cosine_is_that_of_torchmetrics(large: Path, known: tuple[list[Sample], list[float]]) -> None:
     assert gap(ClipSimilarity("seeded", str(large)), *known) < 1e-5
 
@@ -163,6 +164,7 @@ def test_the_cosine_is_that_of_torchmetrics_in_the_embedded_domain(tiny: Path) -
     assert gap(ClipSimilarity("clip_seeded", str(tiny)), samples, of_torchmetrics(tiny, samples)) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [DoubleRescale, Bilinear, LostEndToken])
 def test_a_planted_fault_is_seen(fault: type[ContrastiveModel], large: Path, known: tuple[list[Sample], list[float]],
                                  monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
@@ -266,6 +268,7 @@ def test_it_is_an_extractor_for_the_runs_of_before(tiny: Path) -> None:
     np.testing.assert_array_equal(metric.features(pictures), model.features(pictures))
 
 
+@pytest.mark.slow
 def test_clipscore_is_of_the_prefixed_prompt(large: Path) -> None:
     metric = ClipSimilarity("seeded", str(large))
     found = values(metric, sample("two dogs", photos()[0]))
@@ -284,6 +287,7 @@ def test_the_revised_prompt_has_its_own_column(tiny: Path) -> None:
     assert (none.status, none.reason) == ("not_applicable", "the model reported no revised prompt")
 
 
+@pytest.mark.slow
 def test_a_long_prompt_keeps_its_end_token_and_says_that_it_was_cut(large: Path) -> None:
     metric = ClipSimilarity("seeded", str(large))
     text = " ".join(["a", "red", "lighthouse"] * 40)

@@ -110,6 +110,7 @@ def test_two_shapes_of_one_look_are_told_apart_by_their_places() -> None:
     assert analysis.check_picture(scenes.draw(scene, 0), scene) == analysis.SceneMatch(shapes=True, places=True)
 
 
+@pytest.mark.slow
 def test_marks_and_verdict_agree() -> None:
     rng = np.random.default_rng(5)
     for i in range(60):

@@ -244,6 +244,7 @@ def test_prdc_on_a_line_is_reckoned_by_hand() -> None:
         precision_recall.prdc(np.zeros((5, 2)), np.zeros((9, 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 3, 5])
 def test_prdc_is_the_papers_definition(k: int) -> None:
     rng = np.random.default_rng(k)

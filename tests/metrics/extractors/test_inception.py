@@ -61,6 +61,7 @@ def fidelity_state(file: Path) -> dict[str, torch.Tensor]:
     return dict(sorted(state.items()))
 
 
+@pytest.mark.slow
 def test_our_graph_gives_the_packages_features() -> None:
     file = package()
     images = [noise(), photograph()]
@@ -133,6 +134,7 @@ def test_a_scale_of_the_normalisation_is_used(tmp_path: Path) -> None:
     assert apart(a[-192:], b[-192:]) > 0.1
 
 
+@pytest.mark.slow
 def test_weights_are_converted_once_and_where_nothing_can_be_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = package()
     inception._converted.cache_clear()

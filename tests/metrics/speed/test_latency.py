@@ -382,6 +382,7 @@ def test_every_shape_is_warmed_up_and_the_first_picture_is_the_cold_one() -> Non
     assert (facts["pictures"], facts["first_s"]) == (6, 1.0)
 
 
+@pytest.mark.slow
 def test_a_cold_embedding_is_not_the_time_of_a_warm_picture() -> None:
     provider = presets.provider("tiny-schnell", steps=2)
     session = provider.open(lambda _: None)
@@ -397,6 +398,7 @@ def test_a_cold_embedding_is_not_the_time_of_a_warm_picture() -> None:
     assert math.isnan(warm.energy_j)
 
 
+@pytest.mark.slow
 def test_energy_of_a_batch_is_shared_by_its_pictures() -> None:
     from bench.providers.local.pipeline import PipelineSession
 

@@ -43,6 +43,7 @@ def test_rapidocr_reads_latin_and_chinese() -> None:
     assert self_test(engine) is None
 
 
+@pytest.mark.slow
 def test_tesseract_reads_the_scripts_it_has_models_for() -> None:
     require("tesseract")
     assert self_test(TesseractEngine()) is None
@@ -91,6 +92,7 @@ def test_missing_models_are_named(tmp_path: Path) -> None:
     assert engine.fingerprint_fields()["weights"] == "none"
 
 
+@pytest.mark.slow
 def test_a_damaged_package_is_never_read_as_an_empty_picture_and_nothing_is_downloaded(tmp_path: Path) -> None:
     copy = tmp_path / "rapidocr"
     shutil.copytree(MODELS.parent, copy, ignore=shutil.ignore_patterns("*.onnx", "__pycache__"))
@@ -154,6 +156,7 @@ def test_words_of_one_line_are_read_from_left_to_right_whatever_their_height() -
     assert reading_order([]) == []
 
 
+@pytest.mark.slow
 def test_two_words_of_a_sign_keep_their_order() -> None:
     from bench.verify import pictures
 

@@ -190,6 +190,7 @@ def board(text: str) -> Image.Image:
     return image
 
 
+@pytest.mark.slow
 def test_both_engines_agree_on_clear_text_and_fill_their_own_columns() -> None:
     require("tesseract")
     second, agreement = presets.metrics(["ocr_tesseract", "ocr_agreement"])

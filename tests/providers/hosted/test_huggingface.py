@@ -204,6 +204,7 @@ def test_a_refusal_in_the_words_of_an_http_error(server: Server, code: int, body
     assert KEY not in rendered.error
 
 
+@pytest.mark.slow
 def test_a_refusal_in_a_failed_task(served: Server) -> None:
     served.posts["x"] = (200, {"data": {"urls": {"get": f"{served.url}/result"}}})
     served.gets["/result"] = (200, {"data": {"status": "failed", "error": "Content flagged as potentially sensitive"}})

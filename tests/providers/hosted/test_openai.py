@@ -431,6 +431,7 @@ def test_a_packed_error_is_cut(server: Server) -> None:
 # -- secrets -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_key_that_the_server_repeats_goes_nowhere(server: Server) -> None:
     echoes = [f"Authorization: Bearer {KEY}", f"key={KEY[:12]}...", f"you sent '{KEY}'", f"https://x.example/p?key={KEY}&sig=signed"]
     for status, echo in itertools.product([200, 307, 400, 401, 402, 403, 404, 409, 429, 500], echoes):

@@ -35,6 +35,7 @@ def pixels(batch: int, prompts: list[Prompt], name: str = "tiny-schnell", **chan
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny-schnell", "tiny-pro"])
 def test_a_picture_depends_on_neither_batch_nor_order(name: str) -> None:
     changes = {"steps": 4}
@@ -51,6 +52,7 @@ def test_seeds_differ_and_share_one_encoding() -> None:
     assert first.timing.encode_s == second.timing.encode_s > 0
 
 
+@pytest.mark.slow
 def test_webp_by_option_is_the_same_picture_and_the_same_request() -> None:
     prompt = PROMPTS[0]
     assert np.array_equal(*(next(iter(pixels(1, [prompt], image_format=kind).values())) for kind in ("png", "webp")))

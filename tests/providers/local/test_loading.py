@@ -90,6 +90,7 @@ def copy_of_schnell(folder: Path) -> Path:
     return shutil.copytree(TINY, folder / "copy")
 
 
+@pytest.mark.slow
 def test_weights_that_are_cut_short_and_pipelines_of_tomorrow_are_told(tmp_path: Path) -> None:
     cut = copy_of_schnell(tmp_path)
     (file,) = (cut / "transformer").glob("*.safetensors")
@@ -127,6 +128,7 @@ def test_layers_that_overflow_in_float16_stay_in_float32(tmp_path: Path) -> None
     assert layer[0].SelfAttention.q.weight.dtype == pipe.transformer.dtype == pipe.vae.dtype == torch.float16
 
 
+@pytest.mark.slow
 def test_after_memory_ran_out_the_next_picture_is_as_it_would_have_been(monkeypatch: pytest.MonkeyPatch) -> None:
     provider = schnell()
     session = opened(provider)

@@ -119,6 +119,7 @@ def test_a_scale_that_is_none_or_scales_nothing_is_refused(lora: str | None, sca
         schnell(lora, lora_scale=scale)
 
 
+@pytest.mark.slow
 def test_a_lora_changes_the_picture_as_much_as_its_scale_says(tmp_path: Path) -> None:
     file = lora_file(tmp_path / "style.safetensors")
     whole, half, none = (picture(schnell(file, lora_scale=scale)) for scale in (1, 0.5, 0))
@@ -143,6 +144,7 @@ def test_a_lora_of_another_model_is_refused(changes: dict[str, Any], message: st
     assert str(file) in str(caught.value)
 
 
+@pytest.mark.slow
 def test_in_a_sweep_the_models_after_a_wrong_lora_are_rendered(tmp_path: Path) -> None:
     lora_file(tmp_path / "a-wrong.safetensors", prefix="unet")
     lora_file(tmp_path / "style.safetensors")

@@ -32,6 +32,7 @@ def test_a_picture_is_the_one_that_the_model_card_makes(folders: dict[str, Path]
     assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sdxl", "sd3-medium", "qwen-image"])
 def test_a_negative_prompt_is_given_as_the_model_card_does(folders: dict[str, Path], kind: str) -> None:
     (ours,) = of_the_bench(folders[kind], kind, [Prompt("a", SHORT, negative_prompt=NEGATIVE)])
@@ -41,6 +42,7 @@ def test_a_negative_prompt_is_given_as_the_model_card_does(folders: dict[str, Pa
     assert not np.array_equal(ours, without)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in CARDS if kind != "qwen-image"])
 def test_two_prompts_in_a_batch_are_those_of_the_pipeline(folders: dict[str, Path], kind: str) -> None:
     negatives = {"negative_prompt": ["", NEGATIVE]} if kind == "sd3-medium" else {}
@@ -50,6 +52,7 @@ def test_two_prompts_in_a_batch_are_those_of_the_pipeline(folders: dict[str, Pat
     assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_prompts_of_unlike_length_in_a_batch_are_padded_and_masked(folders: dict[str, Path]) -> None:
     """Encoded together, as here by the pipeline, floating-point numbers differ in their last digits."""
     ours = of_the_bench(folders["qwen-image"], "qwen-image", [Prompt("a", SHORT), Prompt("b", LONG)])
@@ -57,6 +60,7 @@ def test_prompts_of_unlike_length_in_a_batch_are_padded_and_masked(folders: dict
     assert np.abs(np.subtract(ours, theirs, dtype=int)).max() <= 1
 
 
+@pytest.mark.slow
 def test_float16_keeps_what_the_authors_keep_in_float32(folders: dict[str, Path]) -> None:
     kind = "sd3-medium"
     (ours,) = of_the_bench(folders[kind], kind, [Prompt("a", SHORT)], dtype="float16")
