@@ -141,7 +141,9 @@ def _figures(rows: pd.DataFrame, prompts: Sequence[str], column: Column) -> tupl
     if column.aggregate != "ratio":
         means = ok.groupby("prompt_id")["value"].mean()[list(prompts)].to_numpy(float)
         return means, means
-    hits, asked = (pd.Series(part).groupby(ok["prompt_id"].to_numpy()).mean()[list(prompts)].to_numpy(float) for part in ratio_parts(ok))
+    hits, asked = (
+        pd.Series(part).groupby(ok["prompt_id"].to_numpy()).mean()[list(prompts)].to_numpy(float) for part in ratio_parts(ok["detail"])
+    )
     return hits / asked.mean(), hits / np.maximum(asked, 1e-300)
 
 

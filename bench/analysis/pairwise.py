@@ -230,7 +230,7 @@ def _by_words(
 ) -> Iterator[_Values]:
     """A micro average: a prompt counts by its hits over the mean number of words asked, so that means are the averages printed."""
     ok = rows[rows["status"] == "ok"]
-    hits, asked = ratio_parts(ok)
+    hits, asked = ratio_parts(ok["detail"])
     hit, words = (
         pd.Series(parts, index=pd.MultiIndex.from_frame(ok[["prompt_id", "run"]])).groupby(level=[0, 1], sort=False).mean().unstack("run")  # noqa: PD010 - a level, by name
         for parts in (hits, asked)

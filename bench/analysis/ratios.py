@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Iterable
 
 
-def ratio_parts(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Hits and what was asked of the pictures of a micro average, float (N,) each; a refused picture hit nothing of the usual."""
-    parts = [json.loads(detail) for detail in rows["detail"]]
+def ratio_parts(details: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Hits and what was asked, by the ``detail`` of pictures of a micro average, float (N,) each; a refused one hit nothing."""
+    parts = [json.loads(detail) for detail in details]
     asked = np.array([part.get("asked", math.nan) for part in parts], dtype=float)
     asked = np.where(np.isnan(asked), np.nanmean(asked) if not np.isnan(asked).all() else 1.0, asked)
     return np.array([part.get("hits", 0.0) for part in parts], dtype=float), asked

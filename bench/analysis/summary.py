@@ -25,6 +25,10 @@ COLUMNS = ("run", "metric", "fingerprint", "mean", "low", "high", "n", "coverage
            "unscored", "not_applicable", "unit", "higher_is_better", "reason", "environment", "note", "ceiling")  # fmt: skip
 
 
+_TEXTS = ("fingerprint", "status", "unit", "higher_is_better", "request_id", "prompt_id", "reason", "detail", "cause")
+"""Columns of ``scores`` that are no numbers."""
+
+
 def summarise(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], cards: Cards = EARLIER_CARDS) -> pd.DataFrame:
     """The summary of long-form ``scores``; metrics that apply to nothing in any run are left out.
 
@@ -32,7 +36,11 @@ def summarise(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], card
     ``mean_all`` (``low_all``, ``high_all``) also counts every refused picture at the metric's worst value, NaN where it
     has none or nothing was refused. An end of an interval that the pictures cannot bear is open: infinite.
     """
-    rows = [_row(str(run), cards[str(metric)], group) for (run, metric), group in scores.groupby(["run", "metric"], sort=False)]
+    parts = {name: scores[name].astype(object).where(scores[name].notna(), None).to_numpy() for name in _TEXTS}
+    parts |= {name: scores[name].to_numpy(dtype=float) for name in ("value", "worst")}
+    groups: Mapping[Any, Any] = scores.groupby(["run", "metric"], sort=False, observed=True).indices
+    in_order = sorted(groups.items(), key=lambda group: int(group[1][0]))
+    rows = [_row(str(of[0]), cards[str(of[1])], {name: part[places] for name, part in parts.items()}) for of, places in in_order]
     applies = {r["metric"] for r in rows if r["n"] or r["unscored"]}
     if "latency.mean" in applies:
         applies.discard("latency")  # the same mean once more
@@ -43,29 +51,32 @@ def summarise(scores: pd.DataFrame, infos: Mapping[str, Mapping[str, Any]], card
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _row(run: str, column: Column, group: pd.DataFrame) -> dict[str, Any]:
-    ok = group[group["status"] == "ok"]
-    whole = bool(group["request_id"].isna().all())
-    refused = group[group["cause"] == "refused"]
-    unscored = group[group["status"] == "unscored"]
-    detail = json.loads(ok["detail"].iloc[0]) if len(ok) else {}
+def _row(run: str, column: Column, lines: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Of the ``lines`` of a run and a column, arrays (N,) of the fields of ``scores``."""
+    status, cause = lines["status"], lines["cause"]
+    ok, unscored, refused = np.flatnonzero(status == "ok"), np.flatnonzero(status == "unscored"), np.flatnonzero(cause == "refused")
+    whole = all(request is None for request in lines["request_id"])
+    detail = json.loads(lines["detail"][ok[0]]) if len(ok) else {}
     mean, low, high = math.nan, math.nan, math.nan
     if whole and len(ok):
-        mean, low, high = float(ok["value"].iloc[0]), *stored_ends(detail)
+        mean, low, high = float(lines["value"][ok[0]]), *stored_ends(detail)
     elif len(ok):
-        mean, low, high = _mean(ok, column)
-    worst = refused["worst"].dropna()
-    everything = _mean(pd.concat([ok, refused.assign(value=refused["value"].fillna(worst.iloc[0]))]), column) if len(worst) else _UNKNOWN
-    notes = [json.loads(d).get("note") for d in group["detail"]] if whole else []
-    first = (ok if len(ok) else group).iloc[0]
+        mean, low, high = _mean(lines, ok, column)
+    worst = lines["worst"][refused]
+    worst, everything = worst[~np.isnan(worst)], _UNKNOWN
+    if len(worst):
+        values = lines["value"].copy()
+        values[refused] = np.where(np.isnan(values[refused]), worst[0], values[refused])
+        everything = _mean({**lines, "value": values}, np.concatenate([ok, refused]), column)
+    notes = [json.loads(text).get("note") for text in lines["detail"]] if whole else []
+    first = int(ok[0]) if len(ok) else 0
     return {
-        "run": run, "metric": column.name, "fingerprint": first["fingerprint"], "mean": mean, "low": low, "high": high,
+        "run": run, "metric": column.name, "fingerprint": lines["fingerprint"][first], "mean": mean, "low": low, "high": high,
         "n": int(detail.get("n", len(ok))) if whole else len(ok),
         "coverage": len(ok) / (len(ok) + len(unscored)) if len(ok) + len(unscored) else math.nan,
         "refused": len(refused), "mean_all": everything.value, "low_all": everything.low, "high_all": everything.high,
-        "unscored": len(unscored),
-        "not_applicable": int((group["status"] == "not_applicable").sum()), "unit": first["unit"],
-        "higher_is_better": first["higher_is_better"], "reason": next(iter(unscored["reason"].dropna()), None),
+        "unscored": len(unscored), "not_applicable": int((status == "not_applicable").sum()), "unit": lines["unit"][first],
+        "higher_is_better": lines["higher_is_better"][first], "reason": next(filter(None, lines["reason"][unscored]), None),
         "environment": detail.get("environment"), "note": next((s for s in notes if s), None),
     }  # fmt: skip
 
@@ -78,13 +89,13 @@ def stored_ends(detail: Mapping[str, Any]) -> tuple[float, float]:
     return (-math.inf if low is None else float(low)), (math.inf if high is None else float(high))
 
 
-def _mean(rows: pd.DataFrame, column: Column) -> stats.Interval:
+def _mean(lines: Mapping[str, np.ndarray], chosen: np.ndarray, column: Column) -> stats.Interval:
     """The mean of a column over prompts; of one whose authors sum over words, the ratio of the sums."""
-    prompts = rows["prompt_id"].to_numpy()
+    prompts = lines["prompt_id"][chosen].astype(str)
     if column.aggregate == "ratio":
-        return stats.cluster_ratio(*ratio_parts(rows), prompts)
-    values = rows["value"].to_numpy(float)
-    return stats.cluster_mean(values, prompts, ends=score_ends(str(rows["unit"].iloc[0]), values))
+        return stats.cluster_ratio(*ratio_parts(lines["detail"][chosen]), prompts)
+    values = lines["value"][chosen]
+    return stats.cluster_mean(values, prompts, ends=score_ends(str(lines["unit"][chosen[0]]), values))
 
 
 def mark_best(table: pd.DataFrame, pairs: pd.DataFrame, cards: Cards = EARLIER_CARDS) -> pd.DataFrame:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.analysis import pairwise
 from bench.core.harmless import of_terminal
 from bench.report import wording
 from bench.report.answer import verdict
+from bench.report.cells import records
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.analysis.frames import Frames
 
 
@@ -20,20 +23,12 @@ def summary_markdown(tables: Frames, title: str) -> str:
     runs = list(dict.fromkeys(tables["images"]["run"]))
     lines = [f"# {_plain(title)}", "", _plain(answer.answer), "", *(f"- {_plain(s)}" for s in answer.points), ""]
     lines += ["| metric | " + " | ".join(map(_plain, runs)) + " |", "|---|" + "---|" * len(runs)]
+    rows = {(row["metric"], row["run"]): row for row in records(summary)}
     for metric in dict.fromkeys(summary["metric"]):
-        rows = summary[summary["metric"] == metric]
-        cells = []
-        for run in runs:
-            of_run = rows[rows["run"] == run]
-            if of_run.empty:
-                cells.append("–")
-                continue
-            row = of_run.iloc[0]
-            counted = ", ".join(filter(None, [f"n={row['n']}", wording.coverage(row), wording.with_refused(row)]))
-            text = f"{wording.cell(row)} ({counted})" if row["n"] and row["mean"] == row["mean"] else "–"
-            cells.append(f"**{text}**" if row["best"] else text)
-        unit = f" ({rows['unit'].iloc[0]})" if rows["unit"].iloc[0] else ""
-        lines.append(f"| {metric}{unit} {wording.arrow(higher=rows['higher_is_better'].iloc[0])} | " + " | ".join(cells) + " |")
+        of_runs = [rows.get((metric, run)) for run in runs]
+        first = next(row for row in of_runs if row is not None)
+        unit = f" ({first['unit']})" if first["unit"] else ""
+        lines.append(f"| {metric}{unit} {wording.arrow(higher=first['higher_is_better'])} | {' | '.join(map(_cell, of_runs))} |")
     money = wording.money(tables)
     statuses = [wording.counted(tables["images"].loc[tables["images"]["run"] == run, "status"]) for run in runs]
     shares = wording.covered(tables).values()
@@ -55,6 +50,15 @@ def summary_markdown(tables: Frames, title: str) -> str:
     machines = [{str(k): v for k, v in row.items()} for row in tables["environment"].to_dict("records")]
     lines += [f"- {_plain(row['run'])}: {wording.machine(row)}, {row['packages']}" for row in machines]
     return "\n".join(lines) + "\n"
+
+
+def _cell(row: Mapping[str, Any] | None) -> str:
+    """A run's mean with its interval and what it counts."""
+    if row is None or not row["n"] or math.isnan(row["mean"]):
+        return "–"
+    counted = ", ".join(filter(None, [f"n={row['n']}", wording.coverage(row), wording.with_refused(row)]))
+    text = f"{wording.cell(row)} ({counted})"
+    return f"**{text}**" if row["best"] else text
 
 
 def _differences(tables: Frames) -> list[str]:

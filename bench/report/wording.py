@@ -56,7 +56,7 @@ def span(low: float, high: float, unit: str = "", *, between: str = " to ") -> s
     return f"≤ {number(high, unit)}" if math.isinf(low) else f"{number(low, unit)}{between}{number(high, unit)}"
 
 
-def cell(row: pd.Series[Any]) -> str:
+def cell(row: Mapping[str, Any] | pd.Series[Any]) -> str:
     """A mean with its interval."""
     text, ends = number(row["mean"], row["unit"]), span(row["low"], row["high"], row["unit"], between=", ")
     return f"{text} [{ends}]" if ends else text
@@ -67,12 +67,12 @@ def arrow(*, higher: bool | None) -> str:
     return "" if higher is None else "↑" if higher else "↓"
 
 
-def coverage(row: pd.Series[Any]) -> str:
+def coverage(row: Mapping[str, Any] | pd.Series[Any]) -> str:
     """The share scored of what the metric applies to, "" when it is all of it."""
     return f"{100 * row['coverage']:.0f} % scored" if row["coverage"] < 1 else ""
 
 
-def with_refused(row: pd.Series[Any]) -> str:
+def with_refused(row: Mapping[str, Any] | pd.Series[Any]) -> str:
     """How many pictures were refused and, where the metric has a worst value, the mean that counts them at it."""
     if not row["refused"]:
         return ""
