@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bench.cli.words import TEXTS, parse, quoted, read_words
 from bench.config import presets
 from bench.config.instantiate import build, text_fields
+from bench.config.stored import metrics as stored_metrics
 from bench.core import resources
 from bench.engine import Turn
 from bench.errors import BenchError, ConfigError, unknown
@@ -88,12 +89,13 @@ def _backwards(line: str) -> str:
     return f"{override.get_key_element()}={','.join(reversed(list(override.sweep_string_iterator())))}"
 
 
-def compose_metrics(words: Sequence[Word], stored: Mapping[str, Any] | None) -> list[Any]:
+def compose_metrics(words: Sequence[Word], stored: Mapping[str, Any] | None, folder: str = "RUN") -> list[Any]:
     """The metrics that ``score`` is to use.
 
     Args:
         words: ``metric=…`` and ``metric.NAME.FIELD=…``.
         stored: the metrics of the run's configuration, used where no word names one; None for a run that has no configuration.
+        folder: of the run.
 
     Raises:
         ConfigError: an unknown metric or field, a value that it does not take, or no metric at all.
@@ -103,7 +105,7 @@ def compose_metrics(words: Sequence[Word], stored: Mapping[str, Any] | None) -> 
     if not words:
         if stored == {}:
             raise ConfigError("this run was rendered without metrics; name some, like metric=[clip,ocr]: python -m bench list metrics")
-        return [build(config) for config in stored.values()] if stored else presets.metrics(["latency"])
+        return stored_metrics(stored, folder) if stored else presets.metrics(["latency"])
     chosen = _chosen(words, "metric", sweep=False)
     if chosen is None:
         available = presets.names("metric")

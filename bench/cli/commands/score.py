@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     store, progress, failed = Store(results[-1]), Progress(), False
     _refuse_options(store, names)
     for run in store.find_all(names):
-        metrics = overrides.compose_metrics(words, run.info().get("config", {}).get("metric"))
+        metrics = overrides.compose_metrics(words, run.info().get("config", {}).get("metric"), str(run.path))
         with run.lock():
             rows = score.score(run, metrics, progress)
         reasons = score.unscored_reasons(rows)
