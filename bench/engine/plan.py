@@ -288,8 +288,8 @@ def run_name(provider: Provider, prompt_set: PromptSet, label: str | None) -> st
     identity = {"model": probe.model, "revision": probe.revision, "size": [probe.width, probe.height], "settings": dict(settings)}
     words = [
         f"{settings['steps']}step{'s' * (settings['steps'] != 1)}" if settings.get("steps") else "",
-        f"g{settings['guidance']:g}" if isinstance(settings.get("guidance"), int | float) else "",
-        f"cfg{settings['true_cfg']:g}" if isinstance(settings.get("true_cfg"), int | float) and settings["true_cfg"] != 1 else "",
+        f"g{_short(settings.get('guidance'))}" if isinstance(settings.get("guidance"), int | float) else "",
+        f"cfg{_short(settings.get('true_cfg'))}" if isinstance(settings.get("true_cfg"), int | float) and settings["true_cfg"] != 1 else "",
         f"{probe.width}x{probe.height}" if probe.width else "",
         str(settings.get("dtype", "")),
         "random" if settings.get("weights") == "random" else "",
@@ -297,6 +297,11 @@ def run_name(provider: Provider, prompt_set: PromptSet, label: str | None) -> st
     ]
     parts = (label or provider.name, _LONGEST_LABEL), (prompt_set.name, 80), ("-".join(filter(None, words)), 70)
     return ".".join(part_of_name(text, longest) for text, longest in parts)
+
+
+def _short(number: Any) -> str:  # noqa: ANN401 - of a request's settings
+    """A number in a name, where no plus can stand: 1e38."""
+    return f"{number:g}".replace("e+", "e")
 
 
 def part_of_name(text: str, longest: int = _LONGEST_LABEL) -> str:

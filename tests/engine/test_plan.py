@@ -15,6 +15,7 @@ from bench import engine, prompts
 from bench.config import presets
 from bench.core.progress import Progress
 from bench.engine.forecast import forecast
+from bench.engine.plan import run_name
 from bench.errors import BudgetError, ConfigError
 from bench.metrics.speed.latency import Latency
 from bench.pricing.budget import Budget
@@ -172,3 +173,7 @@ def test_prompt_files_of_any_alphabet_have_runs_of_their_own(tmp_path: Path) -> 
         plan = engine.plan(presets.provider("tiny-oracle"), prompts.load(str(tmp_path / f"{stem}.txt")), results=tmp_path / "r", seeds=[0])
         names.add(engine.run(plan, Progress()).run.name)
     assert len(names) == 4
+
+
+def test_a_large_number_in_a_name_is_no_small_one() -> None:
+    assert "-cfg1e38-" in run_name(presets.provider("tiny-pro", true_cfg=1e38), prompts.load("tiny"), None)

@@ -17,14 +17,13 @@ def conditions(pipe: Any, settings: PipelineSettings, device: str) -> dict[str, 
     """What the session's timings depend on.
 
     Returns:
-        ``device`` (the card's name, else "mps" or "cpu"), ``threads``, ``offload``, ``compile``, ``attention`` (diffusers' back end)
+        ``device`` (the card's name, else "mps" or "cpu"), ``threads``, ``compile``, ``attention`` (diffusers' back end)
         and ``precision`` (of float32 products); of a CUDA device also ``device_uuid``, ``cuda``, ``cudnn`` and ``foreign_bytes``:
         what was allocated on it besides this pipeline when it was loaded.
     """
     facts = {
         "device": device,
         "threads": torch.get_num_threads(),
-        "offload": "none" if device == "cpu" else settings.offload,
         "compile": settings.compile,
         "attention": DIFFUSERS_ATTN_BACKEND,
         "precision": torch.get_float32_matmul_precision(),

@@ -42,6 +42,7 @@ class PipelineSession:
         settings: how it is configured.
         device: "cuda", "mps" or "cpu".
         load_s: seconds that loading took.
+        place: where its weights are (``loading.placement``).
         joules: reads the energy used so far; None where nothing measures it.
     """
 
@@ -51,6 +52,8 @@ class PipelineSession:
         settings: PipelineSettings,
         device: str,
         load_s: float,
+        *,
+        place: str = "none",
         joules: Callable[[], float] | None = None,
     ) -> None:
         self._pipe, self._settings, self._device, self._joules = pipe, settings, device, joules
@@ -59,6 +62,7 @@ class PipelineSession:
         self._facts = {
             "load_s": load_s,
             **conditions(pipe, settings, device),
+            "offload": place,
             "pipeline": type(pipe).__name__,
             "parameters": sum(p.numel() for m in pipe.components.values() if isinstance(m, torch.nn.Module) for p in m.parameters()),
         }
@@ -82,9 +86,7 @@ class PipelineSession:
         synchronise(device)
         took = time.monotonic() - began
         joules = meters.gpu_joules(f"GPU-{getattr(torch.cuda.get_device_properties(0), 'uuid', '')}") if device == "cuda" else None
-        session = cls(pipe, settings, device, took, joules)
-        session._facts["offload"] = place
-        return session
+        return cls(pipe, settings, device, took, place=place, joules=joules)
 
     @property
     def facts(self) -> Mapping[str, Any]:
