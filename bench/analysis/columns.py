@@ -6,6 +6,7 @@ A run stores the cards of its metrics when it is scored (``run.json: columns``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,22 @@ def score_ends(unit: str, values: np.ndarray) -> stats.Ends | None:
     if unit not in _UNIT_ENDS:
         return None
     return 0.0, max(_UNIT_ENDS[unit], float(np.max(values, initial=0.0)))
+
+
+_WITHOUT_WORST = frozenset({"edits", "words", "s"})
+"""Units that begin at 0 and end nowhere."""
+
+
+def score_limits(unit: str) -> stats.Ends:
+    """Beyond which no mean of ``unit`` lies."""
+    return (0.0 if unit in _WITHOUT_WORST else -math.inf), math.inf
+
+
+def without_worst(interval: stats.Interval, unit: str) -> stats.Interval:
+    """``interval``, or none where it has no width in a unit that ends nowhere: what was not met yet may lie anywhere."""
+    if unit in _WITHOUT_WORST and interval.low == interval.high:
+        return stats.Interval(interval.value, math.nan, math.nan)
+    return interval
 
 
 class Cards(Mapping[str, Column]):

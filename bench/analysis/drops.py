@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench import stats
 from bench.analysis import sets, slowdown
-from bench.analysis.columns import Cards, score_ends
+from bench.analysis.columns import Cards, score_ends, without_worst
 from bench.analysis.comparable import not_comparable_reason
 from bench.analysis.limits import REFUSALS, Limit
 from bench.analysis.ratios import ratio_parts
@@ -82,6 +82,7 @@ class Drop:
         units: what the interval was made from: prompts, or sessions of latencies.
         fewest: of which it takes so many.
         sd: standard deviation over prompts of what is judged; NaN where it is not known.
+        scale: how far the two pairs that the interval reckons with lie from no difference; 0 where there are none.
         by: see ``GateFinding``.
         covered: the share of the prompts asked of both runs that count, of those the metric applies to.
         gaps: why the others do not count.
@@ -100,6 +101,7 @@ class Drop:
     units: int = 0
     fewest: int = stats.MIN_PROMPTS
     sd: float = math.nan
+    scale: float = 0.0
     by: tuple[str, ...] = ()
     covered: float = math.nan
     gaps: str = ""
@@ -119,15 +121,21 @@ def of_pictures(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
     mean, n = float(before.mean()), len(before)
     kept, fixed, allowed = _margins(limit, sign, mean)
     beyond = sign * (kept * before - after) - fixed
-    ends = stats.extremes(own_before, own_after, score_ends(unit, np.append(own_before, own_after)))
-    if ends is None or _same_pictures(baseline, candidate, shared):
-        excess = stats.mean_interval(beyond)
-    else:
-        worst, best = sign * (kept * ends[1]) - fixed, sign * -ends[1] - fixed
-        excess = stats.mean_interval(beyond, ends=(min(worst, best), max(worst, best)))
+    ends, same = (
+        stats.extremes(own_before, own_after, score_ends(unit, np.append(own_before, own_after))),
+        _same_pictures(baseline, candidate, shared),
+    )
+    excess, scale = stats.mean_interval(beyond), 0.0
+    if ends is not None and not same:
+        worst, best = sorted((sign * (kept * ends.high) - fixed, sign * -ends.high - fixed))
+        excess = stats.mean_interval(beyond, ends=(worst, best)) if ends.added else stats.within(excess, (worst, best))
+        scale = (best - worst) / 2 if ends.added else 0.0
+    elif not same:
+        excess = without_worst(excess, unit)
     return Drop(
         unit, baseline=mean, candidate=float(after.mean()), value=_above(excess, allowed), excess=excess, allowed=allowed, n=n, units=n,
-        sd=float(beyond.std(ddof=1)) if n > 1 else math.nan, by=_carriers(shared, sign * (before - after)), covered=covered,
+        sd=stats.spread(beyond, float(np.abs([before, after]).max())), scale=scale,
+        by=_carriers(shared, sign * (before - after)), covered=covered,
         gaps=_gaps(len(shared), applies, scores), note=_margin_warning(limit, mean, baseline.metrics) if sign > 0 else None,
     )  # fmt: skip
 

@@ -30,7 +30,7 @@ EXIT_CODES: Mapping[GateVerdict, int] = {"pass": 0, "regression": 1, "cannot tel
 COVERAGE = 0.9
 """The share of the prompts asked of both runs that a pass needs scores of."""
 _HOPELESS = 20
-"""Nobody gathers more prompts than so many times those there are: the change lies at the margin itself."""
+"""Nobody gathers more prompts than so many times those there are."""
 _FEW = "too few prompts"
 
 
@@ -45,7 +45,8 @@ class GateFinding:
         prompts: how many count.
         coverage: their share of the prompts asked of both runs to which the metric applies.
         unchanged: prompts with which a candidate that is no worse passes four times in five; NaN where that is not known.
-        more: how many more prompts would settle it, if the drop seen is the true one; infinite where it lies at the margin.
+        more: how many more prompts would settle it, if the drop seen is the true one; infinite where it lies within its standard
+            error of the margin and it takes more than 20 times the prompts.
         by: the prompts that make most of the drop, the worst first.
         reason: why it is undecided, where that is not the width of the interval.
         note: what a reader should know of the limit itself.
@@ -65,6 +66,11 @@ class GateFinding:
     by: tuple[str, ...] = ()
     reason: str | None = None
     note: str | None = None
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether prompts would settle it, but more than 20 times those there are."""
+        return math.isfinite(self.more) and _hopeless(self.more, self.prompts)
 
 
 def judge(baseline: GateRun, candidate: GateRun, limits: Sequence[Limit], *, coverage: float = COVERAGE) -> list[GateFinding]:
@@ -140,19 +146,31 @@ def _decide(drop: drops.Drop) -> tuple[GateVerdict, str | None]:
 
 def _unchanged(drop: drops.Drop) -> float:
     """Prompts with which a candidate that is no worse passes four times in five."""
-    return stats.needed_within(drop.sd, drop.allowed) if drop.sd > 0 and drop.allowed > 0 else math.nan
+    known = drop.sd > 0 or (drop.sd == 0 and drop.scale > 0)
+    needed = stats.needed_within(drop.sd, drop.allowed, scale=drop.scale) if known and drop.allowed > 0 else math.nan
+    return needed if math.isfinite(needed) else math.nan
 
 
 def _more(drop: drops.Drop) -> float:
-    """Prompts that settle it if the drop seen is the true one, less those there are; infinite where none would."""
+    """Prompts that settle it if the drop seen is the true one, less those there are; infinite at the margin itself."""
     value, low, high = drop.excess
     if math.isnan(low):
         return max(0.0, stats.MIN_PROMPTS - drop.units) or math.nan
     reach = high - value if value < 0 else value - low
-    flat = drop.sd == 0 and value != 0  # an interval without any spread narrows as 1 / n
-    needed = drop.units * reach / abs(value) if flat else stats.needed_if_true(drop.units, abs(value), reach)
+    if value == 0:
+        return math.inf
+    if drop.scale > 0:
+        needed = stats.needed_within(drop.sd, abs(value), scale=drop.scale)
+    else:
+        needed = stats.needed_if_true(drop.units, abs(value), reach)
     needed = max(math.ceil(needed) + 2 if math.isfinite(needed) else needed, stats.MIN_PROMPTS)
-    return needed - drop.units if needed <= _HOPELESS * max(drop.units, stats.MIN_PROMPTS) else math.inf
+    at_the_margin = not abs(value) > drop.sd / math.sqrt(drop.units)
+    return math.inf if at_the_margin and _hopeless(needed - drop.units, drop.units) else needed - drop.units
+
+
+def _hopeless(more: float, prompts: int) -> bool:
+    """Whether ``more`` than ``prompts`` are so many that nobody gathers them."""
+    return prompts + more > _HOPELESS * max(prompts, stats.MIN_PROMPTS)
 
 
 def _refuse_unlike(baseline: GateRun, candidate: GateRun, column: str) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from bench import stats
 from bench.analysis import sets as whole_sets
 from bench.analysis import slowdown, votes
-from bench.analysis.columns import EARLIER_CARDS, score_ends
+from bench.analysis.columns import EARLIER_CARDS, score_ends, without_worst
 from bench.analysis.comparable import not_comparable_reason
 from bench.analysis.ratios import ratio_parts
 
@@ -50,7 +50,7 @@ class _Values(NamedTuple):
     b: str
     sides: np.ndarray
     reason: str | None = None
-    extremes: stats.Ends | None = None
+    extremes: stats.Extremes | None = None
     prompts: tuple[str, ...] = ()
     people: stats.Crossed | None = None
 
@@ -68,6 +68,7 @@ class PairResult:
         cliff, effect, win, tie, loss: how the prompts lie, positive and won where a is better.
         p: of the test.
         sd: standard deviation of the differences.
+        scale: how far the two pairs that the interval reckons with lie from 0; 0 where there are none.
         even: whether all that differ do so by one size, as yes and no do.
         timed: whether n counts sessions, of the run with fewer.
         carried_by: the prompt that makes half of the difference or more; None where no single one does.
@@ -93,6 +94,7 @@ class PairResult:
     loss: float = math.nan
     p: float = math.nan
     sd: float = math.nan
+    scale: float = 0.0
     even: bool = False
     timed: bool = False
     carried_by: str | None = None
@@ -103,13 +105,14 @@ class PairResult:
         values = line.sides
         sign = 1.0 if self.higher_is_better else -1.0
         win, loss = (test.wins, test.losses) if self.higher_is_better else (test.losses, test.wins)
-        difference = votes.widened(test.difference, line.people, (-1.0, 1.0))
+        difference = without_worst(votes.widened(test.difference, line.people, (-1.0, 1.0)), self.unit)
         p = test.p if line.people is None else max(test.p, line.people.p(difference.value))
         sd = test.sd if line.people is None else line.people.error * math.sqrt(self.n)
         return replace(
             self, mean_a=float(values[:, 0].mean()), mean_b=float(values[:, 1].mean()), difference=difference.value,
             low=difference.low, high=difference.high, cliff=sign * test.cliff, effect=sign * test.effect,
-            win=win, tie=test.ties, loss=loss, p=p, sd=sd, even=test.even, by_people=line.people is not None,
+            win=win, tie=test.ties, loss=loss, p=p, sd=sd,
+            scale=line.extremes.high if line.extremes and line.extremes.added else 0.0, even=test.even, by_people=line.people is not None,
             carried_by=line.prompts[test.carrier] if test.carrier is not None and line.prompts else None,
         )  # fmt: skip
 
@@ -243,7 +246,7 @@ def _by_words(
         yield _Values(a, b, of_hits / of_asked.mean(0) if len(prompts) else of_hits, why, near, tuple(map(str, prompts)))
 
 
-def _extremes(values: np.ndarray, unit: str) -> stats.Ends | None:
+def _extremes(values: np.ndarray, unit: str) -> stats.Extremes | None:
     return stats.extremes(values[:, 0], values[:, 1], score_ends(unit, values)) if len(values) else None
 
 
@@ -331,18 +334,32 @@ def _verdicts(table: pd.DataFrame, adjusted: pd.Series[float], level: float) -> 
 
 def _plan(table: pd.DataFrame, rows: pd.Index[int], level: float) -> None:
     """Fill in the difference that could have been shown, and the prompts that would show the one observed."""
-    table.loc[rows, "detectable"] = [
-        stats.detectable(sd, n, alpha=level) for sd, n in zip(table.loc[rows, "sd"], table.loc[rows, "n"], strict=True)
-    ]
+    table.loc[rows, "detectable"] = [_detectable(row, level) for row in table.loc[rows].to_dict("records")]
     table.loc[rows, "more"] = [_missing(row, level) for row in table.loc[rows].to_dict("records")]
+
+
+def _detectable(row: Mapping[Hashable, Any], level: float) -> float:
+    """The difference that so many prompts show, which its interval leaves out 0 with; NaN where there is none."""
+    found = stats.detectable(row["sd"], row["n"], alpha=level, scale=row["scale"])
+    if row["even"] and not row["by_people"] and row["sd"] > 0:
+        share, n = row["win"] + row["loss"], row["n"]
+        size = math.sqrt((row["sd"] ** 2 * (n - 1) / n + row["difference"] ** 2) / share)
+        shown = size * stats.detectable_yes_no(round(share, 12), n, alpha=level)
+        found = stats.beyond_pairs(row["sd"], n, row["scale"]) if row["scale"] > 0 else 0.0
+        found = max(found, shown) if shown > 0 else math.nan
+    half = (row["high"] - row["low"]) / 2
+    return max(found, half) if half > 0 else found
 
 
 def _missing(row: Mapping[Hashable, Any], level: float) -> float:
     """Prompts that would show the difference observed, less those there are; NaN where none would or none is needed."""
-    if row["verdict"] not in {LEVEL, FEW} or row["by_people"] or not row["sd"] > 0 or row["n"] < 2:
+    spread = row["sd"] > 0 or (row["sd"] == 0 and row["scale"] > 0)
+    if row["verdict"] not in {LEVEL, FEW} or row["by_people"] or not spread or row["n"] < 2:
         return math.nan
     if row["even"]:
         needed = stats.needed_yes_no(row["win"] - row["loss"], 1 - row["tie"], alpha=level)
     else:
         needed = stats.needed(row["difference"], row["sd"], alpha=level)
+    if row["scale"] > 0:
+        needed = max(needed, stats.needed_beyond(row["difference"], row["sd"], row["scale"]))
     return needed - row["n"] if 0 < needed - row["n"] < math.inf else math.nan

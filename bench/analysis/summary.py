@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench import stats
-from bench.analysis.columns import EARLIER_CARDS, score_ends
+from bench.analysis.columns import EARLIER_CARDS, score_ends, score_limits, without_worst
 from bench.analysis.pairwise import BETTER, SESSIONS, TURNED, UNLIKE
 from bench.analysis.ratios import ratio_parts
 
@@ -25,6 +25,7 @@ COLUMNS = ("run", "metric", "fingerprint", "mean", "low", "high", "n", "coverage
            "unscored", "not_applicable", "unit", "higher_is_better", "reason", "environment", "note", "ceiling")  # fmt: skip
 
 
+_ALIKE = "{}: all prompts are alike and no value is the worst there can be, so that it has no interval"
 _TEXTS = ("fingerprint", "status", "unit", "higher_is_better", "request_id", "prompt_id", "reason", "detail", "cause")
 """Columns of ``scores`` that are no numbers."""
 
@@ -69,6 +70,8 @@ def _row(run: str, column: Column, lines: Mapping[str, np.ndarray]) -> dict[str,
         values[refused] = np.where(np.isnan(values[refused]), worst[0], values[refused])
         everything = _mean({**lines, "value": values}, np.concatenate([ok, refused]), column)
     notes = [json.loads(text).get("note") for text in lines["detail"]] if whole else []
+    if not whole and math.isnan(low) and column.aggregate != "ratio" and len(set(lines["prompt_id"][ok])) > 1:
+        notes = [_ALIKE.format(column.name)]
     first = int(ok[0]) if len(ok) else 0
     return {
         "run": run, "metric": column.name, "fingerprint": lines["fingerprint"][first], "mean": mean, "low": low, "high": high,
@@ -90,12 +93,13 @@ def stored_ends(detail: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _mean(lines: Mapping[str, np.ndarray], chosen: np.ndarray, column: Column) -> stats.Interval:
-    """The mean of a column over prompts; of one whose authors sum over words, the ratio of the sums."""
+    """The mean of a column over prompts; of one whose authors sum over words, the ratio of what prompts have on average."""
     prompts = lines["prompt_id"][chosen].astype(str)
     if column.aggregate == "ratio":
         return stats.cluster_ratio(*ratio_parts(lines["detail"][chosen]), prompts)
-    values = lines["value"][chosen]
-    return stats.cluster_mean(values, prompts, ends=score_ends(str(lines["unit"][chosen[0]]), values))
+    values, unit = lines["value"][chosen], str(lines["unit"][chosen[0]])
+    mean = stats.cluster_mean(values, prompts, ends=score_ends(unit, values), limits=score_limits(unit))
+    return without_worst(mean, unit)
 
 
 def mark_best(table: pd.DataFrame, pairs: pd.DataFrame, cards: Cards = EARLIER_CARDS) -> pd.DataFrame:

@@ -8,16 +8,18 @@ from bench.stats.agreement import krippendorff
 from bench.stats.bradley_terry import Strength, bradley_terry
 from bench.stats.crossed import MIN_PEOPLE, Crossed, crossed
 from bench.stats.half_sampling import Halves, half_interval, halves, resampled_difference
-from bench.stats.intervals import Ends, Interval, cluster_mean, cluster_ratio, mean_interval, mean_intervals, near_ends, wilson
-from bench.stats.paired import MIN_PROMPTS, Paired, extremes, paired, paired_many, ties
+from bench.stats.intervals import Ends, Interval, cluster_mean, cluster_ratio, mean_interval, mean_intervals, near_ends, wilson, within
+from bench.stats.paired import MIN_PROMPTS, Extremes, Paired, extremes, paired, paired_many, spread, ties
 from bench.stats.power import (
     adjust,
-    assurance,
+    beyond_pairs,
     detectable,
+    detectable_yes_no,
     fewest_differing,
     fewest_prompts,
     holm,
     needed,
+    needed_beyond,
     needed_if_true,
     needed_within,
     needed_yes_no,
@@ -31,17 +33,19 @@ __all__ = [
     "MIN_PROMPTS",
     "Crossed",
     "Ends",
+    "Extremes",
     "Halves",
     "Interval",
     "Paired",
     "Strength",
     "adjust",
-    "assurance",
+    "beyond_pairs",
     "bradley_terry",
     "cluster_mean",
     "cluster_ratio",
     "crossed",
     "detectable",
+    "detectable_yes_no",
     "drift",
     "enough_values",
     "extremes",
@@ -56,6 +60,7 @@ __all__ = [
     "mean_intervals",
     "near_ends",
     "needed",
+    "needed_beyond",
     "needed_if_true",
     "needed_within",
     "needed_yes_no",
@@ -63,7 +68,9 @@ __all__ = [
     "paired_many",
     "percentile_interval",
     "resampled_difference",
+    "spread",
     "student",
     "ties",
     "wilson",
+    "within",
 ]

@@ -110,27 +110,29 @@ def cluster_mean(
     if ends is not None and len(means) > 1 and np.isin(means, ends).all():
         scale = ends[1] - ends[0]
         return Interval(*(ends[0] + scale * end for end in wilson(int((means == ends[1]).sum()), len(means))))
-    value, low, high = mean_interval(means, ends=ends, seed=seed)
-    return Interval(value, max(low, limits[0]), min(high, limits[1]))
+    return within(mean_interval(means, ends=ends, seed=seed), limits)
 
 
 def cluster_ratio(top: np.ndarray, bottom: np.ndarray, clusters: np.ndarray) -> Interval:
-    """sum(top) / sum(bottom) (a micro average between 0 and 1) with its 95 % interval over clusters.
+    """The ratio of what clusters have on average (a micro average between 0 and 1) with its 95 % interval over clusters.
 
-    Two clusters of mean length are added, one all wrong and one all right. The ratio r of all N is linear in the residuals
-    e = top - r bottom: the ends are r -+ t(0.975, N - 1) sqrt(N sum(e^2) / (N - 1)) / sum(bottom), cut at 0 and 1.
+    Seeds of a prompt are averaged first, so that a prompt with more of them weighs no more. Two clusters of mean length are
+    added, one all wrong and one all right. The ratio r of all N is linear in the residuals e = top - r bottom: the ends are
+    r -+ t(0.975, N - 1) sqrt(N sum(e^2) / (N - 1)) / sum(bottom), cut at 0 and 1.
 
     Args:
         top: float (N,), no NaN, 0 to ``bottom``.
-        bottom: float (N,), no NaN; its sum is above 0.
+        bottom: float (N,), no NaN, 0 or more.
         clusters: (N,), the prompt each pair belongs to.
 
     Returns:
-        The ratio and both ends, which are NaN below two clusters.
+        The ratio and both ends, which are NaN below two clusters; all three are where ``bottom`` is nothing but 0.
     """
     _, index = np.unique(clusters, return_inverse=True)
-    parts = np.stack([np.bincount(index, weights=top), np.bincount(index, weights=bottom)], axis=1)
+    parts = np.stack([np.bincount(index, weights=top), np.bincount(index, weights=bottom)], axis=1) / np.bincount(index)[:, None]
     total = parts.sum(0)
+    if not total[1] > 0:
+        return Interval(math.nan, math.nan, math.nan)
     ratio, length = float(total[0] / total[1]), float(parts[:, 1].mean())
     if len(parts) < 2:
         return Interval(ratio, math.nan, math.nan)
@@ -139,6 +141,11 @@ def cluster_ratio(top: np.ndarray, bottom: np.ndarray, clusters: np.ndarray) -> 
     residuals = parts[:, 0] - right / asked * parts[:, 1]
     reach = float(stdtrit(n - 1, (1 + _LEVEL) / 2)) * math.sqrt(n * float(np.square(residuals).sum()) / (n - 1)) / float(asked)
     return _around(ratio, Interval(ratio, float(right / asked) - reach, float(right / asked) + reach), (0.0, 1.0))
+
+
+def within(interval: Interval, limits: Ends) -> Interval:
+    """``interval`` cut at ``limits``; NaN stays NaN."""
+    return Interval(interval.value, max(interval.low, limits[0]), min(interval.high, limits[1]))
 
 
 def near_ends(values: np.ndarray, ends: Ends) -> bool:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import bdtr
 
-from bench.stats.intervals import Ends, Interval, mean_interval, mean_intervals, near_ends
+from bench.stats.intervals import Ends, Interval, mean_interval, mean_intervals, near_ends, within
 from bench.stats.resampling import all_signs, coins
 
 MIN_PROMPTS = 6
@@ -22,8 +22,25 @@ _MORE_FLIPS = 100_000
 _RARE = 10
 _NOISE = 1e-6
 """Relative difference up to which two values count as equal: a picture scored in another batch differs by 1e-7."""
+_SMALL = 0.1
+"""Differences that vary by a smaller share of the scale are small."""
+_ROUNDED = 1e-9
+"""A standard deviation of so small a share of the values is an error of rounding."""
 _BATCH = 256
 """Pairs of runs that are resampled at once, so that memory does not grow with their number."""
+
+
+class Extremes(NamedTuple):
+    """Between which values the difference of a pair lies.
+
+    Attributes:
+        low, high: the ends.
+        added: whether the interval reckons with two more pairs, one at each end.
+    """
+
+    low: float
+    high: float
+    added: bool
 
 
 class Paired(NamedTuple):
@@ -32,7 +49,7 @@ class Paired(NamedTuple):
     Attributes:
         n: number of prompts.
         difference: mean of a - b with its 95 % interval (``bench.stats.intervals.mean_interval``).
-        sd: standard deviation of a - b over prompts (denominator n - 1); NaN for one prompt.
+        sd: standard deviation of a - b over prompts (``spread``); NaN for one prompt.
         p: two-sided, of the sign-flip test, or of the sign test with mid-p where all differences have one size.
         wins: share of prompts with a > b.
         ties: share with a = b up to a millionth of the larger, the noise of single precision.
@@ -74,8 +91,8 @@ def paired(a: np.ndarray, b: np.ndarray, *, seed: int = 0, ends: Ends | None = N
         a: float (n,), no NaN: for each prompt the mean over its seeds.
         b: float (n,), the same prompts in the same order.
         seed: of the bootstrap and of the flips.
-        ends: the lowest and highest value that a score can have. Where the scores lie near them (``near_ends``), the interval
-            reckons with a pair that differs fully, one each way.
+        ends: the lowest and highest value that a score can have. Where a pair not met yet may decide (``extremes``), the
+            interval reckons with a pair that differs fully, one each way.
 
     Raises:
         ValueError: different lengths, or no prompt.
@@ -83,15 +100,47 @@ def paired(a: np.ndarray, b: np.ndarray, *, seed: int = 0, ends: Ends | None = N
     return paired_many([(a, b)], seed=seed, extremes=[extremes(a, b, ends)])[0]
 
 
-def extremes(a: np.ndarray, b: np.ndarray, ends: Ends | None) -> Ends | None:
-    """The differences of the two pairs that the interval of a - b reckons with; None where scores are not near known ``ends``."""
-    if ends is None or not near_ends(np.concatenate([a, b]), ends):
+def extremes(a: np.ndarray, b: np.ndarray, ends: Ends | None) -> Extremes | None:
+    """Where each difference a - b lies; None without known ``ends``.
+
+    Two pairs are added where one not met yet may decide: the scores are near their ends (``near_ends``), or the differences
+    are small (``_small``).
+    """
+    if ends is None:
         return None
-    return ends[0] - ends[1], ends[1] - ends[0]
+    scale, gap = ends[1] - ends[0], np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
+    return Extremes(-scale, scale, near_ends(np.concatenate([a, b]), ends) or _small(gap / scale))
+
+
+def _small(gap: np.ndarray) -> bool:
+    """Whether differences, as shares of the scale, are so small or so alike that a pair not met yet may decide their mean.
+
+    More than half of them lie within a tenth of one another, however far the rest is, or their standard deviation is below a
+    tenth and below 1 / sqrt(n), which a single full difference makes.
+    """
+    n = len(gap)
+    if n < 2:
+        return True
+    ordered, half = np.sort(gap), n // 2
+    together = float((ordered[half:] - ordered[: n - half]).min()) <= _SMALL
+    return together or float(gap.std(ddof=1)) < min(_SMALL, 1 / math.sqrt(n))
+
+
+def spread(values: np.ndarray, beside: float = 0.0) -> float:
+    """Standard deviation (denominator n - 1), 0 where it is an error of rounding beside the values, NaN for one value.
+
+    Args:
+        values: float (n,).
+        beside: the size of what they were taken from, where that is larger.
+    """
+    if len(values) < 2:
+        return math.nan
+    sd = float(values.std(ddof=1))
+    return sd if sd > _ROUNDED * max(beside, float(np.abs(values).max())) else 0.0
 
 
 def paired_many(
-    pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int = 0, extremes: Sequence[Ends | None] | None = None
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int = 0, extremes: Sequence[Extremes | None] | None = None
 ) -> list[Paired]:
     """``paired`` of each pair: the same numbers, in less time. ``extremes``: one a pair; None for no known ends.
 
@@ -124,19 +173,20 @@ def _gap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(ties(x, y), 0.0, x - y)
 
 
-def _intervals(gaps: Sequence[np.ndarray], extremes: Sequence[Ends | None], seed: int) -> list[Interval]:
+def _intervals(gaps: Sequence[np.ndarray], extremes: Sequence[Extremes | None], seed: int) -> list[Interval]:
     """The interval of each mean difference; arrays of one length share their resamples."""
-    intervals = {i: mean_interval(gap, ends=known) for i, (gap, known) in enumerate(zip(gaps, extremes, strict=True)) if known}
+    added = {i: known[:2] for i, known in enumerate(extremes) if known and known.added}
+    intervals = {i: mean_interval(gaps[i], ends=ends) for i, ends in added.items()}
     for n in {len(gap) for i, gap in enumerate(gaps) if i not in intervals}:
         places = [i for i, gap in enumerate(gaps) if len(gap) == n and i not in intervals]
         intervals |= dict(zip(places, mean_intervals(np.stack([gaps[i] for i in places], axis=1), seed=seed), strict=True))
-    return [intervals[i] for i in range(len(gaps))]
+    return [within(intervals[i], known[:2]) if known else intervals[i] for i, known in enumerate(extremes)]
 
 
 def _paired(gap: np.ndarray, difference: Interval, p: float) -> Paired:
-    sd = float(gap.std(ddof=1)) if len(gap) > 1 else math.nan
+    sd = spread(gap)
     won, lost = float((gap > 0).mean()), float((gap < 0).mean())
-    effect = 0.0 if won + lost == 0 else difference.value / sd if sd > 1e-12 * abs(difference.value) else math.nan
+    effect = 0.0 if won + lost == 0 else difference.value / sd if sd > 0 else math.nan
     tied = max(0.0, 1 - won - lost)
     return Paired(len(gap), difference, sd, p, won, tied, lost, won - lost, effect, one_size(gap), _carrier(gap))
 

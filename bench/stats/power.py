@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import bdtr, nctdtrinc, ndtr, ndtri, stdtrit
+from scipy.special import bdtr, nctdtrinc, ndtri, stdtrit
 
 from bench.stats.paired import MIN_PROMPTS, sign_test
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _Z = 1.959963984540054
 _LARGE = 1e6
 """Number of prompts above which Student's t is taken as normal."""
+_EXACT = 2000
+"""Number of prompts up to which the sign test's power is summed over all that could come out."""
 
 
 def adjust(p: np.ndarray) -> np.ndarray:
@@ -54,7 +60,7 @@ def fewest_differing(alpha: float, *, even: bool = False) -> int:
     return math.ceil(round(math.log2(1 / alpha), 9)) + (0 if even else 1)
 
 
-def detectable(sd: float, n: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
+def detectable(sd: float, n: float, *, alpha: float = 0.05, power: float = 0.8, scale: float = 0.0) -> float:
     """The mean difference that a paired t test of ``n`` prompts shows with probability ``power``, in the unit of ``sd``.
 
     It is the d for which the noncentral t of n - 1 degrees of freedom and noncentrality d sqrt(n) / sd exceeds
@@ -65,13 +71,44 @@ def detectable(sd: float, n: float, *, alpha: float = 0.05, power: float = 0.8) 
         n: number of prompts.
         alpha: two-sided level of the test.
         power: probability of showing the difference.
+        scale: how far the two pairs that the interval reckons with lie from 0, for that has to leave out 0 as well; 0 where
+            there are none.
 
     Returns:
-        The difference, 0 or more; NaN where ``sd`` is, and for fewer prompts than ``fewest_prompts``.
+        The difference, above 0; NaN where ``sd`` is NaN or 0, and for fewer prompts than ``fewest_prompts``.
     """
-    if math.isnan(sd) or n < fewest_prompts(alpha):
+    if not sd > 0 or n < fewest_prompts(alpha):
         return math.nan
-    return sd * _standardised(float(n), alpha, power)
+    return max(sd * _standardised(float(n), alpha, power), beyond_pairs(sd, n, scale, power) if scale > 0 else 0.0)
+
+
+@lru_cache(maxsize=4096)
+def detectable_yes_no(discordant: float, n: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """The difference of two shares that the sign test (mid-p) of ``n`` prompts shows with probability ``power``.
+
+    Args:
+        discordant: the share of prompts that differ.
+        n: number of prompts; above 2,000 by McNemar's normal formula, as in ``needed_yes_no``.
+        alpha: two-sided level of the test.
+        power: probability of showing the difference.
+
+    Returns:
+        The difference; NaN where not even ``discordant``, every prompt that differs for one run, is shown.
+    """
+    discordant = min(1.0, discordant)
+
+    def shown(gap: float) -> bool:
+        if n > _EXACT:
+            return _normal_prompts(gap, discordant, alpha, power) <= n
+        return _sign_test_power(n, discordant, (discordant + gap) / (2 * discordant), alpha) >= power
+
+    if not discordant > 0 or not shown(discordant):
+        return math.nan
+    low, high = 0.0, discordant
+    for _ in range(12):
+        middle = (low + high) / 2
+        low, high = (low, middle) if shown(middle) else (middle, high)
+    return high
 
 
 def fewest_prompts(alpha: float) -> int:
@@ -130,9 +167,9 @@ def needed_yes_no(difference: float, discordant: float, *, alpha: float = 0.05, 
     gap = abs(difference)
     if gap == 0:
         return math.inf
-    reach = float(ndtri(1 - alpha / 2)) * math.sqrt(discordant) + float(ndtri(power)) * math.sqrt(max(0.0, discordant - gap * gap))
-    normal = math.ceil((reach / gap) ** 2)
-    if normal > 2000:
+    discordant = min(1.0, max(discordant, gap))
+    normal = math.ceil(_normal_prompts(gap, discordant, alpha, power))
+    if normal > _EXACT:
         return float(normal)
     too_few, enough = max(MIN_PROMPTS, fewest_differing(alpha, even=True)) - 1, 2 * normal + 100
     while enough - too_few > 1:
@@ -142,34 +179,89 @@ def needed_yes_no(difference: float, discordant: float, *, alpha: float = 0.05, 
     return float(enough)
 
 
+def _normal_prompts(gap: float, discordant: float, alpha: float, power: float) -> float:
+    """McNemar's normal formula (Connor 1987)."""
+    reach = float(ndtri(1 - alpha / 2)) * math.sqrt(discordant) + float(ndtri(power)) * math.sqrt(max(0.0, discordant - gap * gap))
+    return (reach / gap) ** 2
+
+
 def _sign_test_power(n: int, discordant: float, wins: float, alpha: float) -> float:
     """The probability that the sign test of ``n`` prompts reaches ``alpha``."""
-    differing = np.arange(n + 1)
+    differing, discordant, wins = np.arange(n + 1), min(1.0, discordant), min(1.0, wins)
     chance = np.diff(bdtr(differing, n, discordant), prepend=0.0)
-    rarer = np.array([_rarest(int(k), alpha) for k in differing])
+    rarer = _rarest(n, alpha)
     able = rarer >= 0
     lost, won = bdtr(rarer[able], differing[able], 1 - wins), bdtr(rarer[able], differing[able], wins)
     return float(chance[able] @ np.minimum(1.0, lost + won))
 
 
-@lru_cache(maxsize=65536)
-def _rarest(differing: int, alpha: float) -> int:
-    """The most losses of ``differing`` pairs with which the sign test reaches ``alpha``; -1 where none does."""
-    fewer = -1
-    while 2 * (fewer + 1) <= differing and sign_test(fewer + 1, differing) <= alpha:
-        fewer += 1
-    return fewer
+@lru_cache(maxsize=256)
+def _rarest(n: int, alpha: float) -> np.ndarray:
+    """The most losses of 0 to ``n`` differing pairs with which the sign test reaches ``alpha``, int (n + 1,); -1 where none does."""
+    rarer, fewer = np.full(n + 1, -1), -1
+    for differing in range(n + 1):  # one more pair allows one more loss or none
+        while 2 * (fewer + 1) <= differing and sign_test(fewer + 1, differing) <= alpha:
+            fewer += 1
+        rarer[differing] = fewer
+    return rarer
 
 
-def needed_within(sd: float, margin: float, *, power: float = 0.8) -> float:
+def needed_within(sd: float, margin: float, *, power: float = 0.8, scale: float = 0.0) -> float:
     """Prompts with which two runs that do not differ are shown to be within ``margin``: ((1.96 + z) sd / margin)^2.
 
     Args:
         sd: standard deviation of the differences over prompts, in the margin's unit.
         margin: above 0.
         power: probability of showing it.
+        scale: how far the two pairs that the interval reckons with lie from 0 (``bench.stats.extremes``); 0 where there are
+            none. Then the fewest N with reach + z sd / sqrt(N) <= margin, ``reach`` being half of that interval.
     """
-    return math.ceil(max(float(MIN_PROMPTS), ((_Z + float(ndtri(power))) * sd / margin) ** 2))
+    normal = math.ceil(max(float(MIN_PROMPTS), ((_Z + float(ndtri(power))) * sd / margin) ** 2))
+    if scale <= 0:
+        return normal
+    return _fewest(lambda n: _reach(sd, n, scale) + float(ndtri(power)) * sd / math.sqrt(n) <= margin, normal)
+
+
+def needed_beyond(difference: float, sd: float, scale: float, *, power: float = 0.8) -> float:
+    """Prompts with which an interval that reckons with two pairs, -+ ``scale``, leaves out 0, were ``difference`` the true one.
+
+    Args:
+        difference: of either sign.
+        sd: standard deviation of the differences over prompts.
+        scale: above 0.
+        power: probability of leaving it out.
+    """
+    if difference == 0 or math.isnan(sd):
+        return math.inf if difference == 0 else math.nan
+    return _fewest(lambda n: beyond_pairs(sd, n, scale, power) <= abs(difference), MIN_PROMPTS)
+
+
+def _reach(sd: float, n: float, scale: float, difference: float = 0.0) -> float:
+    """Half of Student's interval of ``n`` differences and the two added ones (``bench.stats.mean_interval``)."""
+    both = n + 2
+    variance = ((n - 1) * sd * sd + 2 * scale * scale + 2 * n * difference * difference / both) / (both - 1)
+    return float(stdtrit(both - 1, 0.975)) * math.sqrt(variance / both)
+
+
+def beyond_pairs(sd: float, n: float, scale: float, power: float = 0.8) -> float:
+    """The mean difference with which an interval of ``n`` pairs and two more, -+ ``scale``, leaves out 0 with probability ``power``."""
+    found = 0.0
+    for _ in range(30):
+        found = (n + 2) / n * _reach(sd, n, scale, found) + float(ndtri(power)) * sd / math.sqrt(n)
+    return found
+
+
+def _fewest(enough: Callable[[int], bool], start: int) -> float:
+    """The fewest prompts, ``start`` or more, that are ``enough``; infinite above ``_LARGE``."""
+    low, high = start - 1, start
+    while not enough(high):
+        low, high = high, 2 * high
+        if high > _LARGE:
+            return math.inf
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return float(high)
 
 
 def needed_if_true(n: int, distance: float, reach: float) -> float:
@@ -184,21 +276,6 @@ def needed_if_true(n: int, distance: float, reach: float) -> float:
         ``n`` or more; infinite where the change lies at the margin itself.
     """
     return math.inf if distance == 0 else math.ceil(((_Z + float(ndtri(0.8))) / _Z * reach / distance) ** 2 * n)
-
-
-def assurance(n: int, distance: float, reach: float, *, power: float = 0.8) -> float:
-    """Prompts in all that settle it with probability ``power``, however far the change seen is from the true one.
-
-    The smallest N with Phi((e - c) / s) + Phi((-e - c) / s) >= power, s = se sqrt(1 - n / N), c = 1.96 se sqrt(n / N),
-    se = reach / 1.96 (O'Hagan, Stevens and Campbell 2005). Arguments as in ``needed_if_true``.
-    """
-    error, found = reach / _Z, float(n)
-    while found < _LARGE:
-        found = math.ceil(found * 1.05) + 1.0
-        s, c = error * math.sqrt(1 - n / found), _Z * error * math.sqrt(n / found)
-        if float(ndtr((distance - c) / s) + ndtr((-distance - c) / s)) >= power:
-            return found
-    return math.inf
 
 
 @lru_cache(maxsize=4096)

@@ -34,6 +34,11 @@ def three_kinds(rng: np.random.Generator, n: int) -> np.ndarray:
     return np.where(kind < 0.6, 1.0, np.where(kind < 0.7, 0.0, rng.beta(4, 1, n)))
 
 
+def below_the_ceiling(rng: np.random.Generator, n: int) -> np.ndarray:
+    """0.89, and 0 for 4 % of prompts."""
+    return np.where(rng.random(n) < 0.04, 0.0, 0.89)
+
+
 def middle(rng: np.random.Generator, n: int) -> np.ndarray:
     """Around the middle of the scale."""
     return rng.beta(2, 2, n)
@@ -101,14 +106,15 @@ def differences(replicates: int) -> Iterator[Row]:
     for name, one, other in (
         ("Means alike, one run fails rarely", nearly_one, shifted(nearly_one)),
         ("Means alike, mostly right against steady", mostly_right, shifted(mostly_right)),
+        ("Means alike, 0.89 that fails rarely against steady", below_the_ceiling, lambda _, n: np.full(n, 0.96 * 0.89)),
         ("Alike, middle of the scale", middle, middle),
     ):
         for n in (8, 12, 20, 50, 100):
             shown = _shown(one, other, n, replicates)
             yield row(name, f"told apart, n {n}", shown, replicates, high=0.05)
-    sd = 0.2
-    shown = _shown(lambda rng, n: 0.5 + sd * rng.normal(size=n), lambda _, n: np.full(n, 0.5 - 0.3 * sd), 100, replicates)
-    yield row("A difference of 0.3 sd, middle of the scale", "shown, n 100 (t test: 84 %)", shown, replicates, low=0.76)
+    for sd in (0.2, 0.17):
+        shown = _shown(lambda rng, n, sd=sd: 0.5 + sd * rng.normal(size=n), lambda _, n, sd=sd: np.full(n, 0.5 - 0.3 * sd), 100, replicates)
+        yield row(f"A difference of 0.3 sd, sd {sd} of the scale", "shown, n 100 (t test: 84 %)", shown, replicates, low=0.76)
 
 
 def shifted(draw: Callable[[np.random.Generator, int], np.ndarray]) -> Callable[[np.random.Generator, int], np.ndarray]:

@@ -20,9 +20,9 @@ from support.runs import render_oracle
 
 from bench import prompts, stats
 from bench.analysis.drops import GateRun, _margin_warning
-from bench.analysis.gate import EXIT_CODES, judge
+from bench.analysis.gate import EXIT_CODES, GateFinding, judge
 from bench.analysis.limits import Limit, parse
-from bench.cli.commands.gate import document
+from bench.cli.commands.gate import document, sentence
 from bench.config import presets
 from bench.core.progress import Progress
 from bench.engine import score
@@ -305,6 +305,35 @@ def test_yes_or_no_that_never_differed_is_no_proof_of_equality() -> None:
     more = [side(name, spread(np.ones(enough)), column=column) for name in "ab"]
     assert judge(*more, [Limit("scene", 0.05)])[0].verdict == "pass"
     assert judge(a, a, [Limit("scene", 0.05)])[0].verdict == "pass", "the very same pictures"
+
+
+def gated(a: Sequence[float], b: Sequence[float], unit: str, margin: float, *, better: bool = True) -> GateFinding:
+    column = Column("q", unit, higher_is_better=better)
+    (found,) = judge(*(side(n, spread(np.array(v)), column=column) for n, v in (("a", a), ("b", b))), [Limit("q", margin)])
+    return found
+
+
+def test_six_prompts_that_do_not_vary_settle_nothing_anywhere_on_the_scale() -> None:
+    assert gated([0.88] * 6, [0.88] * 6, "similarity", 0.05).verdict == "cannot tell"
+    assert gated([0.5] * 6, [0.4] * 6, "similarity", 0.05).verdict == "cannot tell"
+    assert gated([0.5] * 200, [0.2] * 200, "similarity", 0.05).verdict == "regression"
+    assert gated([0.2, 0.8], [0.8, 0.2], "similarity", 0.05).drop == (0, -1, 1)
+
+
+def test_a_count_that_does_not_vary_has_no_worst_end_and_cannot_be_told() -> None:
+    found = gated([0.0] * 8, [0.0] * 8, "edits", 1.0, better=False)
+    assert (found.verdict, found.reason) == ("cannot tell", "how much chance is in it is not known")
+
+
+def test_a_plan_counts_a_spread_of_rounding_errors_as_none() -> None:
+    shifted = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    found = gated(shifted + 0.1, (shifted - 0.1) + 0.2, "similarity", 0.05)
+    assert found.unchanged > 50
+    assert 20 < found.more < math.inf
+    close = gated([0.88] * 6, [0.88] * 6, "similarity", 0.001)
+    assert close.hopeless
+    assert sentence(close).endswith("more than 20 times as many prompts would settle this one, if the drop seen is the true one")
+    assert math.isinf(gated([0.88] * 6, [0.88] * 6, "similarity", 0.0).more)
 
 
 def test_sets_are_judged_by_halves_of_the_same_prompts() -> None:

@@ -158,6 +158,28 @@ def test_answers_that_never_differ_have_an_interval_and_counts_that_do_not_have_
     assert (share["low"], share["high"]) == (pytest.approx(-0.137, abs=1e-3), pytest.approx(0.137, abs=1e-3))
     (count,) = pairwise.table(scores(right, unit=""), infos("a", "b"), {}).to_dict("records")
     assert (count["low"], count["high"]) == (0, 0)
+    (edits,) = pairwise.table(scores(right, unit="edits"), infos("a", "b"), {}).to_dict("records")
+    assert math.isnan(edits["low"]), "no worst end: nobody knows how far a prompt not met yet may lie"
+
+
+def test_what_could_have_been_shown_is_nothing_where_nothing_varies_and_never_below_the_interval() -> None:
+    def row(a: np.ndarray, b: np.ndarray, unit: str = "share") -> dict[str, Any]:
+        (found,) = pairwise.table(scores({"a": a.tolist(), "b": b.tolist()}, unit=unit), infos("a", "b"), {}).to_dict("records")
+        return found
+
+    assert math.isnan(row(np.ones(32), np.ones(32))["detectable"])
+    steady = np.linspace(0.1, 0.7, 32)
+    assert math.isnan(row(steady + 0.2, steady, "cosine")["detectable"]), "2e-17 is an error of rounding"
+    once = np.ones(50)
+    once[0] = 0
+    assert math.isnan(row(np.ones(50), once)["detectable"]), "with one prompt of 50 that differs the sign test shows nothing"
+    often = np.tile([1.0, 0.0], 50)
+    some = row(often, np.where(np.arange(100) < 30, 1 - often, often))
+    assert some["detectable"] >= max((some["high"] - some["low"]) / 2, stats.detectable_yes_no(0.3, 100))
+    draw = np.random.default_rng(2)
+    close = row(0.5 + 0.05 * draw.normal(size=20), np.full(20, 0.5))
+    assert close["detectable"] >= (close["high"] - close["low"]) / 2
+    assert close["detectable"] > stats.detectable(0.05, 20)
 
 
 def test_runs_without_a_prompt_in_common_are_not_compared() -> None:

@@ -60,6 +60,26 @@ def test_published_word_counts_are_averaged_over_words() -> None:
     assert summarise(rows, {"a": {}})["mean"].tolist() == [0.1]
 
 
+def test_a_micro_average_weighs_prompts_alike_in_summary_and_pairs() -> None:
+    def line(run: str, prompt: str, hits: int) -> dict[str, Any]:
+        return {"run": run, "metric": "ocr.longtext", "prompt_id": prompt, "value": hits / 10, "detail": f'{{"hits": {hits}, "asked": 10}}'}
+
+    rows = scores(*(line("a", "p", 9) for _ in range(4)), line("a", "q", 1), line("b", "p", 6), line("b", "q", 6))
+    means = summarise(rows, {"a": {}, "b": {}})["mean"].tolist()
+    (pair,) = pairwise.table(rows, {"a": {}, "b": {}}, {}).to_dict("records")
+    assert [pair["mean_a"], pair["mean_b"]] == means == pytest.approx([0.5, 0.6])
+
+
+def test_counts_lie_above_zero_and_have_no_interval_where_all_are_alike() -> None:
+    words = [{"metric": "stray_text", "unit": "words", "prompt_id": f"p{i}", "worst": math.nan} for i in range(3)]
+    (some,) = summarise(scores(*({**row, "value": v} for row, v in zip(words, (0.0, 0.0, 5.0), strict=True))), {"a": {}}).to_dict("records")
+    assert (some["low"], some["note"]) == (0, None)
+    (none,) = summarise(scores(*({**row, "value": 0.0} for row in words)), {"a": {}}).to_dict("records")
+    assert math.isnan(none["low"])
+    assert math.isnan(none["high"])
+    assert none["note"].startswith("stray_text: all prompts are alike")
+
+
 def test_what_applies_to_nothing_is_left_out() -> None:
     rows = scores({"value": 1.0}, {"metric": "clip.revised", "status": "not_applicable", "reason": "no revised prompt"})
     assert summarise(rows, {"a": {}})["metric"].tolist() == ["ocr.exact"]
@@ -106,7 +126,7 @@ def test_a_run_with_seeds_and_one_without_are_paired_by_prompt() -> None:
     with_seeds = [("a", f"p{i}", seed, i / 10 + 0.01 + (0.004 if seed else -0.004)) for i in range(8) for seed in (0, 1)]
     without = [("b", f"p{i}", None, i / 10) for i in range(8)]
     keys = ("run", "prompt_id", "seed", "value")
-    rows = scores(*(dict(zip(keys, row, strict=True)) for row in with_seeds + without))
+    rows = scores(*(dict(zip(keys, row, strict=True)) for row in with_seeds + without)).assign(unit="cosine")
     assert best(rows, "a", "b") == {"a": True, "b": False}
     table = summarise(rows, {"a": {}, "b": {}}).set_index("run")
     assert (table.loc["a", "mean"], table.loc["b", "mean"]) == (pytest.approx(0.36), pytest.approx(0.35))

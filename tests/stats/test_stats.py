@@ -92,8 +92,33 @@ def test_scores_at_the_end_of_their_scale_have_an_interval_that_looks_at_the_oth
 def test_a_score_is_near_its_ends_where_half_of_the_prompts_are() -> None:
     assert stats.near_ends(np.array([1.0, 0.95, 0.5, 0.4]), (0, 1))
     assert not stats.near_ends(np.array([1.0, 0.85, 0.5, 0.4]), (0, 1))
-    assert stats.extremes(np.ones(4), np.full(4, 0.5), (0, 1)) == (-1, 1)
-    assert stats.extremes(np.full(4, 0.6), np.full(4, 0.5), (0, 1)) is None
+    assert stats.extremes(np.ones(4), np.full(4, 0.5), (0, 1)) == (-1, 1, True)
+    far = np.array([0.2, 0.4, 0.6, 0.8, 0.7, 0.3])
+    assert stats.extremes(far, far[::-1], (0, 1)) == (-1, 1, False)
+    assert stats.extremes(far, far[::-1], None) is None
+
+
+def test_differences_that_are_small_beside_the_scale_reckon_with_a_pair_not_met_yet() -> None:
+    rng = np.random.default_rng(8)
+    for a, b in (
+        (np.full(12, 0.89), np.full(12, 0.96 * 0.89)),
+        (np.append(np.zeros(2), np.full(10, 0.6)), np.full(12, 0.5)),
+        (0.5 + 0.07 * rng.normal(size=60), np.full(60, 0.5)),
+    ):
+        known = stats.extremes(a, b, (0, 1))
+        assert known is not None
+        assert known.added
+    steady = stats.paired(np.full(12, 0.89), np.full(12, 0.96 * 0.89), ends=(0, 1))
+    assert steady.difference.low < 0 < steady.difference.high
+    for sd, n in ((0.17, 100), (0.08, 400)):
+        wide = stats.extremes(0.5 + sd * rng.normal(size=n), np.full(n, 0.5), (0, 1))
+        assert wide is not None
+        assert not wide.added, "a pair more or less decides nothing there"
+
+
+def test_no_difference_is_larger_than_the_scale() -> None:
+    found = stats.paired(np.array([0.2, 0.8]), np.array([0.6, 0.3]), ends=(0, 1)).difference
+    assert found == (pytest.approx(0.05), -1, 1)
 
 
 def test_a_micro_average_has_scipys_bca_interval_where_prompts_are_many() -> None:
@@ -115,6 +140,12 @@ def test_a_micro_average_bears_prompts_without_words_and_equal_ones() -> None:
     assert right == (1, pytest.approx(stats.mean_interval(np.ones(10), ends=(0, 1)).low), 1)
     assert math.isnan(stats.cluster_ratio(np.ones(2), np.ones(2), np.zeros(2)).low)
     assert stats.cluster_ratio(np.zeros(5), np.ones(5), np.arange(5))[:2] == (0, 0)
+    assert np.isnan(stats.cluster_ratio(np.zeros(3), np.zeros(3), np.arange(3))).all()
+
+
+def test_a_prompt_with_more_seeds_weighs_no_more_in_a_micro_average() -> None:
+    hits, words, prompts = np.array([4.0, 4.0, 4.0, 0.0]), np.array([4.0, 4.0, 4.0, 4.0]), np.array(["a", "a", "a", "b"])
+    assert stats.cluster_ratio(hits, words, prompts) == stats.cluster_ratio(hits[2:], words[2:], prompts[2:])
 
 
 @pytest.mark.parametrize("n", [3, 6, 9, 13])
@@ -248,7 +279,37 @@ def test_planning_knows_its_edges() -> None:
     assert math.isnan(stats.detectable(1.0, 7))
     assert math.isnan(stats.detectable(1.0, 12, alpha=0.05 / 24))
     assert math.isnan(stats.detectable(math.nan, 50))
-    assert stats.detectable(0.0, 50) == 0
+    assert math.isnan(stats.detectable(0.0, 50))
+    assert stats.spread(np.full(9, 0.3) - 0.1 * np.array([1, 1, 2, 2, 2, 3, 3, 3, 3]) / np.array([1, 1, 2, 2, 2, 3, 3, 3, 3])) == 0
+    assert stats.spread(np.array([1e-17, 0.0]), beside=0.5) == 0
+    assert math.isnan(stats.spread(np.ones(1)))
+
+
+def test_a_plan_reckons_with_the_pairs_that_the_interval_has() -> None:
+    assert stats.detectable(0.2, 1000, scale=1.0) >= stats.detectable(0.2, 1000)
+    least = stats.detectable(0.05, 20, scale=1.0)
+    gaps = np.full(20, least) + 0.05 * np.tile([1.0, -1.0], 10)
+    shown = stats.mean_interval(gaps, ends=(-1, 1))
+    assert 0 < shown.low < 0.05
+    n = int(stats.needed_beyond(-0.1, 0.05, 1.0))
+    assert stats.beyond_pairs(0.05, n, 1.0) <= 0.1 < stats.beyond_pairs(0.05, n - 1, 1.0)
+    assert math.isinf(stats.needed_beyond(0.0, 0.05, 1.0))
+    n = int(stats.needed_within(0.0, 0.05, scale=1.0))
+    assert stats.mean_interval(np.zeros(n), ends=(-1, 1)).high <= 0.05 < stats.mean_interval(np.zeros(n - 1), ends=(-1, 1)).high
+    assert stats.needed_within(0.2, 0.05, scale=1.0) > stats.needed_within(0.2, 0.05)
+
+
+def test_yes_or_no_shows_what_the_exact_test_shows() -> None:
+    assert math.isnan(stats.detectable_yes_no(0.02, 50)), "one of 50: never"
+    found = stats.detectable_yes_no(0.3, 100)
+    assert stats.needed_yes_no(found, 0.3) <= 100 < stats.needed_yes_no(found - 0.005, 0.3)
+    assert stats.detectable_yes_no(0.3, 1990) == pytest.approx(stats.detectable_yes_no(0.3, 2001), rel=0.01)
+
+
+def test_a_share_above_its_end_by_rounding_counts_as_that_end() -> None:
+    assert stats.needed_yes_no(0.1, 1 - 0.9) == stats.needed_yes_no(0.1, 0.1) == 66
+    assert stats.needed_yes_no(1.0, 1.0 + 1e-15) == stats.needed_yes_no(1.0, 1.0)
+    assert stats.detectable_yes_no(1.0 + 1e-15, 20) == stats.detectable_yes_no(1.0, 20)
 
 
 def test_holm_is_statsmodels_and_skips_what_was_not_asked() -> None:
@@ -274,7 +335,6 @@ def test_planning_of_a_gate_goes_by_its_formulas() -> None:
     assert stats.needed_within(0.3, 0.09) == math.ceil(((1.96 + 0.8416) * 0.3 / 0.09) ** 2)
     assert stats.needed_if_true(30, 1.0, 2.0) == pytest.approx(2.04 * 4 * 30, abs=1.5)
     assert math.isinf(stats.needed_if_true(30, 0.0, 2.0))
-    assert stats.assurance(30, 1.0, 1.1) < stats.assurance(30, 0.5, 1.1) < math.inf
 
 
 def by_minorisation(wins: np.ndarray) -> np.ndarray:

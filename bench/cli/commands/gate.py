@@ -192,7 +192,9 @@ def sentence(finding: GateFinding) -> str:
     parts = [why]
     if not math.isnan(finding.unchanged):
         parts.append(f"a candidate that is no worse passes four times in five with {rounded(finding.unchanged)} prompts")
-    if math.isinf(finding.more):
+    if finding.hopeless:
+        parts.append("more than 20 times as many prompts would settle this one, if the drop seen is the true one")
+    elif math.isinf(finding.more):
         parts.append("this drop lies at the margin itself, which no number of prompts settles")
     elif not math.isnan(finding.more):
         parts.append(f"about {rounded(finding.more)} more would settle this one, if the drop seen is the true one")
