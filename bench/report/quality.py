@@ -309,9 +309,9 @@ def _is(runs: Sequence[str]) -> str:
     return "is" if len(runs) == 1 else "are"
 
 
-def _amounts(asked: pd.DataFrame, first: str) -> str:
+def _amounts(able: pd.DataFrame, first: str) -> str:
     """The first lead that is said as numbers, "" where there is none."""
-    rows = asked[((asked["a"] == first) & (asked["answer"] == BETTER)) | ((asked["b"] == first) & (asked["answer"] == WORSE))]
+    rows = able[((able["a"] == first) & (able["answer"] == BETTER)) | ((able["b"] == first) & (able["answer"] == WORSE))]
     if rows.empty:
         return ""
     row = rows.iloc[0]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from support.paths import ROOT
 from support.worlds import simulated
 
 from bench.analysis import pairwise
@@ -190,6 +191,16 @@ def test_too_few_prompts_say_how_many_would_do() -> None:
     ), sentence
     enough = pairwise.table(scores(9, metrics), infos, {})
     assert quality_words(enough, "abc", EARLIER_CARDS).startswith("No model is shown to be the best: c is better than a and b on ocr.exact")
+
+
+def test_the_page_names_the_correction_that_verdicts_have() -> None:
+    """Within the family, and with the interval; the answer's own rule beside it."""
+    pairs, summary = (
+        (ROOT / "bench/report/template/sections" / f"{name}.html.j2").read_text(encoding="utf-8") for name in ("pairs", "summary")
+    )
+    assert "metrics that ask the same" in pairs
+    assert "q ≤ 0.05 and its interval leaves out 0" in pairs
+    assert "metrics that ask the same" in summary
 
 
 NAMES = ("m0", "m1", "m2")
