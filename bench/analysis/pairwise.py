@@ -137,7 +137,8 @@ def table(
     hold the chance of other people.
 
     ``p_answer`` is p after Holm over the questions of the answer: every pair, on one column a family (``Cards.questions``),
-    NaN elsewhere; ``answer`` is the verdict by it, None elsewhere.
+    NaN elsewhere; ``answer`` is the verdict by it, None elsewhere. "Better" and "worse" are words of the answer only where the
+    table has them too.
 
     ``detectable``: the difference that this many prompts would have shown with 80 % power; ``more``: how many more would
     show the one observed. Both reckon with the level at which the next difference of the family would have counted.
@@ -309,8 +310,10 @@ def _judged(results: Sequence[PairResult], cards: Cards) -> pd.DataFrame:
     asked = table["metric"].isin(cards.questions(table.loc[table["p"].notna(), "metric"]))
     able = asked & table["p"].notna() & (table["n"] >= _min_units(table))
     table["p_answer"] = stats.holm(table["p"].where(able).to_numpy(float))
-    table["answer"] = _verdicts(table, table["p_answer"], ALPHA / max(1, int(able.sum()))).where(asked, None)
-    table["carried_by"] = table["carried_by"].where(table["verdict"].isin([BETTER, WORSE]) | table["answer"].isin([BETTER, WORSE]), None)
+    answer = _verdicts(table, table["p_answer"], ALPHA / max(1, int(able.sum())))
+    softer = ~table["verdict"].isin([BETTER, WORSE]) & (answer != FEW)
+    table["answer"] = answer.mask(softer, table["verdict"]).where(asked, None)
+    table["carried_by"] = table["carried_by"].where(table["verdict"].isin([BETTER, WORSE]), None)
     return table[list(COLUMNS)]
 
 

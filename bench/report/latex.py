@@ -32,7 +32,7 @@ def summary_latex(tables: Frames) -> str:
         unit = f" ({_escaped(first['unit'])})" if first["unit"] else ""
         heads.append(f"{_escaped(metric)}{unit} {_ARROWS[wording.arrow(higher=first['higher_is_better'])]}".strip())
     lines = [
-        "% mean [low, high]: ends of the 95 % interval over prompts; bold: better than every rival at a false discovery rate of 5 %",
+        "% mean [low, high]: ends of the 95 % interval over prompts; bold: better than every rival, one such word in twenty by chance",
         rf"\begin{{tabular}}{{l{'r' * len(metrics)}}}", r"\toprule", " & ".join(["model", *heads]) + r" \\", r"\midrule",
     ]  # fmt: skip
     for run in runs:

@@ -14,7 +14,7 @@ from table import Row, row
 from bench.analysis import pairwise
 from bench.analysis.columns import EARLIER_CARDS
 from bench.analysis.pairwise import BETTER, FEW, LEVEL, WORSE
-from bench.report.answer import Leader, decide
+from bench.report.quality import Leader, decide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,9 +65,8 @@ def judged(rng: np.random.Generator, models: int, lead: dict[int, float], prompt
 
 def advised(table: pd.DataFrame, models: int) -> str | None:
     """The model that the answer says to choose."""
-    quality = table[table["answer"].notna()]
-    found = decide(quality.assign(verdict=quality["answer"]), [f"m{model}" for model in range(models)])
-    return found.run if isinstance(found, Leader) and found.best_on else None
+    found = decide(table, [f"m{model}" for model in range(models)], EARLIER_CARDS.weighed(table["metric"]))
+    return found.run if isinstance(found, Leader) and found.advised else None
 
 
 def equal_models(replicates: int) -> Iterator[Row]:

@@ -175,7 +175,7 @@ def test_coverage_and_refusals_are_counted_run_by_run(tables: Frames) -> None:
     detail = tables["scores"].query("run == 'gpt-image' and metric == 'refusals'")["detail"].iloc[0]
     assert json.loads(detail)["by_server_category"] == {"violence": 2, "weapons": 1}
     told = verdict(tables)
-    assert told.answer.startswith("Too few prompts to compare quality: with 4 no test can show a difference"), "in common"
+    assert told.answer.startswith("Too few prompts to compare quality: 4 cannot show surely enough"), "in common"
     assert told.points[:2] == (
         "3 models, 8 prompts, 23 pictures, 2 refused, 1 rate limited, 1 timed out.",
         "Not every model has every prompt: midjourney 3 of 8 prompts. Differences count shared prompts only.",

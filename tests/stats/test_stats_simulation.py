@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from support import simulation
+from support.paths import ROOT
 from support.simulation import KINDS, SIZES
 
 pytestmark = pytest.mark.slow
@@ -50,6 +53,15 @@ def test_intervals_of_unequal_shares_cover_and_are_careful_where_wrong_answers_a
 @pytest.mark.parametrize(("seeds", "most"), [(1, 0.035), (2, 0.06)])
 def test_limits_of_yes_or_no_seldom_err_at_the_margin(right: float, margin: float, seeds: int, most: float) -> None:
     assert max(max(simulation.margin_errors(right, margin, n, seeds=seeds)) for n in SIZES) <= most
+
+
+def test_the_table_of_the_gate_is_of_this_gate() -> None:
+    """``docs/gate.md``, two seeds near the ceiling, where an earlier interval erred twice as often as allowed."""
+    rows = (ROOT / "docs" / "gate.md").read_text(encoding="utf-8").partition("the same with two seeds")[2].splitlines()[:2]
+    for n, row in zip(SIZES, rows, strict=False):
+        written = [float(share) / 100 for share in re.findall(r"([0-9.]+) %", row)[-2:]]
+        seen = simulation.margin_errors(0.95, 0.05, n, seeds=2, replicates=_FEWER)
+        assert np.allclose(written, seen, atol=0.012), (n, written, seen)
 
 
 @pytest.mark.parametrize(("true", "null"), [(0, 20), (5, 15), (10, 10)])
