@@ -169,13 +169,13 @@ def test_models_that_never_met_are_not_said_to_be_alike() -> None:
 
 
 def scores(prompts: int, metrics: Mapping[str, tuple[float, float, float]]) -> pd.DataFrame:
-    """Of three models, on whole numbers of prompts; what is on the scale of 0 to 1 in steps."""
+    """Of three models, without known ends, so that differences count although they are alike."""
     rows = [
         {"run": run, "metric": metric, "prompt_id": f"p{i}", "value": mean + 0.01 * ((i * (7 + place)) % 5)}
         for metric, means in metrics.items() for place, (run, mean) in enumerate(zip("abc", means, strict=True)) for i in range(prompts)
     ]  # fmt: skip
     return pd.DataFrame(rows).assign(
-        status="ok", unit="similarity", higher_is_better=True, request_id="r", reason=None, detail="{}", cause=None, fingerprint="f",
+        status="ok", unit="cosine", higher_is_better=True, request_id="r", reason=None, detail="{}", cause=None, fingerprint="f",
         worst=math.nan,
     )  # fmt: skip
 
