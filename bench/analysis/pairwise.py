@@ -129,7 +129,7 @@ def table(
     difference and ``p`` come from its resampled halves. ``verdict`` speaks of a: "better" or "worse" where q <= 0.05 and the
     interval leaves out 0, "too few prompts" where the test cannot reach that level with so many, "not comparable" with a
     ``reason``, else "no difference shown". Latencies are compared by sessions (``bench.analysis.slowdown.compare``): "too few
-    sessions" below five, ``n`` counts sessions, means are geometric, p is Student's. What people prefer comes from the votes on
+    sessions" below five, "not comparable" where runs took no turns, ``n`` counts sessions, means are geometric, p is Student's. What people prefer comes from the votes on
     the two runs alone: a picture's own points depend on the rivals it met. Of three people or more, the interval and p also
     hold the chance of other people.
 
@@ -214,9 +214,10 @@ def _by_sessions(
             continue
         change = slowdown.compare(timed[a], timed[b], prompts)
         value, high, low = (change.candidate * (1 / end - 1) for end in change.ratio)
-        few = change.few
+        how = "repeat" if min(change.sessions) < slowdown.MIN_SESSIONS else "render both in one sweep"
+        why = change.unsettled_by(a, b)
         yield replace(
-            pair, n=min(change.sessions), reason=few and f"{few}; repeat with {slowdown.ROUNDS} to know", mean_a=change.baseline,
+            pair, n=min(change.sessions), reason=why and f"{why}; {how} with {slowdown.ROUNDS} to know", mean_a=change.baseline,
             mean_b=change.candidate, difference=value, low=low, high=high, p=change.p,
         )  # fmt: skip
 
