@@ -129,9 +129,9 @@ def table(
     difference and ``p`` come from its resampled halves. ``verdict`` speaks of a: "better" or "worse" where q <= 0.05 and the
     interval leaves out 0, "too few prompts" where the test cannot reach that level with so many, "not comparable" with a
     ``reason``, else "no difference shown". Latencies are compared by sessions (``bench.analysis.slowdown.compare``): "too few
-    sessions" below five, "not comparable" where runs took no turns, ``n`` counts sessions, means are geometric, p is Student's. What people prefer comes from the votes on
-    the two runs alone: a picture's own points depend on the rivals it met. Of three people or more, the interval and p also
-    hold the chance of other people.
+    sessions" below five, "not comparable" where runs took no turns, ``n`` counts sessions, means are geometric, p is Student's.
+    What people prefer comes from the votes on the two runs alone: a picture's own points depend on the rivals it met. Of three
+    people or more, the interval and p also hold the chance of other people.
 
     ``p_answer`` is p after Holm over the questions of the answer: every pair, on one column a family (``Cards.questions``),
     NaN elsewhere; ``answer`` is the verdict by it, None elsewhere.

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.analysis import votes
-from bench.analysis.pairwise import BETTER, FEW, LEVEL, SESSIONS, TURNED, UNLIKE, WORSE
+from bench.analysis.pairwise import BETTER, FEW, LEVEL, TURNED, UNLIKE, WORSE
 from bench.report import wording
+from bench.report.effort import price_words, speed_words
+from bench.report.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 _UNSETTLED = 3
 _ADVICE = 0.025
 """A model is advised where p after Holm is no larger."""
-_CENT = 0.01
-"""Below so many dollars a picture, the price is that of a thousand."""
 _LOOKING_AGAIN = (
     "Choose the number of prompts before looking: whoever renders more until a difference shows finds one that is not there about twice "
     "as often as this report allows for."
@@ -101,20 +101,11 @@ def verdict(tables: Frames) -> Answer:
     timed = pairs["metric"].isin(tables.cards.timed(pairs["metric"]))
     quality = pairs[pairs["answer"].notna()]
     quality, others = quality.assign(verdict=quality["answer"]), pairs[pairs["answer"].isna() & ~timed]
-    sentences = [_quality(quality, others, rivals), _speed(pairs, summary, rivals), _price(tables, rivals)]
+    sentences = [_quality(quality, others, rivals), speed_words(pairs, rivals), price_words(tables, rivals)]
     return Answer(
         " ".join(filter(None, sentences)),
         (scope, *_caveats(tables), *_carried(quality), *_elsewhere(quality, others, rivals), *_unsettled(quality)),
     )
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names as a list in words.
-
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _scope(tables: Frames) -> str:
@@ -277,45 +268,6 @@ def _amounts(pairs: pd.DataFrame, first: str) -> str:
     sure = row["low"] * row["high"] > 0  # the interval and the test can differ at the edge
     span = f", {wording.number(ends[0], row['unit'])} to {wording.number(ends[1], row['unit'])} apart" if sure else ""
     return f"with {row['metric']} {wording.number(ours, row['unit'])} against {rival}'s {wording.number(theirs, row['unit'])}{span}, "
-
-
-def _speed(pairs: pd.DataFrame, summary: pd.DataFrame, rivals: Sequence[str]) -> str:
-    pace = summary[(summary["metric"] == "latency.p50") & summary["run"].isin(rivals) & summary["mean"].notna()].set_index("run")["mean"]
-    timed = pairs[pairs["metric"] == "latency"]
-    if len(pace) < 2 or timed.empty:
-        return ""
-    if (timed["verdict"] == UNLIKE).any():
-        return f"Speeds are not all comparable ({timed.loc[timed['verdict'] == UNLIKE, 'reason'].iloc[0]})."
-    first = str(pace.idxmin())
-    few = timed.loc[timed["verdict"] == SESSIONS].sort_values("n", kind="stable")["reason"]
-    if len(few):
-        others = listed([f"{run} {pace[run] / pace[first]:.1f}" for run in pace.sort_values(kind="stable").index if run != first])
-        return f"{first} takes {wording.number(pace[first], 's')} s a picture, {others} times as long, {few.iloc[0]}."
-    slower = [run for run in pace.sort_values().index if ("latency", run, BETTER) in _against(timed, first)]
-    if not slower:
-        return "No model is shown to be the fastest."
-    level = [run for run in pace.index if run != first and run not in slower]
-    took = [f"{run} takes {pace[run] / pace[first]:.1f} times as long" for run in slower]
-    opening = f"{first} has the shortest median" if level else f"{first} is the fastest"
-    tail = f"; {listed(level)} {'is' if len(level) == 1 else 'are'} not shown slower" if level else ""
-    untimed = [run for run in rivals if run not in pace.index]
-    tail += f"; {listed(untimed)} {'was' if len(untimed) == 1 else 'were'} not timed" if untimed else ""
-    return f"{opening}, {wording.number(pace[first], 's')} s a picture: {listed(took)}{tail}."
-
-
-def _price(tables: Frames, rivals: Sequence[str]) -> str:
-    cost = tables["cost"].set_index("run")["per_success"].reindex(list(rivals)).dropna().sort_values()
-    if len(cost) < 2:
-        return ""
-    unknown = [run for run in rivals if run not in cost.index]
-    tail = f"; the price of {listed(unknown)} is not known" if unknown else ""
-    cheap, dear = cost.iloc[0], cost.iloc[-1]
-    if dear == cheap:
-        return f"Each costs {wording.usd(cheap)} USD a successful picture{tail}."
-    many = 1000 if dear < _CENT else 1
-    opening = "A thousand successful pictures cost" if many > 1 else "A successful picture costs"
-    low, high = wording.usd(many * cheap), wording.usd(many * dear)
-    return f"{opening} {low} USD with {cost.index[0]} and {high} USD with {cost.index[-1]}, the dearest{tail}."
 
 
 def _carried(quality: pd.DataFrame) -> list[str]:

@@ -9,7 +9,7 @@ from bench.pricing.amounts import dollars
 from bench.types import FINAL, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -25,6 +25,15 @@ COSTS = {"per_picture": "cost a picture", "per_success": "cost a successful pict
 
 _LEAST_POWER = -4
 """Of ten, below which numbers are written with an exponent."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a list in words.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def number(value: float, unit: str = "") -> str:

@@ -2,7 +2,8 @@
 
 Pictures take turns on a machine whose noise is AR(1) with lag-1 correlation .9 and standard deviation 11 % (as measured of 64
 pictures of ``tiny-dev`` on a busy machine), which slows down by 20 % from the first to the last, and on which each process is
-faster or slower by 3 % throughout. Beside turns, one run is rendered after the other, each in rounds of its own. Every table goes through the frame ``pairwise`` and, for the answer's words, its sentence on speed.
+faster or slower by 3 % throughout. Beside turns, one run is rendered after the other, each in rounds of its own. Every table
+goes through the frame ``pairwise`` and, for the answer's words, its sentence on speed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from bench.analysis.columns import EARLIER_CARDS
 from bench.analysis.drops import GateRun
 from bench.analysis.limits import parse
 from bench.engine import Turn
-from bench.report import answer
+from bench.report import effort
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +91,7 @@ def _worded(table: pd.DataFrame) -> bool:
 
 def sentence(images: pd.DataFrame, table: pd.DataFrame) -> str:
     """What the answer says of speed."""
-    return answer._speed(table, list(images["run"].unique()))  # noqa: SLF001 - the sentence alone
+    return effort.speed_words(table, list(images["run"].unique()))
 
 
 def _said(words: str) -> bool:
@@ -120,7 +121,9 @@ def worlds(*, quick: bool = False) -> Iterator[Row]:
     yield row(alone, "a verdict of the gate", passed, len(tables), high=0)
     for drift in (0.0, _DRIFT):
         commands = f"two runs of one model, five rounds each, one after the other, drift {100 * drift:.0f} %"
-        apart = [(images, verdicts(images)) for images in (pictures(rng, [1.0] * 2, 5, drift=drift, turns=False) for _ in range(replicates))]
+        apart = [
+            (images, verdicts(images)) for images in (pictures(rng, [1.0] * 2, 5, drift=drift, turns=False) for _ in range(replicates))
+        ]
         yield row(commands, "a word in the table", sum(_worded(table) for _, table in apart), replicates, high=0.05)
         yield row(commands, "a word in the answer", sum(_said(sentence(*one)) for one in apart), replicates, high=0.05)
         passed = sum(gated(images, "mean=10%") != "cannot tell" for images, _ in apart)

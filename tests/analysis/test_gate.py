@@ -64,7 +64,7 @@ def copied(
     seconds: float = 0.2,
     survivors: int = PROMPTS,
 ) -> Run:
-    """The first ``survivors`` pictures of ``source``, changed, under latencies of about ``seconds``, of five sessions in turns; others failed."""
+    """The first ``survivors`` pictures of ``source``, changed, under latencies of about ``seconds``, in five rounds; others failed."""
     run = Store(source.path.parent).run(label, create=True)
     run.update_info(**{**source.info(), "label": label, "name": label})
     jobs = {j.key: j for j in jobs_for(presets.provider("tiny-oracle"), prompts.load("tiny").prompts, [0, 1])}
@@ -146,7 +146,8 @@ def test_a_percentile_is_that_of_a_session_and_takes_the_pictures_of_each() -> N
     found = judge(once, once, parse([], ["p50=10%", "p90=10%,p95=10%,p99=10%"]))
     assert [finding.verdict for finding in found] == ["pass", *["cannot tell"] * 3]
     assert [finding.reason for finding in found[1:]] == [
-        f"p{q} of a session of 20 pictures is probably too low; it takes {needed} a session" for q, needed in ((90, 29), (95, 59), (99, 299))
+        f"p{q} of a session of 20 pictures is probably too low; it takes {needed} a session"
+        for q, needed in ((90, 29), (95, 59), (99, 299))
     ]
     later = replace(once, images=images.assign(created=[f"2026-01-02{at[10:]}" for at in images["created"]]))
     (apart,) = judge(once, later, parse([], ["mean=10%"]))
@@ -195,7 +196,7 @@ def test_a_drop_about_as_large_as_the_margin_cannot_be_told_and_says_what_would_
 
 def test_one_regression_outweighs_what_cannot_be_told(runs: dict[str, Run]) -> None:
     assert judged(runs, "sound", "noisy", "--max-drop", "scene=0.1", "--max-slowdown", "p99=10%").returncode == 1
-    assert judged(runs, "sound", "again", "--max-drop", "scene=0.1", "--max-slowdown", "p99=10%").returncode == 3, "p99 takes 299 pictures a session"
+    assert judged(runs, "sound", "again", "--max-drop", "scene=0.1", "--max-slowdown", "p99=10%").returncode == 3, "p99 takes 299 pictures"
 
 
 def test_the_json_has_its_keys_and_no_nan(runs: dict[str, Run], tmp_path: Path) -> None:

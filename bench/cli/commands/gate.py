@@ -182,8 +182,7 @@ def _interval(finding: GateFinding) -> str:
 
 def sentence(finding: GateFinding) -> str:
     """Why the gate cannot tell about a limit and what would settle it, or which prompts failed it; "" where there is nothing to say."""
-    from bench.report.answer import listed  # noqa: PLC0415 - slow import
-    from bench.report.wording import rounded  # noqa: PLC0415 - slow import
+    from bench.report.wording import listed, rounded  # noqa: PLC0415 - slow import
 
     by = f"{listed(finding.by)} {'makes' if len(finding.by) == 1 else 'make'} most of the difference" if finding.by else ""
     if finding.verdict != "cannot tell":
