@@ -104,7 +104,7 @@ class PairResult:
         sign = 1.0 if self.higher_is_better else -1.0
         win, loss = (test.wins, test.losses) if self.higher_is_better else (test.losses, test.wins)
         difference = votes.widened(test.difference, line.people, (-1.0, 1.0))
-        p = test.p if line.people is None else max(test.p, line.people.p(difference.value))
+        p = test.p if line.people is None else max(test.p, line.people.p(0.0))
         sd = test.sd if line.people is None else line.people.error * math.sqrt(self.n)
         return replace(
             self, mean_a=float(values[:, 0].mean()), mean_b=float(values[:, 1].mean()), difference=difference.value,
@@ -257,7 +257,7 @@ def _by_votes(runs: Sequence[str], duels: pd.DataFrame | None) -> Iterator[_Valu
             continue
         of_a = (found["points"] * found["weight"]).groupby(found["prompt_id"], sort=False).sum()
         values = np.stack([of_a, 1 - of_a], axis=1)
-        people = votes.chance(found.assign(points=2 * found["points"] - 1))
+        people = votes.chance(found.assign(points=2 * found["points"] - 1), (-1.0, 1.0))
         yield _Values(a, b, values, None, _extremes(values, "share"), tuple(map(str, of_a.index)), people)
 
 

@@ -35,6 +35,11 @@ class Answer(NamedTuple):
     answer: str
     points: tuple[str, ...]
 
+    @property
+    def alone(self) -> str:
+        """The paragraph where no points stand beside it: with whose votes they are, where it weighs any."""
+        return " ".join([self.answer, *(point for point in self.points if point.startswith(f"{votes.METRIC}: "))])
+
 
 @dataclass(frozen=True)
 class TooFew:
