@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from bench import stats
+from bench.analysis.pairwise import BETTER, LEVEL, TURNED, WORSE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 COLUMNS = ("run", "pictures", "ok", "refused", "failed", "usd", "presumed_usd", "unknown", "per_picture", "low", "high", "per_success",
            "basis", "as_of", "reason")  # fmt: skip
 _SAME_USD = 1e-9
+_BY_HOUR = "USD an hour"
 _UNPRICED = {
     "local": "no price given (budget.per_hour=)",
     "hosted": "no known price (budget.price=)",
@@ -66,6 +69,32 @@ def _row(label: str, info: Mapping[str, Any], records: Sequence[ImageRecord], cu
     }  # fmt: skip
 
 
+def cheaper(cost: pd.DataFrame, pairs: pd.DataFrame) -> tuple[set[tuple[str, str]], set[frozenset[str]]]:
+    """Pairs of runs of which the first is known to be cheaper than the second, and the pairs whose prices tell nothing.
+
+    Prices by the hour of a machine are seconds times a constant: those at one price an hour go by the verdicts on latency, and
+    at unlike ones there is none. Other prices are compared as they are.
+
+    Args:
+        cost: the frame ``cost``.
+        pairs: the frame ``pairwise``.
+    """
+    rows = pairs[pairs["metric"] == "latency"].to_dict("records")
+    verdicts = {(r["a"], r["b"]): r["verdict"] for r in rows} | {(r["b"], r["a"]): TURNED.get(r["verdict"], r["verdict"]) for r in rows}
+    priced = [(str(r["run"]), r["per_success"], str(r.get("basis"))) for r in cost.to_dict("records") if not math.isnan(r["per_success"])]
+    known, unsettled = set(), set()
+    for (one, usd, basis), (other, other_usd, other_basis) in permutations(priced, 2):
+        if _BY_HOUR in basis and _BY_HOUR in other_basis:
+            verdict = verdicts.get((one, other)) if basis == other_basis else None
+            if verdict == BETTER and usd < other_usd:
+                known.add((one, other))
+            elif verdict not in {BETTER, WORSE, LEVEL}:
+                unsettled.add(frozenset({one, other}))
+        elif usd < other_usd:
+            known.add((one, other))
+    return known, unsettled
+
+
 def _where(info: Mapping[str, Any]) -> str:
     return "imported" if info.get("imported") else "hosted" if info.get("hosted") else "local"
 
@@ -87,7 +116,7 @@ def _basis(info: Mapping[str, Any], *, priced: bool) -> tuple[str, str | None]:
     if not priced:
         return _UNPRICED[where], None
     if where == "local":
-        return f"{info['per_hour']:g} USD an hour of the machine, loading and warm-up left out", None
+        return f"{info['per_hour']:g} {_BY_HOUR} of the machine, loading and warm-up left out", None
     if where == "imported":
         return "declared at import", None
     basis = ledger.get("basis", "unknown")

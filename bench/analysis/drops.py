@@ -205,6 +205,7 @@ def of_latency(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
     if why or not both:
         return Drop("s", unsettled_by=why or "no prompt was timed in both runs")
     change = slowdown.compare(before, after, both, limit.metric)
+    why = change.unsettled_by(baseline.name, candidate.name)
     shared, applies, covered = _shared(baseline, candidate, limit)
     allowed = limit.margin * (change.baseline if limit.relative else 1.0)
     value = stats.Interval(*(change.baseline * (end - 1) for end in change.ratio))
@@ -212,7 +213,7 @@ def of_latency(baseline: GateRun, candidate: GateRun, limit: Limit) -> Drop:
         "s", baseline=change.baseline, candidate=change.candidate, value=value, excess=stats.Interval(*(end - allowed for end in value)),
         allowed=allowed, n=len(both), units=min(change.sessions), fewest=slowdown.MIN_SESSIONS, covered=covered,
         gaps=_gaps(len(shared), applies, (baseline.rows("latency"), candidate.rows("latency"))),
-        unsettled_by=change.few and f"{change.few}; render both in one sweep with {slowdown.ROUNDS}",
+        unsettled_by=why and f"{why}; render both in one sweep with {slowdown.ROUNDS}",
     )  # fmt: skip
 
 

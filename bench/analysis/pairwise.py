@@ -106,7 +106,7 @@ class PairResult:
         sign = 1.0 if self.higher_is_better else -1.0
         win, loss = (test.wins, test.losses) if self.higher_is_better else (test.losses, test.wins)
         difference = without_worst(votes.widened(test.difference, line.people, (-1.0, 1.0)), self.unit)
-        p = test.p if line.people is None else max(test.p, line.people.p(difference.value))
+        p = test.p if line.people is None else max(test.p, line.people.p(0.0))
         sd = test.sd if line.people is None else line.people.error * math.sqrt(self.n)
         return replace(
             self, mean_a=float(values[:, 0].mean()), mean_b=float(values[:, 1].mean()), difference=difference.value,
@@ -132,9 +132,9 @@ def table(
     difference and ``p`` come from its resampled halves. ``verdict`` speaks of a: "better" or "worse" where q <= 0.05 and the
     interval leaves out 0, "too few prompts" where the test cannot reach that level with so many, "not comparable" with a
     ``reason``, else "no difference shown". Latencies are compared by sessions (``bench.analysis.slowdown.compare``): "too few
-    sessions" below five, ``n`` counts sessions, means are geometric, p is Student's. What people prefer comes from the votes on
-    the two runs alone: a picture's own points depend on the rivals it met. Of three people or more, the interval and p also
-    hold the chance of other people.
+    sessions" below five, "not comparable" where runs took no turns, ``n`` counts sessions, means are geometric, p is Student's.
+    What people prefer comes from the votes on the two runs alone: a picture's own points depend on the rivals it met. Of three
+    people or more, the interval and p also hold the chance of other people.
 
     ``p_answer`` is p after Holm over the questions of the answer: every pair, on one column a family (``Cards.questions``),
     NaN elsewhere; ``answer`` is the verdict by it, None elsewhere. "Better" and "worse" are words of the answer only where the
@@ -218,9 +218,10 @@ def _by_sessions(
             continue
         change = slowdown.compare(timed[a], timed[b], prompts)
         value, high, low = (change.candidate * (1 / end - 1) for end in change.ratio)
-        few = change.few
+        how = "repeat" if min(change.sessions) < slowdown.MIN_SESSIONS else "render both in one sweep"
+        why = change.unsettled_by(a, b)
         yield replace(
-            pair, n=min(change.sessions), reason=few and f"{few}; repeat with {slowdown.ROUNDS} to know", mean_a=change.baseline,
+            pair, n=min(change.sessions), reason=why and f"{why}; {how} with {slowdown.ROUNDS} to know", mean_a=change.baseline,
             mean_b=change.candidate, difference=value, low=low, high=high, p=change.p,
         )  # fmt: skip
 
@@ -260,7 +261,7 @@ def _by_votes(runs: Sequence[str], duels: pd.DataFrame | None) -> Iterator[_Valu
             continue
         of_a = (found["points"] * found["weight"]).groupby(found["prompt_id"], sort=False).sum()
         values = np.stack([of_a, 1 - of_a], axis=1)
-        people = votes.chance(found.assign(points=2 * found["points"] - 1))
+        people = votes.chance(found.assign(points=2 * found["points"] - 1), (-1.0, 1.0))
         yield _Values(a, b, values, None, _extremes(values, "share"), tuple(map(str, of_a.index)), people)
 
 

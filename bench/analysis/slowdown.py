@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench.stats import Interval, student
+from bench.stats import Interval, enough_values, student
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LATENCY_STATISTICS = {"latency.p50": 50, "latency.p90": 90, "latency.p95": 95, "latency.p99": 99, "latency.mean": None, "latency": None}
 """The percentile of each figure; None is the mean of the prompts' means."""
 MIN_SESSIONS = 5
-"""In fewer of either run there is no word about speed."""
+"""In fewer of either run, or where these took no turns, there is no word about speed."""
 ROUNDS = f"rounds={MIN_SESSIONS}"
 _WHOLE = 0.5
 """A session with fewer pictures than this share of what is usual in its run, such as one that tried failures again, does not count."""
@@ -28,8 +28,8 @@ class Change(NamedTuple):
 
     Attributes:
         baseline, candidate: seconds, the geometric means of the figure of each session, over the shared prompts.
-        ratio: candidate / baseline, with its 95 % interval; ends are NaN where there are too few sessions.
-        p: of no change, two-sided; NaN where there are too few sessions.
+        ratio: candidate / baseline, with its 95 % interval; ends are NaN where there are too few sessions or no turns.
+        p: of no change, two-sided; NaN where there are too few sessions or no turns.
         sessions: of each.
         in_turns: whether the runs took turns, so that sessions were paired.
     """
@@ -41,18 +41,19 @@ class Change(NamedTuple):
     sessions: tuple[int, int]
     in_turns: bool
 
-    @property
-    def few(self) -> str | None:
-        """How many sessions there are, in words, where these are too few; else None.
+    def unsettled_by(self, baseline: str, candidate: str) -> str | None:
+        """Why the sessions of the two runs, by their names, tell nothing of their speed; None where they do.
 
-        >>> Change(1, 2, Interval(2, math.nan, math.nan), math.nan, (2, 1), False).few
-        '2 and 1 sessions'
+        >>> once = Change(1, 2, Interval(2, math.nan, math.nan), math.nan, (5, 1), False)
+        >>> once.unsettled_by("a", "b"), once._replace(sessions=(5, 5)).unsettled_by("a", "b")
+        ('5 sessions of a, 1 of b', 'not in turns')
         """
-        if min(self.sessions) >= MIN_SESSIONS:
-            return None
-        if self.sessions[0] == self.sessions[1]:
-            return "one session each" if self.sessions[0] == 1 else f"{self.sessions[0]} sessions each"
-        return f"{self.sessions[0]} and {self.sessions[1]} sessions"
+        first, second = self.sessions
+        if min(first, second) >= MIN_SESSIONS:
+            return None if self.in_turns else "not in turns"
+        if first == second:
+            return "one session each" if first == 1 else f"{first} sessions each"
+        return f"{first} session{'s' * (first > 1)} of {baseline}, {second} of {candidate}"
 
 
 def seconds(images: pd.DataFrame) -> pd.Series[float]:
@@ -85,17 +86,20 @@ def batch(pictures: pd.DataFrame) -> int:
 
 
 def too_few_images_reason(baseline: pd.DataFrame, candidate: pd.DataFrame, figure: str) -> str | None:
-    """Why there are too few pictures for a percentile; None where there are enough."""
-    q, fewest = LATENCY_STATISTICS[figure], min(len(baseline), len(candidate))
-    needed = 100 // (100 - q) if q is not None else 1
-    return f"p{q} of {fewest} pictures is hardly more than the slowest one; it takes {needed}" if fewest < needed else None
+    """Why sessions have too few pictures for a percentile of each; None where they have enough (``bench.stats.enough_values``)."""
+    q = LATENCY_STATISTICS[figure]
+    if q is None:
+        return None
+    fewest, needed = min(int(_whole(side)["session"].value_counts().min()) for side in (baseline, candidate)), enough_values(q)
+    pictures = f"{fewest} picture{'s' * (fewest > 1)}"
+    return f"p{q} of a session of {pictures} is probably too low; it takes {needed} a session" if fewest < needed else None
 
 
 def compare(baseline: pd.DataFrame, candidate: pd.DataFrame, prompts: Sequence[str], figure: str = "latency") -> Change:
     """The change of ``figure`` from the pictures ``baseline`` to ``candidate``.
 
-    Each session has its own figure. Where the runs took turns (``paired_sessions``), the test is Student's on the differences
-    of the figures' logarithms, round by round; else Welch's on the logarithms of both runs' sessions.
+    Each session has its own figure. The test is Student's on the differences of the figures' logarithms, round by round. Where
+    the runs took no turns (``paired_sessions``) there is none: what the machine did between the two runs is in every session.
 
     Args:
         baseline: the baseline's pictures, as ``timed`` gives them.
@@ -106,15 +110,11 @@ def compare(baseline: pd.DataFrame, candidate: pd.DataFrame, prompts: Sequence[s
     sides = [_whole(pictures[pictures["prompt_id"].isin(prompts)]) for pictures in (baseline, candidate)]
     pairs = paired_sessions(*sides)
     in_turns = len(pairs) >= MIN_SESSIONS
+    figures = [_figures(side, figure) for side in sides]
+    a, b = (np.array([*of.values()]) for of in figures)
+    change, p = Interval(float(b.mean() - a.mean()), math.nan, math.nan), math.nan
     if in_turns:
-        a, b = (np.array([figures[session] for session in order]) for figures, order in
-                zip((_figures(side, figure) for side in sides), zip(*pairs, strict=True), strict=True))  # fmt: skip
-        change, p = student(b - a)
-    else:
-        a, b = (np.array([*_figures(side, figure).values()]) for side in sides)
-        change, p = student(b, a)
-    if min(len(a), len(b)) < MIN_SESSIONS:
-        change, p = Interval(change.value, math.nan, math.nan), math.nan
+        change, p = student(np.array([figures[1][other] - figures[0][one] for one, other in pairs]))
     ratio = Interval(*(math.exp(end) for end in change))
     return Change(math.exp(a.mean()), math.exp(b.mean()), ratio, p, (len(a), len(b)), in_turns)
 

@@ -107,7 +107,7 @@ def mark_best(table: pd.DataFrame, pairs: pd.DataFrame, cards: Cards = EARLIER_C
 
     ``best``: shown better than every rival (frame ``pairwise``); ``behind``: shown worse than the run with the top mean;
     ``compared``: there was a rival to compare with. A figure of the whole run goes by the pictures behind it
-    (``Column.of``), such as the median of latencies; other percentiles are not marked.
+    (``Column.of``), such as the median of latencies, where its own order agrees; other percentiles are not marked.
     """
     verdicts: dict[tuple[str, str, str], str] = {}
     for row in pairs.itertuples():
@@ -125,4 +125,7 @@ def mark_best(table: pd.DataFrame, pairs: pd.DataFrame, cards: Cards = EARLIER_C
         compared[order.index] = not {UNLIKE, SESSIONS}.intersection(verdicts_on_rivals)
         behind[order.index[1:]] = [verdict == BETTER for verdict in verdicts_on_rivals]
         best[order.index] = [all(verdicts.get((name, run, rival)) == BETTER for rival in runs if rival != run) for run in runs]
+        if name != metric:
+            alone = int(order["mean"].iloc[0] != order["mean"].iloc[1])
+            best[order.index[alone:]] = False
     return table.assign(best=best, behind=behind, compared=compared)

@@ -171,10 +171,10 @@ def share(met: pd.DataFrame) -> stats.Interval:
     return widened(found, chance(met), (0.0, 1.0))
 
 
-def chance(met: pd.DataFrame) -> stats.Crossed | None:
-    """The chance in the mean of ``points``, of prompts and people; None with one or two people."""
+def chance(met: pd.DataFrame, ends: stats.Ends = (0.0, 1.0)) -> stats.Crossed | None:
+    """The chance in the mean of ``points``, which lie within ``ends``, of prompts and people; None with one or two people."""
     values, weights = (met[name].to_numpy(float) for name in ("points", "weight"))
-    return stats.crossed(values, weights, met["prompt_id"].to_numpy(), met["rater"].to_numpy())
+    return stats.crossed(values, weights, met["prompt_id"].to_numpy(), met["rater"].to_numpy(), ends)
 
 
 def widened(over_prompts: stats.Interval, people: stats.Crossed | None, ends: stats.Ends) -> stats.Interval:

@@ -284,7 +284,7 @@ class Comparison:
         return f"Comparison({', '.join(self.labels)})"
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(self.verdict.answer)}</p>{display.summary(self.frames, self.labels)}"
+        return f"<p>{escape(self.verdict.alone)}</p>{display.summary(self.frames, self.labels)}"
 
 
 def load(run: str | Path, results: str | Path = "results") -> Run:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.analysis import votes
-from bench.analysis.pairwise import BETTER, FEW, LEVEL, SESSIONS, TURNED, UNLIKE, WORSE
+from bench.analysis.pairwise import BETTER, FEW, LEVEL, TURNED, WORSE
 from bench.report import wording
+from bench.report.effort import price_words, speed_words
 from bench.report.quality import quality_words
 from bench.report.wording import listed
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from bench.analysis.frames import Frames
 
 _UNSETTLED = 3
-_CENT = 0.01
-"""Below so many dollars a picture, the price is that of a thousand."""
 _FOUR_IN_FIVE = (
     "So many more prompts would show a difference in four of five such comparisons, if it is as large as the one seen here; whether one "
     "so small matters is for you to say."
@@ -38,6 +37,11 @@ class Answer(NamedTuple):
     answer: str
     points: tuple[str, ...]
 
+    @property
+    def alone(self) -> str:
+        """The paragraph where no points stand beside it: with whose votes they are, where it weighs any."""
+        return " ".join([self.answer, *(point for point in self.points if point.startswith(f"{votes.METRIC}: "))])
+
 
 def verdict(tables: Frames) -> Answer:
     """Say what the frames show, and only that.
@@ -53,7 +57,7 @@ def verdict(tables: Frames) -> Answer:
         return Answer(scope, tuple(_caveats(tables)))
     timed = pairs["metric"].isin(tables.cards.timed(pairs["metric"]))
     quality, others = pairs[pairs["answer"].notna()], pairs[pairs["answer"].isna() & ~timed]
-    sentences = [quality_words(pairs, rivals, tables.cards), _speed(pairs, summary, rivals), _price(tables, rivals)]
+    sentences = [quality_words(pairs, rivals, tables.cards), speed_words(pairs, rivals), price_words(tables, rivals)]
     return Answer(
         " ".join(filter(None, sentences)),
         (scope, *_caveats(tables), *_carried(quality), *_elsewhere(quality, others, rivals), *_unsettled(quality)),
@@ -99,45 +103,6 @@ def _against(pairs: pd.DataFrame, run: str) -> list[_Line]:
 
 def _ahead_on(lines: Sequence[_Line], rival: str) -> list[str]:
     return [metric for metric, against, v in lines if against == rival and v == BETTER]
-
-
-def _speed(pairs: pd.DataFrame, summary: pd.DataFrame, rivals: Sequence[str]) -> str:
-    pace = summary[(summary["metric"] == "latency.p50") & summary["run"].isin(rivals) & summary["mean"].notna()].set_index("run")["mean"]
-    timed = pairs[pairs["metric"] == "latency"]
-    if len(pace) < 2 or timed.empty:
-        return ""
-    if (timed["verdict"] == UNLIKE).any():
-        return f"Speeds are not all comparable ({timed.loc[timed['verdict'] == UNLIKE, 'reason'].iloc[0]})."
-    first = str(pace.idxmin())
-    few = timed.loc[timed["verdict"] == SESSIONS].sort_values("n", kind="stable")["reason"]
-    if len(few):
-        others = listed([f"{run} {pace[run] / pace[first]:.1f}" for run in pace.sort_values(kind="stable").index if run != first])
-        return f"{first} takes {wording.number(pace[first], 's')} s a picture, {others} times as long, {few.iloc[0]}."
-    slower = [run for run in pace.sort_values().index if ("latency", run, BETTER) in _against(timed, first)]
-    if not slower:
-        return "No model is shown to be the fastest."
-    level = [run for run in pace.index if run != first and run not in slower]
-    took = [f"{run} takes {pace[run] / pace[first]:.1f} times as long" for run in slower]
-    opening = f"{first} has the shortest median" if level else f"{first} is the fastest"
-    tail = f"; {listed(level)} {'is' if len(level) == 1 else 'are'} not shown slower" if level else ""
-    untimed = [run for run in rivals if run not in pace.index]
-    tail += f"; {listed(untimed)} {'was' if len(untimed) == 1 else 'were'} not timed" if untimed else ""
-    return f"{opening}, {wording.number(pace[first], 's')} s a picture: {listed(took)}{tail}."
-
-
-def _price(tables: Frames, rivals: Sequence[str]) -> str:
-    cost = tables["cost"].set_index("run")["per_success"].reindex(list(rivals)).dropna().sort_values()
-    if len(cost) < 2:
-        return ""
-    unknown = [run for run in rivals if run not in cost.index]
-    tail = f"; the price of {listed(unknown)} is not known" if unknown else ""
-    cheap, dear = cost.iloc[0], cost.iloc[-1]
-    if dear == cheap:
-        return f"Each costs {wording.usd(cheap)} USD a successful picture{tail}."
-    many = 1000 if dear < _CENT else 1
-    opening = "A thousand successful pictures cost" if many > 1 else "A successful picture costs"
-    low, high = wording.usd(many * cheap), wording.usd(many * dear)
-    return f"{opening} {low} USD with {cost.index[0]} and {high} USD with {cost.index[-1]}, the dearest{tail}."
 
 
 def _carried(quality: pd.DataFrame) -> list[str]:

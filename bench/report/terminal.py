@@ -50,7 +50,7 @@ def print_table(tables: Frames, console: Console) -> None:
         table.add_row(Text(run), *(columns[metric][1][i] for metric in shown), *(cells[i] for cells in costs.values()))
     console.print(table)
     if summary["run"].nunique() > 1:
-        console.print(verdict(tables).answer, markup=False, highlight=False)
+        console.print(verdict(tables).alone, markup=False, highlight=False)
 
 
 def _column(tables: Frames, metric: str, runs: Sequence[str]) -> tuple[str, list[Text]]:

@@ -70,6 +70,12 @@ def equal_models(replicates: int) -> Iterator[Row]:
             said = sum(verdict(ballots(rng, "ab", tastes(rng, people, 2, sd), varied)) in {BETTER, WORSE} for _ in range(replicates))
             what = f"told apart by {people} people, tastes of sd {sd:g}, prompts of {varied:g}"
             yield row(f"2 equal models, {PROMPTS} prompts", what, said, replicates, high=0.05)
+    for sd in (2.0, 6.0):
+        for people in (3, 6, 10):
+            rng = np.random.default_rng((people, round(10 * sd)))
+            said = sum(verdict(ballots(rng, "ab", tastes(rng, people, 2, sd), 0.8)) in {BETTER, WORSE} for _ in range(replicates))
+            what = f"told apart by {people} people of firm tastes, sd {sd:g}"
+            yield row(f"2 equal models, {PROMPTS} prompts", what, said, replicates, high=0.05)
     for people in (1, 2):
         rng = np.random.default_rng(people)
         said = sum(verdict(ballots(rng, "ab", np.zeros((people, 2)), 0.8)) in {BETTER, WORSE} for _ in range(replicates))

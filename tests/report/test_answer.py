@@ -15,7 +15,9 @@ from bench.analysis import pairwise
 from bench.analysis.columns import EARLIER_CARDS
 from bench.analysis.frames import Frames
 from bench.analysis.pairwise import FEW, LEVEL
+from bench.analysis.summary import mark_best
 from bench.report.answer import verdict
+from bench.report.effort import price_words, speed_words
 from bench.report.latex import summary_latex
 from bench.report.quality import LOOSER_RULE, Leader, Mixed, Tie, TooFew, decide, quality_words
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 
 ANSWERS = {"scene", "clip"}
+_PAIR = ("metric", "a", "b", "verdict", "more")
 """Metrics that are questions of the answer."""
 
 
@@ -42,10 +45,15 @@ def tables(
     images = pd.DataFrame([
         {"run": run, "prompt_id": f"p{i}", "status": status if run == runs[0] and i == 0 else "ok"} for run in runs for i in range(10)
     ])  # fmt: skip
-    made = [dict(zip(("metric", "a", "b", "verdict", "more", "answer"), pair, strict=False)) for pair in pairs]
+    made = [dict(zip((*_PAIR, "reason" if pair[0] == "latency" else "answer"), pair, strict=False)) for pair in pairs]
     made = [{"answer": row["verdict"] if row["metric"] in ANSWERS else None, "p_answer": p} | row for row in made]
     base = {"n": 10, "unit": "share", "higher_is_better": True, "mean_a": 0.9, "mean_b": 0.8, "difference": 0.1, "low": 0.05, "high": 0.15,
             "more": math.nan, "p": 0.5, "q": 0.5, "reason": "timed on different machines"}  # fmt: skip
+    for row in made:
+        if row["metric"] == "latency":
+            pace = latency if latency and row["verdict"] != "not comparable" else {}
+            row.update(unit="s", mean_a=pace.get(row["a"], math.nan), mean_b=pace.get(row["b"], math.nan))
+            row.update({} if row["verdict"] in {"not comparable", "too few sessions"} else {"reason": None})
     timed = [{"run": r, "metric": "latency.p50", "mean": s} for r, s in (latency or {}).items()]
     summary = timed or [{"run": runs[0], "metric": "clip", "mean": 1.0}]
     made_up: dict[str, pd.DataFrame] = {
@@ -276,16 +284,66 @@ def test_speed_is_told_only_where_it_is_shown_and_comparable() -> None:
     quality = [("scene", "pro", "fast", LEVEL)]
     pace = {"pro": 4.0, "fast": 1.0}
     told = verdict(tables([*quality, ("latency", "pro", "fast", "worse")], latency=pace, runs=("pro", "fast")))
-    assert told.answer.endswith("fast is the fastest, 1.00 s a picture: pro takes 4.0 times as long.")
+    assert told.answer.endswith("fast is the fastest, on average 1.00 s a picture: pro takes 4.0 times as long.")
     level = verdict(tables([*quality, ("latency", "pro", "fast", LEVEL)], latency=pace, runs=("pro", "fast")))
     assert level.answer.endswith("No model is shown to be the fastest.")
-    once = pd.DataFrame([{"metric": "latency", "a": "pro", "b": "fast", "verdict": "too few sessions", "n": 1,
-                          "reason": "one session each; repeat with rounds=5 to know"}], columns=[*pairwise.COLUMNS])  # fmt: skip
-    few = verdict(tables(quality, latency=pace, runs=("pro", "fast"), pairwise=once))
-    said = "fast takes 1.00 s a picture, pro 4.0 times as long, one session each; repeat with rounds=5 to know."
-    assert few.answer.endswith(said)
+    once = ("latency", "pro", "fast", "too few sessions", math.nan, "one session each; repeat with rounds=5 to know")
+    few = verdict(tables([*quality, once], latency=pace, runs=("pro", "fast")))
+    assert few.answer.endswith(
+        "fast took on average 1.00 s a picture; pro took 4.0 times as long, but each was timed in one session only, "
+        "which does not tell a faster model from a busier machine: repeat with rounds=5 to know which is faster."
+    )
     unlike = verdict(tables([*quality, ("latency", "pro", "fast", "not comparable")], latency=pace, runs=("pro", "fast")))
     assert unlike.answer.endswith("Speeds are not all comparable (timed on different machines).")
+
+
+def test_what_is_shown_of_speed_is_said_before_what_is_open_and_for_whom() -> None:
+    few = ["5 sessions of a, 1 of c; repeat with rounds=5 to know", "5 sessions of b, 1 of c; repeat with rounds=5 to know"]
+    pairs = [
+        ("latency", "a", "b", "better"),
+        ("latency", "a", "c", "too few sessions", math.nan, few[0]),
+        ("latency", "b", "c", "too few sessions", math.nan, few[1]),
+    ]
+    assert speed_words(tables(pairs, latency={"a": 1.0, "b": 1.03, "c": 2.0})["pairwise"], "abc") == (
+        "a takes on average 1.00 s a picture: b is shown slower, 1.03 times as long; "
+        "how c, at 2.0 times as long, compares is open (5 sessions of a, 1 of c; repeat with rounds=5 to know)."
+    )
+    other = [pairs[0], ("latency", "a", "c", "not comparable"), ("latency", "b", "c", "not comparable")]
+    assert speed_words(tables(other, latency={"a": 1.0, "b": 1.3})["pairwise"], "abc").endswith(
+        "b is shown slower, 1.3 times as long; how c compares is open (timed on different machines)."
+    )
+    level = [("latency", "a", "b", LEVEL), ("latency", "a", "c", LEVEL), ("latency", "b", "c", "better")]
+    assert speed_words(tables(level, latency={"a": 1.0, "b": 1.3, "c": 1.6})["pairwise"], "abc") == (
+        "No model is shown to be the fastest; c is shown slower than b."
+    )
+
+
+def test_speed_goes_by_the_figure_that_is_judged_and_by_nothing_else() -> None:
+    """a has the lower median, b the lower mean of sessions, and b is shown faster."""
+    found = tables([("latency", "a", "b", "worse")], latency={"a": 2.0, "b": 1.1}, runs="ab")
+    medians = found["summary"].assign(mean=[1.0, 1.1])
+    words = "b is the fastest, on average 1.10 s a picture: a takes 1.8 times as long."
+    assert verdict(found | {"summary": medians}).answer.endswith(words)
+    table = pd.DataFrame([
+        {"run": run, "metric": metric, "mean": mean, "ceiling": False, "higher_is_better": metric == "images_per_s"}
+        for metric, means in (("latency.p50", (1.0, 1.1)), ("images_per_s", (0.5, 0.9)))
+        for run, mean in zip("ab", means, strict=True)
+    ])  # fmt: skip
+    assert mark_best(table, found["pairwise"])["best"].tolist() == [False, False, False, True]
+
+
+def test_prices_by_the_hour_are_told_apart_only_where_speeds_are() -> None:
+    def words(verdict_on_b: str, hour: Sequence[float] = (2.0, 2.0)) -> str:
+        pairs = [("latency", "a", "b", verdict_on_b, math.nan, "one session each; repeat with rounds=5 to know")]
+        found = tables(pairs, latency={"a": 1.0, "b": 3.0}, usd={"a": 0.19, "b": 0.57}, runs="ab")
+        basis = [f"{usd:g} USD an hour of the machine, loading and warm-up left out" for usd in hour]
+        return price_words(found | {"cost": found["cost"].assign(basis=basis)}, "ab")
+
+    shown, open_words = "A successful picture costs 0.19 USD with a and 0.57 USD with b, ", "by prices reckoned from seconds a picture"
+    assert words("better") == f"{shown}the dearest."
+    for verdict_on_b in ("too few sessions", LEVEL, "not comparable"):
+        assert words(verdict_on_b) == f"{shown}{open_words}, and that the speeds differ is not shown."
+    assert "dearest" not in words("better", (2.0, 3.0)), "an hour of one machine and an hour of another"
 
 
 def test_money_is_told_where_it_is_known() -> None:

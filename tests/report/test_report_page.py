@@ -17,7 +17,7 @@ from PIL import Image
 from support.paths import TEMPLATE
 
 from bench import report
-from bench.analysis import pairwise, ranking
+from bench.analysis import costs, pairwise, ranking
 from bench.analysis.frames import Frames, frames
 from bench.config import presets
 from bench.core.fingerprint import fingerprint
@@ -376,7 +376,7 @@ def test_the_front_is_what_nobody_beats_in_both() -> None:
 def test_a_model_is_called_beaten_only_where_both_are_shown(tables: Frames) -> None:
     """Of two equal models one is behind in both by the means in half of all tables."""
 
-    def plot(quality: str, speed: str) -> dict[str, Any]:
+    def plot(quality: str, speed: str, effort: str = "latency") -> dict[str, Any]:
         pairs = tables["pairwise"].query("a == 'alpha' and b == 'beta' and metric in ('clip', 'latency')")
         pairs = pairs.assign(verdict=pairs["metric"].map({"clip": quality, "latency": speed}))
         pace = tables["summary"].copy()
@@ -384,10 +384,11 @@ def test_a_model_is_called_beaten_only_where_both_are_shown(tables: Frames) -> N
         (clip,) = [
             p for p in tradeoffs.tradeoffs(tables | {"pairwise": pairs, "summary": pace}, ["alpha", "beta"]) if p["metric"] == "clip"
         ]
-        return dict(clip["latency"])
+        return dict(clip[effort])
 
     one = plot("better", "too few sessions")
-    assert (one["front"], one["beaten"], one["open"], one["alone"]) == (["alpha"], [], ["beta"], False)
+    assert (one["front"], one["beaten"], one["open"], one["apart"], one["alone"]) == (["alpha"], [], [], ["beta"], False)
+    assert plot("better", "no difference shown")["open"] == ["beta"]
     assert plot("no difference shown", "better")["beaten"] == []
     both = plot("better", "better")
     assert (both["front"], both["beaten"], both["open"], both["alone"]) == (["alpha"], ["beta"], [], True)
@@ -405,6 +406,24 @@ def test_plots_need_two_points_and_say_what_they_show(tables: Frames) -> None:
     assert tradeoffs.tradeoffs(tables, ["alpha"]) == []
     unpriced = tables | {"cost": tables["cost"].assign(per_success=[0.1, np.nan, np.nan])}
     assert {plot["cost"] for plot in tradeoffs.tradeoffs(unpriced, ["alpha", "beta", NASTY])} == {None}
+
+
+def test_prices_by_the_hour_put_no_model_behind_where_speeds_were_not_compared() -> None:
+    """A local price is seconds times a constant: of one session each it knows no more than the seconds."""
+    cost = pd.DataFrame(
+        {"run": ["a", "b", "c"], "per_success": [0.1, 0.5, 0.2], "basis": ["2 USD an hour of the machine"] * 2 + ["declared"]}
+    )
+    speeds = pd.DataFrame({"metric": ["latency"], "a": ["a"], "b": ["b"], "verdict": ["too few sessions"]})
+    known, untold = costs.cheaper(cost, speeds)
+    assert (known, untold) == ({("a", "c"), ("c", "b")}, {frozenset("ab")})
+    assert costs.cheaper(cost, speeds.assign(verdict="better")) == ({("a", "b"), ("a", "c"), ("c", "b")}, set())
+    points = [point("a", 0.1, 0.9), point("b", 0.5, 0.5)]
+    one = tradeoffs._plot(points, ("USD", "clip"), str, {}, (known, untold), higher=True, unlike=())
+    assert one
+    assert (one["front"], one["beaten"], one["open"], one["apart"], one["alone"]) == (["a"], [], [], ["b"], False)
+    turned = tradeoffs._plot(points, ("s", "clip"), str, {}, ({("b", "a")}, set()), higher=False, unlike=())
+    assert turned
+    assert turned["beaten"] == [], "shown faster by the mean of sessions, slower by the median that is drawn"
 
 
 def test_names_in_a_plot_keep_off_each_other() -> None:

@@ -416,19 +416,38 @@ def test_people_who_disagree_widen_every_strength_and_alike_ones_only_by_student
 
 
 def test_the_error_of_judgements_by_people_is_reckoned_by_hand() -> None:
-    # prompts agree (0); people 1, -1, 0 sixths: 2/36 * 3/2 = 1/12; judgements 1/12 each: 4/144 * 6/5 = 1/30
+    # with two more at the ends prompts agree (0); people 1, -1, 0, -1, 1 tenths: 4/100 * 5/4 = 1/20; judgements 4/400 * 6/5 = 3/250
     prompts, people = (index.ravel() for index in np.indices((2, 3)))
-    found = stats.crossed(np.array([1.0, 0.0, 0.5] * 2), np.ones(6), prompts, people)
+    found = stats.crossed(np.array([1.0, 0.0, 0.5] * 2), np.ones(6), prompts, people, (0.0, 1.0))
     assert found is not None
-    assert (found.error, found.degrees) == (pytest.approx(math.sqrt(1 / 12 - 1 / 30)), 1)
-    assert found.p(found.error) == pytest.approx(0.5)
-    assert found.p(0.0) == 1.0
+    assert (found.centre, found.degrees) == (0.5, 1)
+    assert found.error == pytest.approx(math.sqrt(1 / 20 - 3 / 250))
+    assert found.p(0.5 + found.error) == pytest.approx(0.5)
+    assert found.p(0.5) == 1.0
     assert found.interval(0.5, (0.0, 1.0)) == (0.5, 0.0, 1.0)
-    assert stats.crossed(np.ones(4), np.ones(4), np.arange(4) // 2, np.arange(4) % 2) is None, "of these two people only"
+    assert stats.crossed(np.ones(4), np.ones(4), np.arange(4) // 2, np.arange(4) % 2, (0.0, 1.0)) is None, "of these two people only"
     # prompts differ as much and people do not: never less than the prompts' own
-    alone = stats.crossed(np.repeat([1.0, 0.0, 0.5], 3), np.ones(9), np.repeat(np.arange(3), 3), np.tile(np.arange(3), 3))
+    shared = np.tile([1.0, 0.0], 50).repeat(20)
+    alone = stats.crossed(shared, np.ones(2000), np.repeat(np.arange(100), 20), np.tile(np.arange(20), 100), (0.0, 1.0))
     assert alone is not None
-    assert alone.error == pytest.approx(0.5 / math.sqrt(3))
+    assert alone.error**2 >= 20**2 / 22**2 * 0.25 / 99
+
+
+def test_people_who_all_agree_do_not_speak_of_all_people() -> None:
+    """Three of firm tastes over equal models agree by chance in one table of four."""
+    for count, shown in ((3, False), (5, False), (6, True), (10, True)):
+        prompts, people = (index.ravel() for index in np.indices((40, count)))
+        found = stats.crossed(np.ones(40 * count), np.ones(40 * count), prompts, people, (0.0, 1.0))
+        assert found is not None
+        assert (found.p(0.5) <= 0.05) is shown
+        low = found.interval(1.0, (0.0, 1.0)).low
+        assert (low > 0.5) is shown
+    rng, words = np.random.default_rng(3), 0
+    prompts, people = (index.ravel() for index in np.indices((10, 4)))
+    for _ in range(200):
+        firm = (rng.random(4) < 0.5).astype(float)[people]
+        words += stats.crossed(firm, np.ones(40), prompts, people, (0.0, 1.0)).p(0.5) <= 0.05
+    assert words == 0, "12 of 100 before"
 
 
 def test_alpha_is_krippendorffs_own_example() -> None:

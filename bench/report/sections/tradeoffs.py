@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.analysis.pairwise import BETTER, TURNED, UNLIKE
+from bench.analysis import costs
+from bench.analysis.pairwise import BETTER, SESSIONS, TURNED, UNLIKE
 from bench.report import cells, figures, wording
 
 if TYPE_CHECKING:
@@ -57,13 +58,15 @@ def section(tables: Frames, labels: Sequence[str]) -> dict[str, Any] | None:
 
 
 def tradeoffs(tables: Frames, labels: Sequence[str]) -> list[dict[str, Any]]:
-    """Plots of each quality metric that there is, ``latency`` and ``cost`` each None or with ``svg``, ``note`` and three lists of models.
+    """Plots of each quality metric that there is, ``latency`` and ``cost`` each None or with ``svg``, ``note`` and four lists of models.
 
     ``beaten``: another is shown better, and shown faster or known to be cheaper; ``front``: none is better in one and no worse in
-    the other, by the means; ``open``: the rest, which the front is ahead of by the means and not told apart from.
+    the other, by the means; ``open``: the rest, which the front is ahead of by the means and not told apart from; ``apart``: of these
+    the ones whose speed was compared with none of the front.
     """
     summary, pairs = tables["summary"], tables["pairwise"]
     timed = pairs[pairs["metric"] == "latency"]
+    untold = {frozenset({str(r["a"]), str(r["b"])}) for r in cells.records(timed) if r["verdict"] in {UNLIKE, SESSIONS}}
     unlike = [str(reason) for reason in timed.loc[timed["verdict"] == UNLIKE, "reason"].dropna().unique()]
     by_metric: dict[str, dict[str, dict[str, Any]]] = {}
     for row in cells.records(summary):
@@ -79,13 +82,25 @@ def tradeoffs(tables: Frames, labels: Sequence[str]) -> list[dict[str, Any]]:
         axis = f"{metric}, {'higher' if higher else 'lower'} is better"
         speed, money = (_points(quality, rivals, effort, labels) for effort in (pace, price))
         better, faster = _shown(pairs, metric), _shown(pairs, "latency")
-        cheaper = {(o.run, p.run) for o in money for p in money if o.x < p.x}
+        cheaper, unpriced = costs.cheaper(tables["cost"], pairs)
         plots = {
             "latency": _plot(
-                speed, ("median seconds a picture", axis), figures.seconds_text, ceilings, better & faster, higher=higher, unlike=unlike
+                speed,
+                ("median seconds a picture", axis),
+                figures.seconds_text,
+                ceilings,
+                (better & faster, untold),
+                higher=higher,
+                unlike=unlike,
             ),
             "cost": _plot(
-                money, ("US dollars a successful picture", axis), wording.usd, ceilings, better & cheaper, higher=higher, unlike=()
+                money,
+                ("US dollars a successful picture", axis),
+                wording.usd,
+                ceilings,
+                (better & cheaper, unpriced),
+                higher=higher,
+                unlike=(),
             ),
         }
         if any(plots.values()):
@@ -134,19 +149,25 @@ def _plot(
     names: tuple[str, str],
     text: Callable[[float], str],
     ceilings: dict[str, float],
-    ahead: set[tuple[str, str]],
+    settled: tuple[set[tuple[str, str]], set[frozenset[str]]],
     *,
     higher: bool,
     unlike: Sequence[str],
 ) -> dict[str, Any] | None:
-    """One plot, None with fewer than two points; where efforts are not comparable it has no front. ``ahead``: who beats whom in both."""
+    """One plot, None with fewer than two points; where efforts are not comparable it has no front.
+
+    ``settled``: who beats whom in both, and the pairs whose efforts were not compared. What the plot's own order contradicts is not drawn.
+    """
     if len(points) < 2:
         return None
-    runs = {p.run for p in points}
-    beaten = [] if unlike else [p for p in points if any(winner in runs and p.run == loser for winner, loser in ahead)]
+    runs, at = {p.run for p in points}, {p.run: p.x for p in points}
+    ahead = {(winner, loser) for winner, loser in settled[0] if {winner, loser} <= runs and at[winner] < at[loser]}
+    beaten = [] if unlike else [p for p in points if any(p.run == loser for _, loser in ahead)]
     best = [] if unlike else [p for p in front(points, higher=higher) if p not in beaten]
     rest = [] if unlike else [p for p in points if p not in best and p not in beaten]
-    lists = {name: [p.run for p in some] for name, some in (("front", best), ("beaten", beaten), ("open", rest))}
+    apart = [p for p in rest if all(frozenset({p.run, o.run}) in settled[1] for o in best)]
+    rest = [p for p in rest if p not in apart]
+    lists = {name: [p.run for p in some] for name, some in (("front", best), ("beaten", beaten), ("open", rest), ("apart", apart))}
     alone = len(best) == 1 and all((best[0].run, p.run) in ahead for p in points if p != best[0])
     note = "The times are not all comparable: " + "; ".join(unlike) + "." if unlike else ""
     drawn = draw(points, best, names, text, ceilings, higher=higher, beaten=beaten)
