@@ -138,7 +138,7 @@ def test_a_sweep_in_rounds_renders_the_models_in_turns_and_compares_once(tmp_pat
     assert [(s["round"], s["wall_pictures"]) for s in sessions] == [(i, 2) for i in range(5)]
     sides = [slowdown.timed(images) for _, images in frames([one, two])["images"].groupby("run")]
     change = slowdown.compare(*sides, sides[0]["prompt_id"].tolist())
-    assert (change.sessions, change.in_turns, change.few) == ((5, 5), True, None)
+    assert (change.sessions, change.in_turns, change.unsettled_by("one", "two")) == ((5, 5), True, None)
     names = [path.name for path in (tmp_path / "results").iterdir()]
     again = bench([*words[:-1], "rounds=2"], tmp_path)
     assert again.stderr.count("0 rendered") == 4, "what is final is kept, however it is divided"
