@@ -28,6 +28,11 @@ os.environ["HF_HUB_CACHE"] = tempfile.mkdtemp(
 )  # read when huggingface_hub is imported: no weights of the user's
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first, so that no worker has one left when the others are done."""
+    items.sort(key=lambda item: -max((mark.kwargs.get("seconds", 0) for mark in item.iter_markers("slow")), default=0))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nothing is kept in the user's own cache."""

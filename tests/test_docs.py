@@ -192,7 +192,7 @@ _AS_PRINTED, _IN_TESTS = "limit=16", "limit=6"
 """The tutorial's sweep is large enough to show something; that its commands work needs less."""
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=150)
 @pytest.mark.parametrize("page", EXECUTED, ids=lambda p: p.stem)
 def test_the_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None:
     folder = checkout(tmp_path / "checkout")

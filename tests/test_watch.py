@@ -75,7 +75,7 @@ def test_the_switches_are_named_in_the_documentation() -> None:
     assert [name for name in telemetry.SWITCHES if f"`{name}=" not in told] == []
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 def test_the_demo_and_doctor_contact_nobody_and_write_results_and_cache_only(tmp_path: Path) -> None:
     native = strace_works()
     if "strace" in os.environ.get("FLUXBENCH_REQUIRE", ""):

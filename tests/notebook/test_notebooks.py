@@ -64,7 +64,7 @@ def test_a_notebook_uses_the_public_interface(path: Path) -> None:
     assert "._" not in source
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=200)
 def test_the_notebooks_run(tmp_path: Path) -> None:
     for path in NOTEBOOKS:
         shutil.copy(path, tmp_path)

@@ -585,7 +585,7 @@ def test_differences_are_marked_by_word_and_by_letter() -> None:
     assert diff_marks("", "stray") == [["+", "stray"]]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 def test_a_report_of_thirty_thousand_pictures_builds_in_a_minute_and_opens_in_three_seconds(
     browser: Any, report_benchmark: ModuleType, tmp_path: Path
 ) -> None:

@@ -83,16 +83,21 @@ def test_frames_have_a_row_a_picture_and_a_mean_with_its_interval(runs: list[Run
     assert row["n"] == len(values)
 
 
-def timed(results: Path, label: str, seconds: float, sessions: int = 5) -> Run:
-    """Copies of an oracle run's pictures under given timings, of so many sessions."""
+def timed(results: Path, sessions: int = 5, **seconds: float) -> list[Run]:
+    """For each label a copy of an oracle run's pictures under given timings, in so many sessions; the runs take turns."""
     drawn = render_oracle(results / "drawn", limit=8)
-    run = Store(results).run(label, create=True)
-    run.update_info(**{**drawn.info(), "label": label, "name": label})
     jobs = {j.key: j for j in jobs_for(presets.provider("tiny-oracle"), prompts.load("tiny").prompts, [0, 1])}
-    for i, record in enumerate(drawn.current()):
-        made = Rendered("ok", drawn.image_path(record).read_bytes(), Timing(latency_s=seconds + i / 1000), detail={"session": i % sessions})
-        run.save(jobs[record.key], made, prompt_set=prompts.load("tiny"), environment=record.environment)
-    return scored(run, "latency")
+    runs = {label: Store(results).run(label, create=True) for label in seconds}
+    for label, run in runs.items():
+        run.update_info(**{**drawn.info(), "label": label, "name": label})
+    records = list(enumerate(drawn.current()))
+    for session in range(sessions):
+        for label, run in runs.items():
+            for i, record in [(i, r) for i, r in records if i // 2 % sessions == session]:
+                timing, image = Timing(latency_s=seconds[label] + i / 1000), drawn.image_path(record).read_bytes()
+                made = Rendered("ok", image, timing, detail={"session": session})
+                run.save(jobs[record.key], made, prompt_set=prompts.load("tiny"), environment=record.environment)
+    return [scored(run, "latency") for run in runs.values()]
 
 
 @pytest.mark.slow
@@ -101,9 +106,10 @@ def test_best_is_marked_only_where_it_is_shown_and_runs_can_be_compared(tmp_path
         marked = frames(runs)["summary"].query("metric == 'latency.p50' and best")
         return [str(run) for run in marked["run"]]
 
-    fast, slow, level = timed(tmp_path, "fast", 0.1), timed(tmp_path, "slow", 0.2), timed(tmp_path, "level", 0.1)
+    fast, slow, level = timed(tmp_path, fast=0.1, slow=0.2, level=0.1)
     assert best(fast, slow) == ["fast"]
-    assert best(fast, timed(tmp_path, "once", 0.2, sessions=1)) == [], "one session shows nothing"
+    assert best(fast, *timed(tmp_path, sessions=1, once=0.2)) == [], "one session shows nothing"
+    assert best(fast, *timed(tmp_path, later=0.2)) == [], "nor do sessions that took no turns"
     assert best(fast, level) == [], "no difference, no best"
     slow.update_info(hosted=True)
     assert best(fast, slow) == [], "a hosted and a local timing are not compared"

