@@ -178,6 +178,7 @@ def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path: Path) -
     assert not [page.name for page in pages if _REMOTE.search(page.read_text(encoding="utf-8"))]
 
 
+@pytest.mark.slow
 def test_the_example_of_an_executor_renders_and_writes_nothing(tmp_path: Path) -> None:
     (example,) = [block for block in blocks(ROOT / "CONTRIBUTING.md") if block.language == "python"]
     done = subprocess.run(

@@ -61,6 +61,7 @@ def test_a_trace_is_read_as_strace_writes_it(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_onnxruntime_leaves_no_identity_in_processes_that_import_bench_or_come_of_one(tmp_path: Path) -> None:
     child = "import onnxruntime, time; onnxruntime.SessionOptions(); time.sleep(0.1)"
     code = f"import bench, subprocess, sys; {child}; sys.exit(subprocess.call([sys.executable, '-c', {child!r}]))"

@@ -48,6 +48,7 @@ def banned(text: str) -> list[str]:
     return [f"line {line}: {name}" for line, name in names(ast.parse(text)) if name.strip("_").lower() in BANNED]
 
 
+@pytest.mark.slow
 def test_no_name_is_a_word_that_says_nothing() -> None:
     files = sorted((ROOT / "bench").rglob("*.py"))
     wrong = {str(file.relative_to(ROOT)): lines for file in files if (lines := banned(file.read_text(encoding="utf-8")))}

@@ -43,6 +43,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Run]]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_other_threads_are_no_verdict_on_speed(runs: tuple[Run, Run]) -> None:
     tables = frames(runs)
     (row,) = tables["pairwise"].query("metric == 'latency'").to_dict("records")

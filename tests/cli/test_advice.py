@@ -167,6 +167,7 @@ def test_advice_names_the_metric_of_a_column(pair: tuple[Run, Run], results: str
     check(here(["gate", "one", "two", "--max-slowdown", "p50=10%", *where]).stderr, "score", folder=tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["vqa", "clip"])
 @pytest.mark.parametrize("results", ["results"], indirect=True)
 def test_advice_about_a_missing_key_or_weights(metric: str, pair: tuple[Run, Run], here: Here) -> None:
@@ -181,6 +182,7 @@ def test_advice_about_a_model_that_was_shut_down() -> None:
     check(str(raised.value), "import")
 
 
+@pytest.mark.slow
 def test_advice_in_python(pair: tuple[Run, Run], results: str, tmp_path: Path, here: Here) -> None:
     here(["score", "one", "metric=[refusals]", f"results={results}"])
     with pytest.raises(BenchError) as raised:

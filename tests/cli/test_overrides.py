@@ -71,6 +71,7 @@ def test_a_field_that_is_text_in_the_preset_takes_text(word: str, value: object)
     assert configurations([word])[0]["model"][word.partition("=")[0].removeprefix("model.")] == value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["metric.fid.reference", "metric.fid.extractor.weights", "metric.vqa.base_url"])
 def test_paths_and_addresses_of_any_letters_are_taken_as_they_are(field: str) -> None:
     metric = field.split(".")[1]

@@ -101,6 +101,7 @@ def test_a_long_name_fits_a_file_system() -> None:
     assert max(len(one.encode()), len(two.encode())) <= 100
 
 
+@pytest.mark.slow
 def test_one_category_needs_no_brackets_and_a_label_may_look_like_a_number(tmp_path: Path) -> None:
     done = bench(["run", "model=tiny-oracle", "seeds=[0]", "metric=[]", "categories=shape", "label=1e5"], tmp_path)
     assert done.returncode == 0, done.stderr

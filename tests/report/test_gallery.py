@@ -308,6 +308,7 @@ def test_zoom_and_pan_are_the_same_for_every_model(see: Callable[..., Any]) -> N
     assert sources == {"p-4_s0.png"}, "the full-size pictures were put in place of the thumbnails"
 
 
+@pytest.mark.slow
 def test_arrows_with_shift_pan_what_is_enlarged(see: Callable[..., Any]) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
@@ -376,6 +377,7 @@ def test_keys_lead_everywhere(see: Callable[..., Any]) -> None:
     assert order(browser) == ["p-8"]
 
 
+@pytest.mark.slow
 def test_back_closes_what_was_enlarged_and_a_link_opens_it(see: Callable[..., Any]) -> None:
     browser = see()
     all_of(browser, ".g-row:nth-child(2) .g-picture button")[0].click()
@@ -406,6 +408,7 @@ def test_hostile_words_stay_words(see: Callable[..., Any]) -> None:
     assert '<i>"other"</i>' in texts(see(), "#g-category option")
 
 
+@pytest.mark.slow
 def test_a_phone_shows_models_beside_each_other_and_nothing_sticks_out(see: Callable[..., Any]) -> None:
     browser = see()
     phone = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
@@ -488,6 +491,7 @@ def test_rows_stay_where_they_are_while_others_come(see: Callable[..., Any]) -> 
     assert max(moved) < 2
 
 
+@pytest.mark.slow
 def test_a_picture_is_made_small_once_and_kept(runs: list[Run], tmp_path: Path) -> None:
     folder = tmp_path / "page"
     told = io.StringIO()
@@ -512,6 +516,7 @@ def test_a_picture_is_made_small_once_and_kept(runs: list[Run], tmp_path: Path) 
     assert str(tmp_path) not in page.read_text() + (folder / "gallery-data.js").read_text()
 
 
+@pytest.mark.slow
 def test_runs_of_unlike_prompts_each_show_their_own_pictures(tmp_path: Path) -> None:
     runs = [made(tmp_path, "alpha"), made(tmp_path, "beta", first=1), made(tmp_path, "gamma")]
     folder = write(runs, tmp_path / "comparisons" / "three").parent
@@ -532,6 +537,7 @@ def test_runs_of_one_name_from_two_results_folders_are_told_apart(tmp_path: Path
     assert str(tmp_path) not in text
 
 
+@pytest.mark.slow
 def test_full_size_pictures_are_reached_only_inside_the_results_folder(runs: list[Run], page: Path, tmp_path: Path) -> None:
     tables = frames(runs)
     inside: Any = gallery(runs, tables, page.parent)
@@ -543,6 +549,7 @@ def test_full_size_pictures_are_reached_only_inside_the_results_folder(runs: lis
     assert own["runs"][0]["base"] == ".."
 
 
+@pytest.mark.slow
 def test_a_mailed_page_needs_nothing_beside_it(browser: Any, runs: list[Run], tmp_path: Path) -> None:
     page = write(runs, tmp_path / "mail", embed=True)
     assert [file.name for file in page.parent.iterdir()] == ["index.html"]

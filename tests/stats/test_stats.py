@@ -349,6 +349,7 @@ def by_minorisation(wins: np.ndarray) -> np.ndarray:
     return np.log(strength)
 
 
+@pytest.mark.slow
 def test_strengths_are_those_of_hunters_iteration() -> None:
     wins = np.random.default_rng(10).integers(0, 9, (1, 4, 4)).astype(float)
     prior = 0.5 / 3 * (1 - np.eye(4))

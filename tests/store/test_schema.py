@@ -57,6 +57,7 @@ def test_an_empty_file_of_an_earlier_version_opens(tmp_path: Path) -> None:
     assert run.scores() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", RUNS, ids=lambda path: path.name)
 def test_earlier_runs_have_the_same_summary_and_verdicts_once_their_causes_are_stored(folder: Path, copies: dict[str, Run]) -> None:
     old, new = Run(folder), copies[folder.name]

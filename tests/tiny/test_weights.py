@@ -78,6 +78,7 @@ def test_weights_are_small_and_half_precision() -> None:
         assert kinds <= {"F16", "I64"}, file
 
 
+@pytest.mark.slow
 def test_clip_tiny_finds_the_caption_of_a_picture() -> None:
     assert evaluate.retrieval() >= 0.9
 

@@ -378,6 +378,7 @@ def test_odd_seconds_are_no_measurement(served: ServedVote, results: Path) -> No
         assert math.isnan(Store(results).votes()[-1].seconds)
 
 
+@pytest.mark.slow
 def test_the_tally_is_told_only_when_everything_is_judged(served: ServedVote) -> None:
     assert served.get("tally?rater=Hal").status_code == 422
     while state := served.state("Hal")["ballots"]:
@@ -411,6 +412,7 @@ def test_a_restart_keeps_address_queue_and_votes_and_its_key_is_for_the_owner_al
     assert "python -m bench compare" in err
 
 
+@pytest.mark.slow
 def test_a_picture_that_was_made_anew_meanwhile_is_passed_over(tmp_path: Path) -> None:
     results = tmp_path / "results"
     runs = [render_oracle(results, limit=3, label=label, seeds=(seed,)) for label, seed in (("first", 0), ("second", 2))]
@@ -635,6 +637,7 @@ def test_a_duel_is_a_mean_over_raters_then_over_ballots_and_speaks_of_the_run_na
         assert means == pytest.approx({p: 0.5 + sign * (v - 0.5) for p, v in points.items()})
 
 
+@pytest.mark.slow
 def test_three_people_who_disagree_tell_nothing_of_others_and_two_tell_of_themselves(three: list[Run]) -> None:
     from bench.analysis.frames import frames
     from bench.report.answer import verdict
@@ -696,6 +699,7 @@ def test_two_runs_are_compared_by_the_votes_between_them_whatever_rivals_they_me
     assert math.isnan(never["difference"])
 
 
+@pytest.mark.slow
 def test_nobody_is_the_best_who_has_not_met_every_rival_in_votes(three: list[Run]) -> None:
     from bench.analysis.frames import frames
 

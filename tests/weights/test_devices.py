@@ -68,6 +68,7 @@ def test_a_card_that_torch_cannot_use_is_named_with_both_versions(
     assert devices.unusable_card() == ""
 
 
+@pytest.mark.slow
 def test_a_device_that_cannot_multiply_is_found_before_anything_is_loaded() -> None:
     devices.check_computes("cpu", "bfloat16")
     with pytest.raises(MissingWeightsError, match="cannot multiply float16 matrices"):
@@ -99,6 +100,7 @@ def test_memory_that_ran_out_is_known_by_every_librarys_words(error: BaseExcepti
     assert devices.out_of_memory(error) is full
 
 
+@pytest.mark.slow
 def test_what_an_error_holds_is_let_go_while_the_error_is_kept() -> None:
     class Network:
         """Large."""

@@ -140,6 +140,7 @@ def sent(ledger: Ledger, job: Job) -> Attempt:
     return attempt
 
 
+@pytest.mark.slow
 def test_all_places_in_flight_are_used_and_no_more(tmp_path: Path) -> None:
     provider = Scripted(limits=Limits(in_flight=16), seconds=0.2)
     done = go(provider, jobs(*(f"t{i}" for i in range(400))), tmp_path)

@@ -222,6 +222,7 @@ def test_each_vendor_in_its_own_words(model: str, variants: dict[str, str]) -> N
         check_money(run, server)
 
 
+@pytest.mark.slow
 def test_transient_faults_that_outlast_a_run_are_tried_again_by_the_next_until_nothing_is_left() -> None:
     texts = [f"picture {i} of a lighthouse" for i in range(40)]
     with FaultServer(faults=0.3, seed=3) as server:
@@ -359,6 +360,7 @@ def test_ctrl_c_ends_with_130_and_the_same_command_continues() -> None:
 # -- money -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "word"),
     [
@@ -377,6 +379,7 @@ def test_an_estimate_above_the_budget_stops_before_the_first_request(
     assert "Traceback" not in told
 
 
+@pytest.mark.slow
 def test_a_process_without_any_input_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", None)
     with FaultServer() as server:
@@ -385,6 +388,7 @@ def test_a_process_without_any_input_cannot_be_asked(monkeypatch: pytest.MonkeyP
     assert "budget.yes=true" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_with_a_budget_an_unknown_price_is_not_taken_for_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with FaultServer() as server:
         assert main(ask(server, PROMPTS[:10], "budget.price=null", "budget.max=5")) in {2, 4}
@@ -424,6 +428,7 @@ def test_a_run_that_passes_the_budget_midway_stops_with_everything_stored_and_co
 # -- keys ------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "variable"), [("flux-pro", "BFL_API_KEY"), ("grok-imagine", "XAI_API_KEY"), ("gpt-image", "OPENAI_API_KEY")]
 )
@@ -439,6 +444,7 @@ def test_without_a_key_the_variable_is_named(
     assert not Path("results").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["OPENAI_API_KEY", "XAI_API_KEY"])
 def test_dalle3_names_the_shutdown_and_the_alternatives_with_a_key_and_without(
     missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -450,6 +456,7 @@ def test_dalle3_names_the_shutdown_and_the_alternatives_with_a_key_and_without(
     assert "Traceback" not in told
 
 
+@pytest.mark.slow
 def test_dalle3_at_a_server_that_still_has_it() -> None:
     with FaultServer() as server:
         assert main(ask(server, ["a fox", "[moderated] a fox"], model="dalle3")) == 0
@@ -460,6 +467,7 @@ def test_dalle3_at_a_server_that_still_has_it() -> None:
         assert made.revised_prompt == "rewritten: a fox"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["gpt-image", "grok-imagine", "flux-pro", "sd35-large-api"])
 def test_a_wrong_key_ends_the_run_after_the_first_answer(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     with FaultServer(key="another", delay=0.05, echo=True) as server:
@@ -559,6 +567,7 @@ def test_the_search_for_secrets_finds_planted_ones(tmp_path: Path) -> None:
         check_nothing_written_holds_the_key(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "override",
     [

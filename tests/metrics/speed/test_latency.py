@@ -71,6 +71,7 @@ def test_percentiles_of_one_to_eleven_seconds() -> None:
     assert not any(r.higher_is_better for m, r in rows.items() if m.startswith("latency"))
 
 
+@pytest.mark.slow
 def test_each_picture_keeps_its_own_latency() -> None:
     rows = [r for r in Latency().summarise(ELEVEN, {}) if r.metric == "latency"]
     assert [r.value for r in rows] == [float(s) for s in range(1, 12)]
@@ -121,6 +122,7 @@ def test_one_batch_is_one_measurement() -> None:
     assert "of 3 batches" in three["latency.p90"].detail["note"]
 
 
+@pytest.mark.slow
 def test_a_tail_of_few_pictures_is_called_the_slowest_one() -> None:
     rows = summary(ELEVEN)
     assert "note" not in rows["latency.p50"].detail
@@ -191,6 +193,7 @@ def test_a_gpu_has_device_and_host_memory() -> None:
     assert "latency.first" not in rows
 
 
+@pytest.mark.slow
 def test_memory_is_shown_with_what_the_allocator_and_the_card_hold_and_refused_where_it_is_another_models() -> None:
     memory = {"peak_memory_bytes": 2**30, "peak_reserved_bytes": 3 * 2**29, "device_used_bytes": 2**31, "foreign_bytes": 2**20}
     full = {**memory, "foreign_bytes": 22 * 2**30}
@@ -203,6 +206,7 @@ def test_memory_is_shown_with_what_the_allocator_and_the_card_hold_and_refused_w
     assert refused["load_s"].value == 1.0
 
 
+@pytest.mark.slow
 def test_pictures_a_second_of_the_wall_count_whole_sessions() -> None:
     rows = summary(
         ELEVEN, {"sessions": {"a": [{"wall_s": 20.0, "wall_pictures": 5}, {"wall_s": 10.0, "wall_pictures": 10}, {"load_s": 1.0}]}}
@@ -212,6 +216,7 @@ def test_pictures_a_second_of_the_wall_count_whole_sessions() -> None:
     assert "images_per_s.wall" not in summary(ELEVEN, {"sessions": {"a": [{"load_s": 1.0}]}})
 
 
+@pytest.mark.slow
 def test_weights_on_their_way_are_said_to_be_in_a_step() -> None:
     rows = summary(ELEVEN, {"sessions": {"a": [{"offload": "model"}]}})
     assert {rows[name].detail["note"] for name in ("latency.step", "steps_per_s")} == {

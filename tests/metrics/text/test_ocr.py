@@ -66,6 +66,7 @@ def metric() -> ocr.TextAccuracy:
     return ocr.TextAccuracy()
 
 
+@pytest.mark.slow
 def test_a_sign_is_read_and_scored(metric: ocr.TextAccuracy) -> None:
     right, wrong = (({r.metric: r for r in metric.score([s])}) for s in (sample("BELL", ("BELL",)), sample("BULL", ("BELL",))))
     assert {r.value for k, r in right.items() if k not in {"ocr.cer", "ocr.oneig_ed"}} == {1}
@@ -165,6 +166,7 @@ def test_what_the_engine_is_unsure_of_is_no_stray_text() -> None:
     assert row.value == 0
 
 
+@pytest.mark.slow
 def test_stray_text_on_drawn_pictures() -> None:
     with_sign, without = ocr.StrayText().score([sample("BELL", ()), sample(None, ())])
     assert (with_sign.value, with_sign.detail["words"], without.value) == (1, ["bell"], 0)

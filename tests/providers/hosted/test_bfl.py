@@ -327,6 +327,7 @@ def test_a_poll_waits_as_long_as_the_server_asks(server: Server) -> None:
     assert (error.status, error.retry_after, error.keep_task) == ("rate_limited", 9999, True)
 
 
+@pytest.mark.slow
 def test_the_first_poll_waits_and_the_interval_grows_fourfold(server: Server) -> None:
     server.polls = [*[state("Pending")] * 5, None]
     ask(server, poll_s=0.05)
@@ -487,6 +488,7 @@ def test_nobody_there(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
     assert (caught.value.status, caught.value.transient, caught.value.usd) == ("provider_error", True, 0.0)
 
 
+@pytest.mark.slow
 def test_many_at_once_each_get_their_own_picture(server: Server) -> None:
     server.polls = [state("Pending"), state("Generating"), None]
     provider = at(server)

@@ -27,6 +27,7 @@ PROMPTS = [
 LOCAL = [name for name in presets.names("model") if str(presets.read("model", name).get("repo", "weights/")).startswith("weights/")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in LOCAL if not presets.read("model", n).get("api_key_env")])
 def test_a_provider_gives_one_repeatable_picture_a_request(name: str) -> None:
     few = {"steps": 2} if "steps" in presets.read("model", name) else {}

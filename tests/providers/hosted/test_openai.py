@@ -100,6 +100,7 @@ def refusal(server: Server, reply: Reply) -> Rendered:
 # -- pictures ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_picture_with_its_usage_and_times(server: Server) -> None:
     rendered = attempt(at(server, quality="low", extra={"background": "opaque"}), "a red square")
     assert (rendered.status, rendered.image, rendered.revised_prompt) == ("ok", png(), None)

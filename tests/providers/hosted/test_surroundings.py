@@ -101,6 +101,7 @@ def test_what_cannot_be_used_ends_it_before_anything_is_sent(name: str, variable
         judged(None)
 
 
+@pytest.mark.slow
 def test_the_command_says_so_and_exits_2(tmp_path: Path) -> None:
     asked = [
         "run",

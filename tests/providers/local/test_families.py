@@ -85,6 +85,7 @@ def test_a_pipeline_that_is_not_listed_is_asked_through_its_call(tmp_path: Path)
         request("tiny-dev", **pipeline("DiTPipeline"))
 
 
+@pytest.mark.slow
 def test_a_command_says_which_negative_prompts_are_left_out(tmp_path: Path) -> None:
     header = {"name": "own", "version": "1", "language": "en", "licence": "CC0-1.0", "source": "here"}
     row = {"id": "a", "text": PROMPT.text, "category": "shape", "negative_prompt": "blue"}
@@ -96,6 +97,7 @@ def test_a_command_says_which_negative_prompts_are_left_out(tmp_path: Path) -> N
     assert "negative" not in told.stdout + told.stderr
 
 
+@pytest.mark.slow
 def test_guidance_of_a_model_without_it_makes_no_run(tmp_path: Path) -> None:
     told = bench(["run", "model=tiny-schnell", "model.guidance=3.5", "limit=1"], tmp_path)
     assert told.returncode == 2

@@ -45,6 +45,7 @@ def _uncollected() -> Iterator[None]:
     gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_uncollected")
 def test_a_closed_model_is_gone_though_its_networks_refer_to_themselves() -> None:
     provider = schnell()
@@ -56,6 +57,7 @@ def test_a_closed_model_is_gone_though_its_networks_refer_to_themselves() -> Non
     assert not any(network() for network in networks)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_uncollected")
 @pytest.mark.parametrize(
     ("failure", "message"),
@@ -151,6 +153,7 @@ def test_after_memory_ran_out_the_next_picture_is_as_it_would_have_been(monkeypa
     assert [session.render([request])[0].image for request in requests] == before
 
 
+@pytest.mark.slow
 def test_any_error_while_a_picture_is_made_frees_what_it_used(monkeypatch: pytest.MonkeyPatch) -> None:
     provider = schnell()
     session = opened(provider)
@@ -163,6 +166,7 @@ def test_any_error_while_a_picture_is_made_frees_what_it_used(monkeypatch: pytes
     assert not session._embedded
 
 
+@pytest.mark.slow
 def test_a_mode_without_effect_is_said() -> None:
     said: list[str] = []
     schnell(offload="model").open(said.append).close()

@@ -127,6 +127,7 @@ def test_a_lora_changes_the_picture_as_much_as_its_scale_says(tmp_path: Path) ->
     assert len({whole, half, none}) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
