@@ -29,8 +29,14 @@ os.environ["HF_HUB_CACHE"] = tempfile.mkdtemp(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests first, so that no worker has one left when the others are done."""
-    items.sort(key=lambda item: -max((mark.kwargs.get("seconds", 0) for mark in item.iter_markers("slow")), default=0))
+    """The longest tests first, so that no worker has one left when the others are done; ``slow(seconds=…)`` makes a test long."""
+
+    def seconds(item: pytest.Item) -> int:
+        return max((mark.kwargs.get("seconds", 0) for mark in item.iter_markers("slow")), default=0)
+
+    for item in filter(seconds, items):
+        item.add_marker("long")
+    items.sort(key=seconds, reverse=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

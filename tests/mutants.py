@@ -133,7 +133,7 @@ def explained(mutant: Mutant, survivors: list[dict[str, str]]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("rooms", nargs="*", help="only these rooms")
-    parser.add_argument("--slow", action="store_true", help="run the slow tests too, and break training too")
+    parser.add_argument("--slow", action="store_true", help="run the long tests too, and break training too")
     parser.add_argument("--list", action="store_true", help="only say which mutants there are")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many copies of the checkout work at a time")
     args = parser.parse_args()
@@ -145,7 +145,7 @@ def main() -> int:
         print(*mutants, sep="\n")
         return 0
     survivors = tomllib.loads((ROOT / "tests" / "mutants.toml").read_text(encoding="utf-8")).get("survivor", [])
-    marks, began, caught, unexplained = FAST if args.slow else f"{FAST} and not slow", time.monotonic(), 0, 0
+    marks, began, caught, unexplained = FAST if args.slow else f"{FAST} and not long", time.monotonic(), 0, 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(args.jobs) as pool:
         checkouts = [Checkout(ROOT, Path(folder) / str(i)) for i in range(args.jobs)]
         idle: Queue[Checkout] = Queue()

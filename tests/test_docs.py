@@ -67,7 +67,7 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {str(c): wrong[tuple(c.words)] for c in COMMANDS}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_command_of_a_page_is_understood(page: Path, complaints: dict[str, str]) -> None:
     wrong = {str(c): complaints[str(c)] for c in COMMANDS if c.page == page and complaints[str(c)]}
@@ -168,7 +168,7 @@ def test_the_readme_stays_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 170
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path / "site")]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -20,7 +20,7 @@ from test_layers import House
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=10)
 
 
 def python(folder: Path, *words: str, **variables: str) -> str:

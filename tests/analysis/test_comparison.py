@@ -21,7 +21,7 @@ from bench.tiny import analysis, scenes
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=10)
 
 
 METRICS = ("clip_tiny", "scene", "latency")

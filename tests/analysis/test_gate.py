@@ -439,7 +439,7 @@ def outcomes(drop: float, replicates: int) -> list[dict[str, float]]:
     return [{verdict: each.count(verdict) / replicates for verdict in EXIT_CODES} for each in zip(*seen, strict=True)]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_three_ways_come_out_as_often_as_they_should() -> None:
     for clear, sound, edge in zip(outcomes(2.5, 20), outcomes(-0.5, 20), outcomes(1.0, 120), strict=True):
         assert clear["regression"] == 1.0

@@ -136,7 +136,7 @@ def test_a_model_that_does_not_fit_is_explained_and_leaves_the_card_empty() -> N
     session.close()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 @pytest.mark.parametrize("offload", ["none", "model"])
 def test_flux_with_random_weights_peaks_below_what_its_card_says(offload: str) -> None:
     provider = presets.provider("flux-schnell", device="cuda", weights="random", offload=offload, steps=1)

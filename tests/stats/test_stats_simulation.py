@@ -10,7 +10,7 @@ from support import simulation
 from support.paths import ROOT
 from support.simulation import KINDS, SIZES
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=10)
 
 SMALL, LARGE = (0.91, 0.97), (0.93, 0.97)
 """Bounds of coverage at 20 prompts and at more."""

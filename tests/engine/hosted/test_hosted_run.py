@@ -270,7 +270,7 @@ def killed_midway(server: FaultServer, words: Sequence[str], after: int, how: si
     return process.returncode, told
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 @pytest.mark.parametrize(("seed", "after"), [(2, 130), (5, 60)])
 def test_200_prompts_with_faults_killed_in_the_middle_and_continued_end_as_if_undisturbed(seed: int, after: int, tmp_path: Path) -> None:
     faults = {"faults": 0.3, "seed": seed, "delay": 0.05}
@@ -300,7 +300,7 @@ def test_200_prompts_with_faults_killed_in_the_middle_and_continued_end_as_if_un
         assert sum(server.report()["asked"].values()) == sum(report["asked"].values()), "a finished run asks nothing"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_tasks_submitted_before_a_kill_are_polled_and_not_submitted_again(tmp_path: Path) -> None:
     faults = {"faults": 0.3, "seed": 4, "delay": 0.3}
     calm, calmly_asked, _ = undisturbed("flux-pro", tmp_path, **faults)
@@ -336,7 +336,7 @@ def test_tasks_submitted_before_a_kill_are_polled_and_not_submitted_again(tmp_pa
         check_money(run, server, killed=IN_FLIGHT)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_ctrl_c_ends_with_130_and_the_same_command_continues() -> None:
     with FaultServer(delay=0.2) as server:
         words = ask(server, PROMPTS[:60])
@@ -534,7 +534,7 @@ def test_no_file_and_no_output_of_a_failing_run_holds_the_key(model: str, capsys
     assert KEY not in seen, "the fault server itself keeps no key"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_no_process_listing_comparison_or_debug_output_of_the_sdk_holds_the_key(tmp_path: Path) -> None:
     with FaultServer(echo=True, delay=0.2) as server:
         more = ("++model.limits.attempts=2", "++model.limits.timeout_s=1", f"++model.limits.in_flight={WIDE}")

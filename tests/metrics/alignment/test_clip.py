@@ -153,7 +153,7 @@ def test_the_cosine_is_that_of_torchmetrics(large: Path, known: tuple[list[Sampl
     assert gap(ClipSimilarity("seeded", str(large)), *known) < 1e-5
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_the_cosine_is_that_of_torchmetrics_on_all_of_b32(b32: Path) -> None:
     samples = [sample(t, i) for t, i in zip(PROMPTS, photos(), strict=True)]
     assert gap(ClipSimilarity("seeded", str(b32)), samples, of_torchmetrics(b32, samples)) < 1e-5

@@ -24,18 +24,18 @@ def test_the_closed_form_of_kid_is_what_many_pictures_have() -> None:
     assert kernel.mmd2(x, y) == pytest.approx(WORLDS["cubic_discrepancy"](1.0, 0.8, 4), rel=0.15)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 @pytest.mark.parametrize(("prompts", "seeds"), [(50, 4), (12, 4), (50, 1)])
 def test_kids_interval_covers_with_several_seeds(prompts: int, seeds: int) -> None:
     assert WORLDS["kid_coverage"](prompts, seeds, 60, shift=1.0).kept
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_kid_decides_as_rarely_by_chance_as_claimed() -> None:
     (row,) = WORLDS["less_varied"](100, 16, 60, "kid")
     assert row.kept
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_the_interval_of_refusals_covers_with_several_seeds() -> None:
     assert WORLDS["refusal_coverage"](50, 4, 300).kept

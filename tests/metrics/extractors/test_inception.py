@@ -74,7 +74,7 @@ def test_our_graph_gives_the_packages_features() -> None:
         assert np.abs(row - other).max() < 1e-4 * other.max()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 @pytest.mark.parametrize("mistake", ["padding counts", "mean in the last block"])
 def test_the_pools_of_the_classifier_would_be_noticed(mistake: str) -> None:
     import torch
@@ -95,14 +95,14 @@ def test_the_pools_of_the_classifier_would_be_noticed(mistake: str) -> None:
     assert apart(wrong, by_torchscript(file, [photograph()])) > 1e-2
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_a_batch_changes_no_picture() -> None:
     package()
     both = inception.Inception().features([noise(), photograph()])
     assert apart(inception.Inception().features([photograph()])[0], both[1]) < 1e-5
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_the_hubs_file_and_the_package_are_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
@@ -118,7 +118,7 @@ def test_the_hubs_file_and_the_package_are_the_same_weights(tmp_path: Path, monk
     assert np.array_equal(inception.Inception().features([noise()]), inception.Inception(weights=str(file)).features([noise()]))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_a_scale_of_the_normalisation_is_used(tmp_path: Path) -> None:
     import torch
 
@@ -218,7 +218,7 @@ def test_clean_resize_averages_what_tensorflows_skips() -> None:
     assert set(np.unique(inception.resize(board))) == {0.0}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_real_fid_grows_with_noise() -> None:
     package()
     from bench.tiny import scenes
